@@ -1,0 +1,1 @@
+"""SQL text in, rows out: catalogue, analyzer, planner, sessions."""

@@ -1,0 +1,1 @@
+"""DDL: one module an object kind, each changing catalogue rows and trees within the transaction."""
