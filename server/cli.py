@@ -1,0 +1,5 @@
+"""The console command `sixfold`."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
