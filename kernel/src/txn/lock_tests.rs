@@ -1,0 +1,148 @@
+//! Locks: who gets what, in which order, and which waits are refused.
+
+use super::locks::{Level, Locks, OnConflict};
+use super::modes::{conflicts, relation, row, LockKey, ADVISORY_EXCLUSIVE, ADVISORY_SHARE};
+use crate::base::{Need, Oid, Res, RowId, SessionId, Stop, Xid};
+
+const A: SessionId = SessionId(1);
+const B: SessionId = SessionId(2);
+const C: SessionId = SessionId(3);
+const T: LockKey = LockKey::Relation(Oid(16384));
+
+fn take(locks: &Locks, session: SessionId, key: LockKey, mode: u8) -> Res<bool> {
+    locks.acquire(session, key, mode, Level::Transaction, OnConflict::Queue)
+}
+
+fn waits(result: Res<bool>) {
+    assert!(matches!(result, Err(Stop::Need(Need::Lock))), "{result:?}");
+}
+
+fn code(result: Res<bool>) -> String {
+    match result {
+        Err(Stop::Error(e)) => e.code_str().to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn conflict_tables_are_symmetric() {
+    for a in 1..=8u8 {
+        for b in 1..=8u8 {
+            assert_eq!(conflicts(&T, a) & (1 << b) != 0, conflicts(&T, b) & (1 << a) != 0, "{a} {b}");
+        }
+    }
+    let key = LockKey::Row(Oid(1), RowId(1));
+    for a in 1..=4u8 {
+        for b in 1..=4u8 {
+            assert_eq!(conflicts(&key, a) & (1 << b) != 0, conflicts(&key, b) & (1 << a) != 0, "{a} {b}");
+            assert_eq!(conflicts(&key, a) & (1 << b) != 0, a + b >= 5, "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn first_come_first_served_and_a_holder_may_pass_the_queue() {
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::ACCESS_SHARE).unwrap());
+    waits(take(&locks, B, T, relation::ACCESS_EXCLUSIVE));
+    waits(take(&locks, C, T, relation::ACCESS_SHARE));
+    assert!(take(&locks, A, T, relation::ROW_EXCLUSIVE).unwrap());
+    assert!(locks.take_woken().is_empty());
+    locks.release_all(A);
+    assert_eq!(locks.take_woken(), vec![B]);
+    assert!(take(&locks, B, T, relation::ACCESS_EXCLUSIVE).unwrap());
+    locks.release_all(B);
+    assert_eq!(locks.take_woken(), vec![C]);
+    locks.release_all(C);
+    assert!(locks.list().is_empty());
+}
+
+#[test]
+fn a_ring_is_refused_and_says_who_waits_for_whom() {
+    let locks = Locks::new();
+    let (one, two) = (LockKey::Row(Oid(9), RowId(1)), LockKey::Row(Oid(9), RowId(2)));
+    assert!(take(&locks, A, one, row::UPDATE).unwrap());
+    assert!(take(&locks, B, two, row::UPDATE).unwrap());
+    waits(take(&locks, A, two, row::UPDATE));
+    let refused = take(&locks, B, one, row::UPDATE);
+    let Err(Stop::Error(error)) = refused else { panic!("not refused") };
+    assert_eq!(error.code_str(), "40P01");
+    assert_eq!(error.message, "deadlock detected");
+    let detail = error.detail.unwrap();
+    assert!(detail.contains("Process 2 waits for ExclusiveLock on tuple 1 of relation 9; blocked by process 1."), "{detail}");
+    assert_eq!(detail.lines().count(), 2);
+    locks.release_all(B);
+    assert_eq!(locks.take_woken(), vec![A]);
+}
+
+#[test]
+fn a_ring_through_transactions_is_found_too() {
+    let locks = Locks::new();
+    assert!(locks.wait_xid::<bool>(A, Xid(7), B, || true).is_err());
+    assert!(take(&locks, A, T, relation::EXCLUSIVE).is_ok());
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::EXCLUSIVE).unwrap());
+    waits(take(&locks, B, T, relation::EXCLUSIVE));
+    assert_eq!(code(locks.wait_xid(A, Xid(7), B, || true)), "40P01");
+    assert!(matches!(locks.wait_xid::<bool>(C, Xid(7), B, || true), Err(Stop::Need(Need::Xid(Xid(7))))));
+    locks.xid_ended(Xid(7));
+    assert_eq!(locks.take_woken(), vec![C]);
+}
+
+#[test]
+fn an_xid_that_ended_meanwhile_wakes_at_once() {
+    let locks = Locks::new();
+    assert!(locks.wait_xid::<()>(C, Xid(7), B, || false).is_err());
+    assert_eq!(locks.take_woken(), vec![C]);
+}
+
+#[test]
+fn savepoints_release_what_came_after() {
+    let locks = Locks::new();
+    let key = |n| LockKey::Row(Oid(1), RowId(n));
+    assert!(take(&locks, A, key(1), row::UPDATE).unwrap());
+    let mark = locks.mark(A);
+    assert!(take(&locks, A, key(2), row::UPDATE).unwrap());
+    assert!(take(&locks, A, key(1), row::UPDATE).unwrap());
+    waits(take(&locks, B, key(2), row::SHARE));
+    locks.release_to(A, mark);
+    assert_eq!(locks.take_woken(), vec![B]);
+    waits(take(&locks, C, key(1), row::KEY_SHARE));
+    locks.release_all(A);
+    assert_eq!(locks.take_woken(), vec![C]);
+    locks.release_all(B);
+    locks.release_all(C);
+    assert!(locks.no_row_locks());
+}
+
+#[test]
+fn advisory_locks_nest_and_outlive_the_transaction() {
+    let locks = Locks::new();
+    let key = LockKey::Advisory(42, false);
+    let session = |s, mode, how| locks.acquire(s, key, mode, Level::Session, how);
+    assert!(session(A, ADVISORY_EXCLUSIVE, OnConflict::Queue).unwrap());
+    assert!(session(A, ADVISORY_EXCLUSIVE, OnConflict::Queue).unwrap());
+    assert!(!session(B, ADVISORY_SHARE, OnConflict::Refuse).unwrap());
+    waits(session(B, ADVISORY_SHARE, OnConflict::Queue));
+    locks.release_all(A);
+    assert!(locks.unlock(A, key, ADVISORY_EXCLUSIVE));
+    assert!(locks.take_woken().is_empty());
+    assert!(locks.unlock(A, key, ADVISORY_EXCLUSIVE));
+    assert!(!locks.unlock(A, key, ADVISORY_EXCLUSIVE));
+    assert_eq!(locks.take_woken(), vec![B]);
+    assert!(session(B, ADVISORY_SHARE, OnConflict::Queue).unwrap());
+    assert!(locks.unlock(B, key, ADVISORY_SHARE));
+    assert!(!locks.unlock(B, key, ADVISORY_SHARE));
+    assert!(locks.list().is_empty());
+}
+
+#[test]
+fn a_cancelled_wait_leaves_the_queue_and_lets_others_pass() {
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::ACCESS_SHARE).unwrap());
+    waits(take(&locks, B, T, relation::ACCESS_EXCLUSIVE));
+    waits(take(&locks, C, T, relation::ACCESS_SHARE));
+    assert_eq!(locks.blockers(C), vec![B]);
+    locks.cancel_wait(B);
+    assert_eq!(locks.take_woken(), vec![C]);
+}

@@ -1,0 +1,500 @@
+//! Locks of one writer process: relations, rows, advisory keys, and waits for the end of another transaction.
+//! A session waits for at most one thing; who came first is served first; a wait that would close a ring of waiting
+//! sessions is refused with 40P01 before it begins. Everything lives in memory: a failover ends its transactions.
+
+use super::modes::{conflicts, name, LockKey};
+use crate::base::{Need, Res, SessionId, SqlError, Stop, Xid};
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How an acquisition may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Queue and answer `Need::Lock`.
+    Queue,
+    /// Answer `Ok(false)` and stay out of the queue.
+    Refuse,
+}
+
+/// Who holds one key, as bits of modes (bit m = mode m).
+#[derive(Debug, Clone, Copy)]
+struct Holder {
+    session: SessionId,
+    /// Until the transaction's end or a rollback to a savepoint before the acquisition.
+    txn: u16,
+    /// Until unlocked or the session's end (advisory).
+    held: u16,
+}
+
+impl Holder {
+    fn bits(&self) -> u16 {
+        self.txn | self.held
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiter {
+    session: SessionId,
+    mode: u8,
+    /// Becomes a session-level lock when granted.
+    level: Level,
+}
+
+/// How long a lock is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Transaction,
+    Session,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    holders: SmallVec<[Holder; 2]>,
+    queue: VecDeque<Waiter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Key(LockKey, u8),
+    Xid(Xid, SessionId),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: AHashMap<LockKey, Entry>,
+    /// Transaction-level acquisitions in order, so that a savepoint is a length.
+    journals: AHashMap<SessionId, Vec<(LockKey, u8)>>,
+    /// How often a session holds a session-level lock.
+    counts: AHashMap<(SessionId, LockKey, u8), u32>,
+    waiting: AHashMap<SessionId, Waiting>,
+    xid_waiters: AHashMap<Xid, SmallVec<[SessionId; 2]>>,
+    woken: Vec<SessionId>,
+}
+
+/// One row of pg_locks.
+#[derive(Debug, Clone)]
+pub struct LockInfo {
+    pub session: SessionId,
+    pub key: LockKey,
+    pub mode: &'static str,
+    pub granted: bool,
+}
+
+/// The lock table. Thread-safe; every call holds one mutex for microseconds.
+#[derive(Debug, Default)]
+pub struct Locks {
+    state: Mutex<State>,
+    /// Row keys in the table, so that writers can pass by when nobody locks rows.
+    rows: AtomicUsize,
+}
+
+impl Locks {
+    pub fn new() -> Locks {
+        Locks::default()
+    }
+
+    /// No session holds or wants any row lock: a write can skip the question.
+    pub fn no_row_locks(&self) -> bool {
+        self.rows.load(Ordering::Acquire) == 0
+    }
+
+    /// Take `mode` on `key`. `Ok(true)` means held. A conflict queues (`Need::Lock`) or is answered `Ok(false)`.
+    /// Asking again after being woken finds the lock held; asking again while queued keeps the place.
+    pub fn acquire(&self, session: SessionId, key: LockKey, mode: u8, level: Level, how: OnConflict) -> Res<bool> {
+        let mut state = self.state.lock();
+        if state.already(session, key, mode, level) {
+            return Ok(true);
+        }
+        if let Some(Waiting::Key(k, m)) = state.waiting.get(&session) {
+            if (*k, *m) == (key, mode) {
+                return Err(Need::Lock.into());
+            }
+        }
+        state.leave_queue(session, self);
+        if state.grantable(session, key, mode) {
+            state.grant(session, key, mode, level, self);
+            return Ok(true);
+        }
+        if how == OnConflict::Refuse {
+            return Ok(false);
+        }
+        self.count_new(&state, key);
+        let waiter = Waiter { session, mode, level };
+        state.entries.entry(key).or_default().queue.push_back(waiter);
+        state.waiting.insert(session, Waiting::Key(key, mode));
+        if let Some(ring) = state.find_ring(session) {
+            let error = state.deadlock(&ring);
+            state.leave_queue(session, self);
+            return Err(Stop::Error(error));
+        }
+        Err(Need::Lock.into())
+    }
+
+    /// Would `mode` on `key` conflict with what another session holds? Nothing is taken or queued.
+    pub fn conflicts(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
+        let state = self.state.lock();
+        !state.grantable(session, key, mode)
+    }
+
+    /// Does `session` hold a mode at least as strong for its purpose (exactly this mode, either level)?
+    pub fn holds(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
+        self.state.lock().held_bits(session, key) & (1 << mode) != 0
+    }
+
+    /// Begin to wait for the end of `xid`, which `owner` runs. Always an error: `Need::Xid`, or a deadlock.
+    /// `running` is asked under the lock, so that an end in between is not missed.
+    pub fn wait_xid<T>(&self, session: SessionId, xid: Xid, owner: SessionId, running: impl Fn() -> bool) -> Res<T> {
+        let mut state = self.state.lock();
+        if state.waiting.get(&session) == Some(&Waiting::Xid(xid, owner)) && running() {
+            return Err(Need::Xid(xid).into());
+        }
+        state.leave_queue(session, self);
+        state.waiting.insert(session, Waiting::Xid(xid, owner));
+        state.xid_waiters.entry(xid).or_default().push(session);
+        if !running() {
+            state.end_xid(xid);
+            return Err(Need::Xid(xid).into());
+        }
+        if let Some(ring) = state.find_ring(session) {
+            let error = state.deadlock(&ring);
+            state.leave_queue(session, self);
+            return Err(Stop::Error(error));
+        }
+        Err(Need::Xid(xid).into())
+    }
+
+    /// `xid` is no longer in the running table: wake those who wait for it.
+    pub fn xid_ended(&self, xid: Xid) {
+        self.state.lock().end_xid(xid);
+    }
+
+    /// A mark for `release_to`.
+    pub fn mark(&self, session: SessionId) -> usize {
+        self.state.lock().journals.get(&session).map_or(0, Vec::len)
+    }
+
+    /// Give back the transaction-level locks taken after `mark` (rollback to a savepoint), newest first.
+    pub fn release_to(&self, session: SessionId, mark: usize) {
+        let mut state = self.state.lock();
+        state.release_to(session, mark, self);
+    }
+
+    /// The transaction's end: all its locks. Session-level ones stay.
+    pub fn release_all(&self, session: SessionId) {
+        let mut state = self.state.lock();
+        if state.waiting.contains_key(&session) {
+            state.leave_queue(session, self);
+        }
+        state.release_to(session, 0, self);
+        state.journals.remove(&session);
+    }
+
+    /// The session's end: everything, session-level locks included.
+    pub fn end_session(&self, session: SessionId) {
+        self.release_all(session);
+        self.unlock_everything(session);
+        self.state.lock().woken.retain(|s| *s != session);
+    }
+
+    /// pg_advisory_unlock: `false` when the session does not hold it.
+    pub fn unlock(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
+        let mut state = self.state.lock();
+        let Some(count) = state.counts.get_mut(&(session, key, mode)) else {
+            return false;
+        };
+        *count -= 1;
+        if *count & !GRANTED_LATER == 0 {
+            state.counts.remove(&(session, key, mode));
+            state.drop_bit(session, key, mode, Level::Session, self);
+        }
+        true
+    }
+
+    /// pg_advisory_unlock_all.
+    pub fn unlock_everything(&self, session: SessionId) {
+        let mut state = self.state.lock();
+        let mine: Vec<(LockKey, u8)> = state
+            .counts
+            .keys()
+            .filter(|(s, _, _)| *s == session)
+            .map(|(_, key, mode)| (*key, *mode))
+            .collect();
+        for (key, mode) in mine {
+            state.counts.remove(&(session, key, mode));
+            state.drop_bit(session, key, mode, Level::Session, self);
+        }
+    }
+
+    /// Stop waiting (cancel, timeout): leaves its queue. Harmless when not waiting.
+    pub fn cancel_wait(&self, session: SessionId) {
+        let mut state = self.state.lock();
+        state.leave_queue(session, self);
+        state.woken.retain(|s| *s != session);
+        // Granted while the cancel was on its way: nobody will come back for it.
+        let orphan = |((s, _, _), count): &(&(SessionId, LockKey, u8), &u32)| *s == session && **count & GRANTED_LATER != 0;
+        let orphans: Vec<_> = state.counts.iter().filter(orphan).map(|(k, _)| *k).collect();
+        for (session, key, mode) in orphans {
+            state.counts.remove(&(session, key, mode));
+            state.drop_bit(session, key, mode, Level::Session, self);
+        }
+    }
+
+    /// Sessions whose wait is over since the last call; each should call again what answered `Need`.
+    pub fn take_woken(&self) -> Vec<SessionId> {
+        std::mem::take(&mut self.state.lock().woken)
+    }
+
+    /// pg_locks.
+    pub fn list(&self) -> Vec<LockInfo> {
+        let state = self.state.lock();
+        let mut out = Vec::new();
+        for (key, entry) in &state.entries {
+            for holder in &entry.holders {
+                for mode in (0..16u8).filter(|m| holder.bits() & (1 << m) != 0) {
+                    out.push(LockInfo { session: holder.session, key: *key, mode: name(key, mode), granted: true });
+                }
+            }
+            for waiter in &entry.queue {
+                out.push(LockInfo { session: waiter.session, key: *key, mode: name(key, waiter.mode), granted: false });
+            }
+        }
+        out
+    }
+
+    /// pg_blocking_pids: the sessions that `session` waits for.
+    pub fn blockers(&self, session: SessionId) -> Vec<SessionId> {
+        let state = self.state.lock();
+        let mut out = Vec::new();
+        state.edges(session, &mut out);
+        out
+    }
+
+    /// A key is about to get its entry: keep the counters that let others pass by.
+    fn count_new(&self, state: &State, key: LockKey) {
+        if !state.entries.contains_key(&key) {
+            if let LockKey::Row(..) = key {
+                self.rows.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    fn count_gone(&self, key: LockKey) {
+        if let LockKey::Row(..) = key {
+            self.rows.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl State {
+    fn held_bits(&self, session: SessionId, key: LockKey) -> u16 {
+        self.entries
+            .get(&key)
+            .and_then(|e| e.holders.iter().find(|h| h.session == session))
+            .map_or(0, Holder::bits)
+    }
+
+    /// Held already: nothing to do (a session-level lock counts once more).
+    fn already(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level) -> bool {
+        let bits = self.entries.get(&key).and_then(|e| e.holders.iter().find(|h| h.session == session));
+        let Some(holder) = bits else { return false };
+        match level {
+            Level::Transaction => holder.txn & (1 << mode) != 0,
+            Level::Session => {
+                let held = holder.held & (1 << mode) != 0;
+                if held {
+                    // A lock granted from the queue was counted by the grant; its asker comes back once.
+                    let count = self.counts.entry((session, key, mode)).or_insert(0);
+                    if *count & GRANTED_LATER == 0 {
+                        *count += 1;
+                    } else {
+                        *count &= !GRANTED_LATER;
+                    }
+                }
+                held
+            }
+        }
+    }
+
+    fn grantable(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
+        let Some(entry) = self.entries.get(&key) else { return true };
+        let mask = conflicts(&key, mode);
+        let mut mine = false;
+        for holder in &entry.holders {
+            if holder.session == session {
+                mine = true;
+            } else if holder.bits() & mask != 0 {
+                return false;
+            }
+        }
+        // Who holds something here already may pass the queue: waiting behind those that wait for it is a deadlock.
+        mine || !entry.queue.iter().any(|w| w.session != session && mask & (1 << w.mode) != 0)
+    }
+
+    fn grant(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level, owner: &Locks) {
+        owner.count_new(self, key);
+        let entry = self.entries.entry(key).or_default();
+        let index = match entry.holders.iter().position(|h| h.session == session) {
+            Some(index) => index,
+            None => {
+                entry.holders.push(Holder { session, txn: 0, held: 0 });
+                entry.holders.len() - 1
+            }
+        };
+        if let Some(holder) = entry.holders.get_mut(index) {
+            match level {
+                Level::Transaction => {
+                    holder.txn |= 1 << mode;
+                    self.journals.entry(session).or_default().push((key, mode));
+                }
+                Level::Session => {
+                    holder.held |= 1 << mode;
+                    *self.counts.entry((session, key, mode)).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+
+    fn drop_bit(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level, owner: &Locks) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            for holder in entry.holders.iter_mut().filter(|h| h.session == session) {
+                match level {
+                    Level::Transaction => holder.txn &= !(1 << mode),
+                    Level::Session => holder.held &= !(1 << mode),
+                }
+            }
+            entry.holders.retain(|h| h.bits() != 0);
+        }
+        self.serve(key, owner);
+    }
+
+    fn release_to(&mut self, session: SessionId, mark: usize, owner: &Locks) {
+        let Some(journal) = self.journals.get_mut(&session) else { return };
+        let released = journal.split_off(mark.min(journal.len()));
+        for (key, mode) in released.into_iter().rev() {
+            self.drop_bit(session, key, mode, Level::Transaction, owner);
+        }
+    }
+
+    /// Grant from the head of the queue as far as it goes; drop the entry when nobody is left.
+    fn serve(&mut self, key: LockKey, owner: &Locks) {
+        loop {
+            let Some(entry) = self.entries.get_mut(&key) else { return };
+            let Some(position) = next_grant(&key, entry) else { break };
+            let Some(waiter) = entry.queue.remove(position) else { break };
+            self.waiting.remove(&waiter.session);
+            self.grant(waiter.session, key, waiter.mode, waiter.level, owner);
+            if waiter.level == Level::Session {
+                if let Some(count) = self.counts.get_mut(&(waiter.session, key, waiter.mode)) {
+                    *count |= GRANTED_LATER;
+                }
+            }
+            self.woken.push(waiter.session);
+        }
+        if self.entries.get(&key).is_some_and(|e| e.holders.is_empty() && e.queue.is_empty()) {
+            self.entries.remove(&key);
+            owner.count_gone(key);
+        }
+    }
+
+    /// Forget what `session` waits for.
+    fn leave_queue(&mut self, session: SessionId, owner: &Locks) {
+        match self.waiting.remove(&session) {
+            None => {}
+            Some(Waiting::Key(key, _)) => {
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    entry.queue.retain(|w| w.session != session);
+                }
+                self.serve(key, owner);
+            }
+            Some(Waiting::Xid(xid, _)) => {
+                if let Some(list) = self.xid_waiters.get_mut(&xid) {
+                    list.retain(|s| *s != session);
+                    if list.is_empty() {
+                        self.xid_waiters.remove(&xid);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end_xid(&mut self, xid: Xid) {
+        for session in self.xid_waiters.remove(&xid).unwrap_or_default() {
+            self.waiting.remove(&session);
+            self.woken.push(session);
+        }
+    }
+
+    /// The sessions that `session` waits for: holders in its way, and those before it in the queue that conflict.
+    fn edges(&self, session: SessionId, out: &mut Vec<SessionId>) {
+        match self.waiting.get(&session) {
+            None => {}
+            Some(Waiting::Xid(_, owner)) => out.push(*owner),
+            Some(Waiting::Key(key, mode)) => {
+                let Some(entry) = self.entries.get(key) else { return };
+                let mask = conflicts(key, *mode);
+                out.extend(entry.holders.iter().filter(|h| h.session != session && h.bits() & mask != 0).map(|h| h.session));
+                let before = entry.queue.iter().take_while(|w| w.session != session);
+                out.extend(before.filter(|w| mask & (1 << w.mode) != 0).map(|w| w.session));
+            }
+        }
+    }
+
+    /// A ring of waiting sessions through `start`, beginning with it.
+    fn find_ring(&self, start: SessionId) -> Option<Vec<SessionId>> {
+        let mut path: Vec<(SessionId, Vec<SessionId>)> = Vec::new();
+        let mut seen: AHashMap<SessionId, ()> = AHashMap::new();
+        let mut first = Vec::new();
+        self.edges(start, &mut first);
+        path.push((start, first));
+        loop {
+            let next = path.last_mut()?.1.pop();
+            match next {
+                None => {
+                    path.pop();
+                }
+                Some(session) if session == start => return Some(path.into_iter().map(|(s, _)| s).collect()),
+                Some(session) => {
+                    if seen.insert(session, ()).is_none() {
+                        let mut edges = Vec::new();
+                        self.edges(session, &mut edges);
+                        path.push((session, edges));
+                    }
+                }
+            }
+        }
+    }
+
+    fn deadlock(&self, ring: &[SessionId]) -> Box<SqlError> {
+        let mut lines = Vec::new();
+        for (index, session) in ring.iter().enumerate() {
+            let blocker = ring.get(index + 1).or(ring.first()).copied().unwrap_or(*session);
+            let what = match self.waiting.get(session) {
+                Some(Waiting::Key(key, mode)) => format!("{} on {key}", name(key, *mode)),
+                Some(Waiting::Xid(xid, _)) => format!("ShareLock on transaction {xid}"),
+                None => continue,
+            };
+            lines.push(format!("Process {session} waits for {what}; blocked by process {blocker}."));
+        }
+        SqlError::new("40P01", "deadlock detected").detail(lines.join("\n")).hint("See server log for query details.")
+    }
+}
+
+/// In a session-level count: granted from the queue, and its asker has not come back yet.
+const GRANTED_LATER: u32 = 1 << 31;
+
+/// The first waiter that conflicts neither with other holders nor with waiters before it.
+fn next_grant(key: &LockKey, entry: &Entry) -> Option<usize> {
+    let mut ahead = 0u16;
+    for (position, waiter) in entry.queue.iter().enumerate() {
+        let mask = conflicts(key, waiter.mode);
+        let blocked = entry.holders.iter().any(|h| h.session != waiter.session && h.bits() & mask != 0);
+        if !blocked && ahead & mask == 0 {
+            return Some(position);
+        }
+        ahead |= 1 << waiter.mode;
+    }
+    None
+}
