@@ -88,7 +88,10 @@ pub enum Wrote {
     Gone,
     /// A newer committed version stands there (READ COMMITTED only): all its columns, and its CSN, to be passed as
     /// `accept` if the statement's condition still holds for it.
-    Changed { row: Vec<Datum>, csn: Lsn },
+    Changed {
+        row: Vec<Datum>,
+        csn: Lsn,
+    },
     /// This very command has already changed the row; SQL says: leave it.
     Own,
 }
@@ -98,13 +101,23 @@ pub enum Wrote {
 pub enum Inserted {
     Row(RowId),
     /// Only when arbiters were named: a live row has the same key in this index.
-    Conflict { index: Oid, row: RowId },
+    Conflict {
+        index: Oid,
+        row: RowId,
+    },
 }
 
 pub trait Access: Send + Sync {
     /// All rows in row-id order. `columns` are indexes into `TableDef::columns`. `part` of `parts` (for parallel
     /// scans) takes an even share of the leaves; 0 of 1 is everything.
-    fn scan(&self, view: &View, table: &Arc<TableDef>, columns: &[usize], part: usize, parts: usize) -> Res<Box<dyn Cursor>>;
+    fn scan(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        columns: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Res<Box<dyn Cursor>>;
 
     /// Rows in key order of `table.indexes[index]`, or in reverse.
     fn index_scan(
@@ -118,19 +131,46 @@ pub trait Access: Send + Sync {
     ) -> Res<Box<dyn Cursor>>;
 
     /// One row by its id; `None` when the view does not see it.
-    fn fetch(&self, view: &View, table: &Arc<TableDef>, row: RowId, columns: &[usize]) -> Res<Option<Vec<Datum>>>;
+    fn fetch(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: RowId,
+        columns: &[usize],
+    ) -> Res<Option<Vec<Datum>>>;
 
     /// `row` has a value for every column of `table.columns` (null for dropped ones), already coerced and checked.
     /// Unique violations are 23505 unless the index is one of `arbiters`.
-    fn insert(&self, view: &View, table: &Arc<TableDef>, row: &[Datum], arbiters: &[Oid]) -> Res<Inserted>;
+    fn insert(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: &[Datum],
+        arbiters: &[Oid],
+    ) -> Res<Inserted>;
 
     /// `accept`: the newest CSN that the caller has seen of this row (the snapshot, or what `Changed` said).
-    fn update(&self, view: &View, table: &Arc<TableDef>, id: RowId, row: &[Datum], accept: Lsn) -> Res<Wrote>;
+    fn update(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        row: &[Datum],
+        accept: Lsn,
+    ) -> Res<Wrote>;
 
     fn delete(&self, view: &View, table: &Arc<TableDef>, id: RowId, accept: Lsn) -> Res<Wrote>;
 
     /// SELECT FOR …, foreign-key checks. `skip`: SKIP LOCKED answers `Gone`; `nowait`: 55P03.
-    fn lock(&self, view: &View, table: &Arc<TableDef>, id: RowId, mode: LockMode, wait: Wait, accept: Lsn) -> Res<Wrote>;
+    fn lock(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        mode: LockMode,
+        wait: Wait,
+        accept: Lsn,
+    ) -> Res<Wrote>;
 
     /// Rows that estimates may count on: (pages, rows), cheap and rough.
     fn size(&self, table: &Arc<TableDef>) -> Res<(u64, u64)>;

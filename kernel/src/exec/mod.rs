@@ -3,3 +3,6 @@
 pub mod access;
 pub mod batch;
 pub mod plan;
+pub mod run;
+
+pub use run::{Deferred, Execution, Prepared};

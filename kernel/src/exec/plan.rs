@@ -44,14 +44,30 @@ pub enum Node {
     /// One row, no columns.
     Single {},
     /// No rows.
-    Empty { width: usize },
+    Empty {
+        width: usize,
+    },
     /// Rows of expressions without input columns.
-    Values { rows: Vec<Vec<Expr>>, types: Vec<Oid> },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        types: Vec<Oid>,
+    },
     /// A set-returning function: generate_series, unnest (several at once are zipped), json_array_elements…
-    FunctionScan { calls: Vec<SetCall>, ordinality: bool },
+    FunctionScan {
+        calls: Vec<SetCall>,
+        ordinality: bool,
+    },
     /// Rows that Python makes when asked (pg_settings, pg_stat_activity …), by name.
-    HostScan { name: String, types: Vec<Oid>, args: Vec<Expr> },
-    Scan { table: Table, columns: Vec<usize>, filter: Option<Expr> },
+    HostScan {
+        name: String,
+        types: Vec<Oid>,
+        args: Vec<Expr>,
+    },
+    Scan {
+        table: Table,
+        columns: Vec<usize>,
+        filter: Option<Expr>,
+    },
     IndexScan {
         table: Table,
         index: usize,
@@ -63,35 +79,125 @@ pub enum Node {
         columns: Vec<usize>,
         filter: Option<Expr>,
     },
-    Filter { input: Box<Node>, test: Expr },
-    Project { input: Box<Node>, exprs: Vec<Expr> },
+    Filter {
+        input: Box<Node>,
+        test: Expr,
+    },
+    Project {
+        input: Box<Node>,
+        exprs: Vec<Expr>,
+    },
     /// Set-returning functions in a select list: the input row is repeated, as PostgreSQL's ProjectSet does.
-    ProjectSet { input: Box<Node>, exprs: Vec<ProjectItem> },
+    ProjectSet {
+        input: Box<Node>,
+        exprs: Vec<ProjectItem>,
+    },
     /// `on` sees left columns then right columns. The right side is run again for each left row, with `params`
     /// (executor parameter number, expression over the left row) set.
-    NestedLoop { kind: JoinKind, left: Box<Node>, right: Box<Node>, on: Option<Expr>, params: Vec<(usize, Expr)>, right_width: usize },
-    HashJoin { kind: JoinKind, left: Box<Node>, right: Box<Node>, left_keys: Vec<Expr>, right_keys: Vec<Expr>, key_types: Vec<Oid>, on: Option<Expr>, left_width: usize, right_width: usize },
-    MergeJoin { kind: JoinKind, left: Box<Node>, right: Box<Node>, left_keys: Vec<Expr>, right_keys: Vec<Expr>, key_types: Vec<Oid>, on: Option<Expr>, left_width: usize, right_width: usize },
-    Sort { input: Box<Node>, keys: Vec<SortKey>, limit: Option<Expr> },
+    NestedLoop {
+        kind: JoinKind,
+        left: Box<Node>,
+        right: Box<Node>,
+        on: Option<Expr>,
+        params: Vec<(usize, Expr)>,
+        right_width: usize,
+    },
+    HashJoin {
+        kind: JoinKind,
+        left: Box<Node>,
+        right: Box<Node>,
+        left_keys: Vec<Expr>,
+        right_keys: Vec<Expr>,
+        key_types: Vec<Oid>,
+        on: Option<Expr>,
+        left_width: usize,
+        right_width: usize,
+    },
+    MergeJoin {
+        kind: JoinKind,
+        left: Box<Node>,
+        right: Box<Node>,
+        left_keys: Vec<Expr>,
+        right_keys: Vec<Expr>,
+        key_types: Vec<Oid>,
+        on: Option<Expr>,
+        left_width: usize,
+        right_width: usize,
+    },
+    Sort {
+        input: Box<Node>,
+        keys: Vec<SortKey>,
+        limit: Option<Expr>,
+    },
     /// Output: group keys, then aggregates. `sorted`: input is sorted by the keys. `sets`: grouping sets, as lists of
     /// key indexes (keys outside the set read as null).
-    Aggregate { input: Box<Node>, keys: Vec<Expr>, key_types: Vec<Oid>, aggs: Vec<Agg>, sorted: bool, sets: Option<Vec<Vec<usize>>> },
+    Aggregate {
+        input: Box<Node>,
+        keys: Vec<Expr>,
+        key_types: Vec<Oid>,
+        aggs: Vec<Agg>,
+        sorted: bool,
+        sets: Option<Vec<Vec<usize>>>,
+    },
     /// Input sorted by partition then order; output: input columns, then the windows.
-    Window { input: Box<Node>, partition: Vec<Expr>, partition_types: Vec<Oid>, order: Vec<SortKey>, calls: Vec<WindowCall> },
-    Limit { input: Box<Node>, count: Option<Expr>, offset: Option<Expr>, with_ties: Vec<SortKey> },
+    Window {
+        input: Box<Node>,
+        partition: Vec<Expr>,
+        partition_types: Vec<Oid>,
+        order: Vec<SortKey>,
+        calls: Vec<WindowCall>,
+    },
+    Limit {
+        input: Box<Node>,
+        count: Option<Expr>,
+        offset: Option<Expr>,
+        with_ties: Vec<SortKey>,
+    },
     /// Distinct on all columns, or on `keys` (DISTINCT ON over sorted input, first row kept).
-    Distinct { input: Box<Node>, keys: Option<Vec<Expr>>, types: Vec<Oid> },
-    Append { inputs: Vec<Node> },
-    SetOp { kind: SetOpKind, all: bool, left: Box<Node>, right: Box<Node>, types: Vec<Oid> },
+    Distinct {
+        input: Box<Node>,
+        keys: Option<Vec<Expr>>,
+        types: Vec<Oid>,
+    },
+    Append {
+        inputs: Vec<Node>,
+    },
+    SetOp {
+        kind: SetOpKind,
+        all: bool,
+        left: Box<Node>,
+        right: Box<Node>,
+        types: Vec<Oid>,
+    },
     /// WITH: `cte` is run once, at first use (or at the start when it writes), and read by `CteScan` anywhere below.
-    With { id: usize, cte: Box<Node>, input: Box<Node>, writes: bool },
-    CteScan { id: usize, width: usize },
+    With {
+        id: usize,
+        cte: Box<Node>,
+        input: Box<Node>,
+        writes: bool,
+    },
+    CteScan {
+        id: usize,
+        width: usize,
+    },
     /// Recursive WITH: `step` reads the last round's rows by `WorkScan{id}`.
-    Recursive { id: usize, start: Box<Node>, step: Box<Node>, distinct: bool, types: Vec<Oid> },
-    WorkScan { id: usize, width: usize },
+    Recursive {
+        id: usize,
+        start: Box<Node>,
+        step: Box<Node>,
+        distinct: bool,
+        types: Vec<Oid>,
+    },
+    WorkScan {
+        id: usize,
+        width: usize,
+    },
     /// FOR UPDATE/SHARE: `row` is the column with the row id; on a changed row `recheck` is tested over the input row
     /// with the table's columns (`columns`: input column → table column) replaced.
-    LockRows { input: Box<Node>, locks: Vec<RowLock> },
+    LockRows {
+        input: Box<Node>,
+        locks: Vec<RowLock>,
+    },
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
@@ -341,48 +447,158 @@ pub struct After {
 #[serde(tag = "e", rename_all = "snake_case")]
 pub enum Expr {
     /// Text form, as the type's input function reads it; none is NULL.
-    Const { typ: Oid, text: Option<String> },
-    Col { i: usize, typ: Oid },
+    Const {
+        typ: Oid,
+        text: Option<String>,
+    },
+    Col {
+        i: usize,
+        typ: Oid,
+    },
     /// $n, from 0.
-    Param { n: usize, typ: Oid },
+    Param {
+        n: usize,
+        typ: Oid,
+    },
     /// Executor parameter, set by NestedLoop, Sub and After.
-    Exec { n: usize, typ: Oid },
+    Exec {
+        n: usize,
+        typ: Oid,
+    },
     /// `func` is prosrc; `typ` the (already resolved) result type. Strictness and purity are the kernel's knowledge.
-    Func { func: String, args: Vec<Expr>, arg_types: Vec<Oid>, typ: Oid, at: Option<u32> },
-    And { args: Vec<Expr> },
-    Or { args: Vec<Expr> },
-    Not { arg: Box<Expr> },
-    IsNull { arg: Box<Expr>, not: bool },
+    Func {
+        func: String,
+        args: Vec<Expr>,
+        arg_types: Vec<Oid>,
+        typ: Oid,
+        at: Option<u32>,
+    },
+    And {
+        args: Vec<Expr>,
+    },
+    Or {
+        args: Vec<Expr>,
+    },
+    Not {
+        arg: Box<Expr>,
+    },
+    IsNull {
+        arg: Box<Expr>,
+        not: bool,
+    },
     /// IS [NOT] TRUE / FALSE / UNKNOWN: `test` is "true", "false" or "unknown".
-    BoolTest { arg: Box<Expr>, test: String, not: bool },
+    BoolTest {
+        arg: Box<Expr>,
+        test: String,
+        not: bool,
+    },
     /// `func` is the type's equality function.
-    Distinct { func: String, left: Box<Expr>, right: Box<Expr>, not: bool, typ: Oid },
-    Case { whens: Vec<(Expr, Expr)>, other: Option<Box<Expr>>, typ: Oid },
-    Coalesce { args: Vec<Expr>, typ: Oid },
+    Distinct {
+        func: String,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        not: bool,
+        typ: Oid,
+    },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        other: Option<Box<Expr>>,
+        typ: Oid,
+    },
+    Coalesce {
+        args: Vec<Expr>,
+        typ: Oid,
+    },
     /// NULLIF: `func` is equality.
-    NullIf { func: String, left: Box<Expr>, right: Box<Expr>, typ: Oid },
-    Greatest { args: Vec<Expr>, typ: Oid },
-    Least { args: Vec<Expr>, typ: Oid },
+    NullIf {
+        func: String,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        typ: Oid,
+    },
+    Greatest {
+        args: Vec<Expr>,
+        typ: Oid,
+    },
+    Least {
+        args: Vec<Expr>,
+        typ: Oid,
+    },
     /// left OP ANY/ALL (array): `func` compares left with one element of type `elem`.
-    AnyAll { func: String, left: Box<Expr>, array: Box<Expr>, elem: Oid, all: bool },
-    Array { args: Vec<Expr>, elem: Oid, typ: Oid, nested: bool },
+    AnyAll {
+        func: String,
+        left: Box<Expr>,
+        array: Box<Expr>,
+        elem: Oid,
+        all: bool,
+    },
+    Array {
+        args: Vec<Expr>,
+        elem: Oid,
+        typ: Oid,
+        nested: bool,
+    },
     /// array[subscript…] or a slice (each bound optional).
-    Subscript { arg: Box<Expr>, index: Vec<SubscriptItem>, typ: Oid, elem: Oid },
-    Row { args: Vec<Expr>, types: Vec<Oid> },
-    Field { arg: Box<Expr>, i: usize, typ: Oid },
+    Subscript {
+        arg: Box<Expr>,
+        index: Vec<SubscriptItem>,
+        typ: Oid,
+        elem: Oid,
+    },
+    Row {
+        args: Vec<Expr>,
+        types: Vec<Oid>,
+    },
+    Field {
+        arg: Box<Expr>,
+        i: usize,
+        typ: Oid,
+    },
     /// Row comparison (a, b) < (c, d): `op` one of = <> < <= > >=.
-    RowCompare { op: String, left: Vec<Expr>, right: Vec<Expr>, types: Vec<Oid> },
+    RowCompare {
+        op: String,
+        left: Vec<Expr>,
+        right: Vec<Expr>,
+        types: Vec<Oid>,
+    },
     /// By way of text: output function, then input function.
-    CastIo { arg: Box<Expr>, from: Oid, to: Oid, typmod: i32 },
+    CastIo {
+        arg: Box<Expr>,
+        from: Oid,
+        to: Oid,
+        typmod: i32,
+    },
     /// Element by element; `cast` over column 0 = the element.
-    CastArray { arg: Box<Expr>, cast: Box<Expr>, from_elem: Oid, to_elem: Oid },
+    CastArray {
+        arg: Box<Expr>,
+        cast: Box<Expr>,
+        from_elem: Oid,
+        to_elem: Oid,
+    },
     /// Length coercion: varchar(n), char(n), numeric(p,s), timestamp(p) …; `explicit` truncates silently.
-    Typmod { arg: Box<Expr>, typ: Oid, typmod: i32, explicit: bool },
+    Typmod {
+        arg: Box<Expr>,
+        typ: Oid,
+        typmod: i32,
+        explicit: bool,
+    },
     /// A subplan in place, where a join can't serve: `kind` "scalar", "exists", "array", "any" (`test` compares, with the
     /// subplan's columns as Exec parameters from `result`), with `params` (number, expression) set first.
-    Sub { subplan: usize, kind: String, params: Vec<(usize, Expr)>, test: Option<Box<Expr>>, result: Vec<usize>, typ: Oid },
+    Sub {
+        subplan: usize,
+        kind: String,
+        params: Vec<(usize, Expr)>,
+        test: Option<Box<Expr>>,
+        result: Vec<usize>,
+        typ: Oid,
+    },
     /// A function that lives in Python, called once a batch.
-    Host { func: String, args: Vec<Expr>, arg_types: Vec<Oid>, typ: Oid },
+    Host {
+        func: String,
+        args: Vec<Expr>,
+        arg_types: Vec<Oid>,
+        typ: Oid,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,0 +1,156 @@
+//! What an execution carries with it: parameters, settings, the way to storage, and what is left of its time slice.
+//! Expressions and operators see the world only through this.
+
+use crate::base::error::fail;
+use crate::base::{Lsn, Need, Res};
+use crate::exec::access::{Access, View};
+use crate::exec::batch::{Batch, Vector};
+use crate::expr::funcs::Ctx;
+use crate::types::Datum;
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// Functions and row sources that live in Python. A call may answer `Need` and is made again then.
+pub trait Host: Send + Sync {
+    /// One value a row, for `len` rows.
+    fn call(&self, name: &str, args: &[Vector], len: usize) -> Res<Vector>;
+    fn scan(&self, name: &str, args: &[Datum]) -> Res<Vec<Vec<Datum>>>;
+}
+
+/// No functions in Python.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn call(&self, name: &str, _: &[Vector], _: usize) -> Res<Vector> {
+        fail("0A000", format!("function {name} is not supported yet"))
+    }
+
+    fn scan(&self, name: &str, _: &[Datum]) -> Res<Vec<Vec<Datum>>> {
+        fail("0A000", format!("function {name} is not supported yet"))
+    }
+}
+
+/// Temporary files, numbered within one execution. `Err(Need::Spill)` means: nothing happened yet, call again with the
+/// same arguments. A full disk is 53100. Everything is dropped with the execution.
+pub trait Spill: Send + Sync {
+    /// A new empty file.
+    fn create(&self) -> Res<u64>;
+    /// Append to a file.
+    fn write(&self, file: u64, bytes: &[u8]) -> Res<()>;
+    /// Exactly `len` bytes at `offset`.
+    fn read(&self, file: u64, offset: u64, len: usize) -> Res<Vec<u8>>;
+    /// The file is not needed any more.
+    fn remove(&self, file: u64);
+}
+
+/// Rows, pulled a batch at a time. After `Err(Need)` the operator stands where it stood: nothing is lost or done twice.
+pub trait Operator: Send {
+    /// The next rows (never an empty batch), or `None` at the end, and again `None` when asked again.
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>>;
+    /// Begin again, executor parameters may have changed.
+    fn rescan(&mut self, env: &mut Env) -> Res<()>;
+    /// What this operator holds that EXPLAIN ANALYZE shows, as (name, value).
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+/// The plans that expressions refer to by number.
+pub trait Plans: Send + Sync {
+    fn open(&self, subplan: usize) -> Box<dyn Operator>;
+    /// Executor parameters that a subplan reads but does not set itself.
+    fn free_params(&self, subplan: usize) -> &[usize];
+    /// Does it answer differently, or change something, when run again with the same parameters?
+    fn volatile(&self, subplan: usize) -> bool;
+}
+
+/// What a caller gives to run a plan.
+#[derive(Clone)]
+pub struct Setup {
+    /// None: the plan reads no table.
+    pub access: Option<Arc<dyn Access>>,
+    pub view: View,
+    pub host: Arc<dyn Host>,
+    /// None: sorts and hash tables may take what memory they need.
+    pub spill: Option<Arc<dyn Spill>>,
+    pub cancel: Arc<AtomicBool>,
+    pub ctx: Ctx,
+    /// Bytes that one sort or hash table may take before it spills.
+    pub work_mem: usize,
+    /// Rows to work on before `Err(Need::Slice)`; 0: no limit.
+    pub slice: u64,
+    /// Threads that a big scan with aggregates may use.
+    pub workers: usize,
+    /// Microseconds of some clock, for EXPLAIN ANALYZE only.
+    pub clock: Option<fn() -> u64>,
+    /// Count rows and loops for each node.
+    pub instrument: bool,
+    /// The newest snapshot, for foreign-key checks under READ COMMITTED; none: the view's.
+    pub fresh: Option<Arc<dyn Fn() -> Lsn + Send + Sync>>,
+}
+
+impl Setup {
+    /// The defaults: no tables, no host functions, no limits.
+    pub fn bare(ctx: Ctx) -> Setup {
+        Setup {
+            access: None,
+            view: View {
+                session: crate::base::SessionId(0),
+                snapshot: Lsn::ZERO,
+                own: Arc::from([]),
+                command: 0,
+                strict: false,
+            },
+            host: Arc::new(NoHost),
+            spill: None,
+            cancel: Arc::new(AtomicBool::new(false)),
+            ctx,
+            work_mem: 4 << 20,
+            slice: 0,
+            workers: 1,
+            clock: None,
+            instrument: false,
+            fresh: None,
+        }
+    }
+}
+
+/// One execution's state outside its operators.
+pub struct Env {
+    pub setup: Setup,
+    pub plans: Arc<dyn Plans>,
+    pub params: Arc<[Datum]>,
+    /// Executor parameters.
+    pub exec: Vec<Datum>,
+    /// Rows left of this slice.
+    pub budget: i64,
+    /// Rows that INSERT, UPDATE, DELETE at the top have changed.
+    pub affected: u64,
+    /// What operators share across the tree (CTEs, queues); the executor's own.
+    pub shared: Box<dyn Any + Send>,
+}
+
+impl Env {
+    /// Called by what makes rows, before it makes `rows` more: the one place where a slice ends and a cancel is seen.
+    #[inline]
+    pub fn tick(&mut self, rows: usize) -> Res<()> {
+        if self.setup.cancel.load(Ordering::Relaxed) {
+            return fail("57014", "canceling statement due to user request");
+        }
+        if self.setup.slice > 0 {
+            if self.budget <= 0 {
+                return Err(Need::Slice.into());
+            }
+            self.budget -= rows.max(1) as i64;
+        }
+        Ok(())
+    }
+
+    pub fn access(&self) -> Res<Arc<dyn Access>> {
+        match &self.setup.access {
+            Some(access) => Ok(access.clone()),
+            None => fail("XX000", "a plan that reads tables was run without storage"),
+        }
+    }
+}
