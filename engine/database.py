@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .session import Session
+from sixfold.kernel._kernel import Queries, Volume
+from sixfold.wal.runtime import Runtime
+
+from .session import Client, Login, Session
+
+
+class PageReader(Protocol):
+    """Where pages come from (pagestore's client)."""
+
+    async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
+        """Each page as it was at `lsn`."""
+
+
+class Log(Protocol):
+    """Where redo goes (wal's sender). On a reader: the tailer."""
+
+    def kick(self) -> None:
+        """The volume has redo to send (`volume.tail > volume.taken`)."""
+
+    async def durable(self, lsn: int) -> None:
+        """Wait until `volume.vdl >= lsn`."""
 
 
 class Database:
-    """Opened on a recovered volume; `connect` makes sessions."""
+    """Opened on a volume that is `prepare`d or fresh; `accept` makes sessions."""
+
+    volume: Volume
+    queries: Queries
 
     @classmethod
-    async def open(cls, volume: Any, pages: Any, log: Any, *, clock: Any, disk: Any, read_only: bool = False) -> Database:
-        """`volume`: the kernel's volume. `pages`: wal/pagestore's PageReader. `log`: what waits for durability
-        (`await log.durable(lsn)`); None on a reader. Bootstraps the catalogue when the volume is new."""
+    async def open(
+        cls, volume: Volume, pages: PageReader, log: Log, runtime: Runtime, *, superuser: str = "postgres", options: dict[str, str] | None = None
+    ) -> Database:
+        """Bootstraps the catalogue when the volume is new (a writer's). `options`: server-wide GUC defaults (`port`, …)."""
         raise NotImplementedError
 
-    def connect(self, user: str, database: str, options: dict[str, str], client_info: dict[str, str]) -> Session:
-        """`options`: startup parameters (GUCs, application_name, options=-c …). Raises SqlError (3D000, 28000 …)."""
+    def accept(self, client: Client, *, startup: bool = True) -> Session:
+        """A new connection; `session.wire` is ready to be fed. `startup=False`: already past authentication."""
         raise NotImplementedError
 
-    async def verifier(self, user: str) -> str | None:
-        """The role's stored SCRAM verifier, for authentication; None when it has none or there is no such role."""
+    async def login(self, user: str) -> Login | None:
+        """The role, for authentication; None when there is none."""
         raise NotImplementedError
 
     def cancel(self, pid: int, secret: int) -> None:
-        """CancelRequest."""
+        """CancelRequest: does nothing when pid or secret are wrong."""
+        raise NotImplementedError
+
+    def woken(self) -> None:
+        """Resume sessions that `volume.take_woken` names. To be called after every `Wire.step`/`exchange` that the server makes
+        and after `volume.set_vdl`; cheap."""
         raise NotImplementedError
 
     async def close(self) -> None:

@@ -1,39 +1,51 @@
-"""One client's session: SQL text or extended-protocol messages in, encoded protocol messages out.
+"""One client's session: everything that a statement can see or change.
 
-The server owns sockets and framing; a `Session` owns everything that a statement can see or change. Each public method
-is one protocol message that the kernel's Wire did not answer by itself. Methods never raise for a client's mistake: they
-write an ErrorResponse to the client and follow the protocol's rules (skip until Sync, failed transaction).
+A `Session` has the kernel's `Session` and the connection's `Wire`. The server feeds bytes to the wire, answers what comes before
+authentication (SSLRequest, CancelRequest, startup, password) itself, then calls `start`; each later event that is not
+`idle`, `drain` or `terminate` goes to `handle`, and then `Wire.step` again:
+
+    event = wire.step()            # server's loop, after wire.feed(data, now)
+    while event[0] not in ("idle", "terminate"):
+        ...write wire.take_output()...
+        await session.handle(event)
+        event = wire.step()
+
+`handle` never raises for a client's mistake. It raises `SessionEnded` when the connection must be closed after its output
+has been written (FATAL).
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from sixfold.kernel._kernel import Event, Wire
 
 
 class Client(Protocol):
-    """What a session needs of the connection that it answers. Implemented by the server (and by tests)."""
+    """What a session needs of the connection that it answers. Implemented by the server (and by `engine/embedded.py`)."""
 
-    def send(self, data: bytes) -> None:
-        """Queue encoded protocol messages for the client."""
+    async def flush(self) -> None:
+        """Write `wire.take_output()` to the socket and wait until the client has taken enough. ConnectionError when it is gone.
+        During COPY FROM STDIN the server goes on feeding the wire; the engine does not read."""
 
-    async def drain(self) -> None:
-        """Wait until the client has taken enough that more may be queued; also where results wait for slow clients."""
+    def wake(self) -> None:
+        """Output has been put into the wire while the session is idle (a notification, a FATAL): write it, without waiting."""
 
-    async def copy_data(self) -> bytes | None:
-        """The next CopyData payload during COPY FROM STDIN; None after CopyDone.
-
-        Raises `CopyFailed` for CopyFail and `ConnectionError` when the client went away."""
+    def close(self) -> None:
+        """Close the connection after writing what the wire holds (session terminated by another one or by a time-out)."""
 
 
-class CopyFailed(Exception):
-    """The client gave up COPY FROM STDIN with this message."""
+class SessionEnded(Exception):
+    """The session has said FATAL; close the connection once its output is written."""
 
 
 class Session:
-    """See the module's docstring. Made by `Database.connect`, ended by `close`."""
+    """Made by `Database.accept`; `start` after authentication; `close` at the end, always."""
+
+    wire: Wire
 
     @property
-    def id(self) -> int:
+    def pid(self) -> int:
         """Backend pid as clients see it; with `secret` what a CancelRequest must name."""
         raise NotImplementedError
 
@@ -41,51 +53,31 @@ class Session:
     def secret(self) -> int:
         raise NotImplementedError
 
-    @property
-    def status(self) -> bytes:
-        """Transaction status for ReadyForQuery: b"I", b"T" or b"E"."""
+    async def start(self, parameters: dict[str, str], address: str | None = None, port: int | None = None) -> None:
+        """After authentication: user, database, options and GUCs from the startup message; ends with `wire.started`.
+        Raises SqlError (3D000 no such database, 28000 no such role or no login, 22023 bad option) to be sent as FATAL."""
         raise NotImplementedError
 
-    def startup_parameters(self) -> dict[str, str]:
-        """What ParameterStatus reports after authentication, in order."""
-        raise NotImplementedError
-
-    async def simple_query(self, text: str, client: Client) -> None:
-        """Query: every statement of `text`, then ReadyForQuery."""
-        raise NotImplementedError
-
-    async def parse(self, name: str, text: str, param_oids: list[int], client: Client) -> None:
-        raise NotImplementedError
-
-    async def bind(
-        self,
-        portal: str,
-        statement: str,
-        param_formats: list[int],
-        params: list[bytes | None],
-        result_formats: list[int],
-        client: Client,
-    ) -> None:
-        raise NotImplementedError
-
-    async def describe(self, kind: str, name: str, client: Client) -> None:
-        """`kind` is "S" (statement) or "P" (portal)."""
-        raise NotImplementedError
-
-    async def execute(self, portal: str, max_rows: int, client: Client) -> None:
-        raise NotImplementedError
-
-    async def close_object(self, kind: str, name: str, client: Client) -> None:
-        raise NotImplementedError
-
-    async def sync(self, client: Client) -> None:
-        """End of an extended-protocol batch: commit the implicit transaction, ReadyForQuery."""
+    async def handle(self, event: Event) -> None:
+        """Deal with one event of the wire."""
         raise NotImplementedError
 
     def cancel(self) -> None:
-        """Ask the running statement to end with 57014. Safe to call at any time, from the loop's thread."""
+        """Ask the running statement to end with 57014. Safe at any time, from the loop's thread."""
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Roll back, release locks, drop temporary objects. The session is unusable afterwards."""
+        """Roll back, release locks, drop temporary objects. Idempotent."""
         raise NotImplementedError
+
+
+class Login:
+    """What authentication needs of a role: `Database.login(name)`."""
+
+    name: str
+    can_login: bool
+    superuser: bool
+    # SCRAM-SHA-256 verifier as in pg_authid.rolpassword.
+    verifier: str | None
+    connection_limit: int
+    valid_until: Any
