@@ -1,8 +1,12 @@
-//! The Python face of the kernel: `sixfold.kernel._kernel`. The only place that names pyo3.
+//! The kernel's Python face, and the only place that knows pyo3: the module `sixfold.kernel._kernel`, as `_kernel.pyi` states it.
 
 use pyo3::prelude::*;
 
+mod errors;
+
 #[pymodule]
-fn _kernel(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    errors::register(module)?;
+    // One line for each part; a part registers its own classes and functions.
     Ok(())
 }

@@ -1,0 +1,664 @@
+"""The kernel's Python face: complete signatures of the compiled module ``sixfold.kernel._kernel``.
+
+Three rules hold everywhere:
+
+* **Steps.** A call that may have to wait returns a `Step`: ``("done", value)``, ``("suspended", rows)`` or ``("need", need)``.
+  On ``need`` nothing has been changed: satisfy the need and make *the same call again* (same object, same arguments).
+  Calls that never wait return their value plainly.
+* **Needs** are small tuples; ``engine`` has one place that awaits each kind:
+
+  ===================================  ==========================================================================
+  ``("page", no)``                     a page that the cache lacks: ``lsn = volume.fetch_begin(no)``, read page@LSN
+                                       from the page store, ``volume.install_page(no, data)``
+  ``("pages", [no, ...])``             the same for several; go on when the first is there, fetch the rest behind
+  ``("xid", xid)``                     the end of that transaction; `Volume.take_woken` names this session then
+  ``("lock",)``                        a queued lock; `Volume.take_woken` names this session when it is granted
+  ``("durable", lsn)``                 ``volume.vdl >= lsn`` (a commit, or room in the cache / below the limit)
+  ``("spill", request)``               a temporary-file operation, see `SpillRequest`; answer with ``spill_done``
+  ``("slice",)``                       the time slice is used up; let others run and call again, best by the
+                                       ``*_detached`` twin in a worker thread
+  ===================================  ==========================================================================
+
+* **Errors** are `KernelError` with PostgreSQL's fields. After one from a statement call `Session.fail`
+  (`Wire.step` does that by itself for what it runs).
+
+Threads: every object may be used from any thread, one call at a time; a second concurrent call raises ``RuntimeError``
+(busy), except for `Session.cancel`, which is always safe. ``*_detached`` twins run without the GIL.
+
+Values in Python (``fetch``, ``params``, host functions), by PostgreSQL type: bool → ``bool``; int2/4/8, oid, "char", xid, reg* →
+``int``; float4/8 → ``float``; numeric → ``decimal.Decimal``; text, varchar, bpchar, name, json, cstring, unknown → ``str``; bytea →
+``bytes``; jsonb → ``str`` (its text); date → ``int`` days and time/timestamp/timestamptz → ``int`` µs since 2000-01-01 (UTC);
+timetz → ``(µs, zone)``; interval → ``(months, days, µs)``; uuid → ``bytes`` (16); arrays → ``list`` (nested by dimension; int2vector
+and oidvector too); records → ``tuple``; NULL → ``None``. Times given *to* the kernel as `now` are µs since 1970-01-01 UTC.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, final
+
+Need: TypeAlias = tuple[Any, ...]
+Step: TypeAlias = tuple[str, Any]
+Event: TypeAlias = tuple[Any, ...]
+#: ("write", file, offset, data) | ("read", file, offset, length) | ("drop", file): `file` is an int that the kernel chose,
+#: unique within the session. Answer "read" with the bytes, the others with None.
+SpillRequest: TypeAlias = tuple[Any, ...]
+
+class KernelError(Exception):
+    """An SQL error. ``args == (code, message)``; fields that do not apply are None."""
+
+    code: str
+    message: str
+    detail: str | None
+    hint: str | None
+    #: 1-based character position in the statement.
+    position: int | None
+    context: str | None
+    schema: str | None
+    table: str | None
+    column: str | None
+    datatype: str | None
+    constraint: str | None
+    #: Who must act: "statement" (fails each time), "retry" (the client may run the transaction again), "operator".
+    actor: Literal["statement", "retry", "operator"]
+
+@final
+class Volume:
+    """One compute node's view of a cluster volume: page cache, log tail, transactions, locks, tables. Role "writer" or "reader"."""
+
+    @staticmethod
+    def create(*, volume_id: int, epoch: int, cache_bytes: int, pages_per_group: int = 1310720) -> Volume:
+        """A new, empty volume, with this process as its writer. Page 0 and the first space map are in the log tail."""
+
+    @staticmethod
+    def open(*, volume_id: int, epoch: int, cache_bytes: int, vdl: int, tail: int, pages_per_group: int = 1310720) -> Volume:
+        """The writer of an existing volume after recovery: durable up to `vdl`, to be continued at `tail` (above the void range)."""
+
+    @staticmethod
+    def open_reader(*, volume_id: int, epoch: int, cache_bytes: int, vdl: int, pages_per_group: int = 1310720) -> Volume:
+        """A reader that begins at `vdl`; redo above it comes by `apply_stream`."""
+
+    def promote(self, epoch: int, vdl: int, tail: int) -> None:
+        """Reader becomes writer; the cache stays warm. All its sessions must have ended."""
+
+    def prepare(self) -> Step:
+        """Read what the volume needs before its first transaction (page 0, high-water marks). Done: None. Call until done after any open."""
+    # -- the log: writer ---------------------------------------------------------------------------------------
+    def take_flush(self, max_bytes: int = 1048576) -> tuple[int, int, list[tuple[int, bytes]]] | None:
+        """Cut whole MTRs from the tail: (start, end, [(group, framed batch)]), about `max_bytes`; None when nothing is new."""
+
+    def set_vdl(self, lsn: int) -> None:
+        """Everything up to `lsn` is durable: commits become visible, pages may be evicted. On a reader: apply the
+        streamed MTRs up to there, to pages held. Never goes back."""
+
+    def set_limit(self, lsn: int) -> None:
+        """The allocation limit: writes above it answer ``("durable", ...)``."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+    @property
+    def volume_id(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def role(self) -> Literal["writer", "reader"]: ...
+    @property
+    def vdl(self) -> int: ...
+    @property
+    def tail(self) -> int:
+        """End of the redo written so far; ``tail > taken`` means that `take_flush` has something."""
+
+    @property
+    def taken(self) -> int:
+        """End of the last flush that `take_flush` gave out."""
+    # -- the log: reader ---------------------------------------------------------------------------------------
+    def apply_stream(self, batches: Sequence[bytes]) -> None:
+        """The batches of one or more flushes, in order, as `take_flush` framed them. Held until `set_vdl` passes them."""
+    # -- pages -------------------------------------------------------------------------------------------------
+    def fetch_begin(self, no: int) -> int | None:
+        """The LSN at which to read page `no` now; from here on redo for it is kept. None: the cache holds it already."""
+
+    def install_page(self, no: int, data: bytes) -> None:
+        """Page `no` as read at `fetch_begin`'s LSN (8192 bytes, checksum is verified: XX001). Installing twice is harmless."""
+
+    def fetch_failed(self, no: int) -> None:
+        """The fetch was given up; stop keeping redo for it."""
+
+    def page(self, no: int) -> bytes | None:
+        """The cached page's bytes (console, tests, invariants), or None."""
+
+    def set_cache_bytes(self, size: int) -> None: ...
+    # -- waiting sessions, horizons, housekeeping --------------------------------------------------------------
+    def take_woken(self) -> list[int]:
+        """Session ids whose lock was granted or whose xid ended since the last call. Ask after every call that ends a
+        transaction or releases locks, and after `set_vdl`."""
+
+    def horizon(self) -> int:
+        """The oldest snapshot LSN that sessions here use (VDL when none): what a reader reports to its writer."""
+
+    def set_external_horizon(self, lsn: int) -> None:
+        """The oldest snapshot LSN of all readers: the writer prunes nothing that it may see."""
+
+    def vacuum_step(self, budget_us: int = 2000) -> Step:
+        """Clean up some of what committed deletes left. Done: True when there is more to do now, else False."""
+
+    @property
+    def catalog_version(self) -> int:
+        """Of the last durable DDL commit (kept on page 0)."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters: cache_pages, cache_bytes, cache_hits, cache_misses, evictions, redo_bytes, mtrs, commits, rollbacks,
+        sessions, locks_held, locks_waiting, vacuum_queue, …"""
+    # -- trees; each is redo of its own, not undone by a rollback: drop what a rolled-back DDL made ---------------
+    def create_table(self) -> Step:
+        """Done: (root, overflow)."""
+
+    def create_index(self) -> Step:
+        """Done: root of an empty index tree."""
+
+    def drop_tree(self, root: int, kind: Literal["table", "overflow", "index", "sequence"]) -> Job:
+        """Frees a tree's pages (once no reader can ask for them); run it after the dropping commit is durable."""
+
+    def create_sequence(
+        self, start: int, increment: int, minimum: int, maximum: int, cycle: bool = False, cache: int = 1
+    ) -> Step:
+        """Done: the sequence's page. `start` is what the first nextval answers."""
+
+    def alter_sequence(
+        self, page: int, start: int, increment: int, minimum: int, maximum: int, cycle: bool = False, cache: int = 1
+    ) -> Step: ...
+    def alloc_oid(self) -> Step:
+        """Done: a fresh OID, never given out again."""
+
+    def table_size(self, table: Table) -> Step:
+        """Done: (pages, rows), cheap and rough."""
+
+@final
+class Job:
+    """Work on a tree that goes in slices: `run` until it answers done."""
+
+    def run(self, budget_us: int = 2000) -> Step:
+        """Done: rows (or pages) handled in all."""
+
+    def run_detached(self, budget_us: int = 100000) -> Step:
+        """`run` with the GIL released."""
+
+@final
+class Table:
+    """A table's storage definition, from the JSON of `exec/plan.rs` Table (planner nodes.Table)."""
+
+    def __new__(cls, json: str | bytes) -> Table: ...
+    @property
+    def oid(self) -> int: ...
+
+@final
+class Plan:
+    """A prepared plan; immutable, shared by all sessions."""
+
+    @staticmethod
+    def compile(json: str | bytes) -> Plan:
+        """From the JSON of `exec/plan.rs`. Unknown functions are KernelError 42883, malformed plans XX000."""
+
+    @property
+    def columns(self) -> list[tuple[str, int, int, int, int]]:
+        """(name, type, typmod, table, attnum) of each result column."""
+
+    @property
+    def params(self) -> list[int]: ...
+    @property
+    def writes(self) -> bool: ...
+    @property
+    def tag(self) -> str: ...
+    @property
+    def catalog_version(self) -> int: ...
+
+@final
+class Statement:
+    """What a prepared or cached statement means. `token` is yours: it comes back in events (an int, 0 = none)."""
+
+    @staticmethod
+    def plan(plan: Plan, *, token: int = 0) -> Statement:
+        """Runs in the kernel."""
+
+    @staticmethod
+    def begin(
+        isolation: Literal["read committed", "repeatable read", "serializable"] | None = None,
+        read_only: bool | None = None,
+        *,
+        tag: str = "BEGIN",
+        token: int = 0,
+    ) -> Statement: ...
+    @staticmethod
+    def commit(*, token: int = 0) -> Statement: ...
+    @staticmethod
+    def rollback(*, token: int = 0) -> Statement: ...
+    @staticmethod
+    def savepoint(name: str, *, token: int = 0) -> Statement: ...
+    @staticmethod
+    def release(name: str, *, token: int = 0) -> Statement: ...
+    @staticmethod
+    def rollback_to(name: str, *, token: int = 0) -> Statement: ...
+    @staticmethod
+    def empty() -> Statement:
+        """EmptyQueryResponse."""
+
+    @staticmethod
+    def host(
+        token: int,
+        *,
+        params: Sequence[int] = (),
+        columns: Sequence[tuple[str, int, int, int, int]] = (),
+        allowed_in_failed: bool = False,
+    ) -> Statement:
+        """Runs in Python, by an ``("execute", ...)`` event: utility statements, EXPLAIN, SHOW, COPY.
+        `columns` answers Describe (empty: NoData)."""
+
+    @property
+    def token(self) -> int: ...
+
+@final
+class Session:
+    """A client's transaction state. Also usable without a Wire (catalogue reads, background work)."""
+
+    def __new__(cls, volume: Volume, session_id: int) -> Session: ...
+    @property
+    def session_id(self) -> int: ...
+    # -- transactions ------------------------------------------------------------------------------------------
+    @property
+    def status(self) -> Literal["I", "T", "E"]:
+        """As in ReadyForQuery: no block, in a block, in a failed block. An implicit transaction is "I"."""
+
+    @property
+    def active(self) -> bool:
+        """A transaction is open, implicit ones included."""
+
+    @property
+    def xid(self) -> int | None:
+        """Top transaction id; None before the first write."""
+
+    def assign_xid(self) -> Step:
+        """Give the transaction an xid now (pg_current_xact_id). Done: the xid."""
+
+    @property
+    def snapshot(self) -> int:
+        """The LSN that the running or next statement sees."""
+
+    def begin(
+        self,
+        isolation: Literal["read committed", "repeatable read", "serializable"] | None = None,
+        read_only: bool | None = None,
+    ) -> None:
+        """Open a block (25001 when one is open). None: the session's defaults."""
+
+    def begin_implicit(self) -> None:
+        """Open an implicit transaction unless one is open; `portal` does this by itself."""
+
+    def commit(self) -> Step:
+        """End the block or the implicit transaction: deferred checks, commit record, ("need", ("durable", lsn)), then
+        locks are released. Done: "COMMIT", or "ROLLBACK" when the block had failed. An error has rolled back."""
+
+    def commit_implicit(self) -> Step:
+        """`commit` if an implicit transaction is open, else done at once (the end of a simple Query, a Sync)."""
+
+    def rollback(self) -> None:
+        """End the block or implicit transaction without a trace; locks are released, the session's portals are closed."""
+
+    def fail(self) -> None:
+        """A statement has failed: an implicit transaction is rolled back, a block becomes "E"."""
+
+    def savepoint(self, name: str) -> None:
+        """25P01 outside a block."""
+
+    def release(self, name: str) -> None:
+        """3B001 when there is none of that name."""
+
+    def rollback_to(self, name: str) -> None:
+        """Also leaves "E"."""
+
+    def next_command(self) -> None:
+        """Make this transaction's own changes so far visible to what follows (between statements of one Query; `portal` does it)."""
+
+    def set_characteristics(self, isolation: str | None = None, read_only: bool | None = None) -> None:
+        """SET TRANSACTION: 25001 after the first snapshot (isolation), 25001 for read-write after a read."""
+
+    def set_defaults(self, isolation: str | None = None, read_only: bool | None = None) -> None:
+        """default_transaction_isolation, default_transaction_read_only."""
+
+    @property
+    def isolation(self) -> str:
+        """Of the open transaction, else the default."""
+
+    @property
+    def read_only(self) -> bool: ...
+    def set_constraints(self, names: Sequence[str] | None, deferred: bool) -> Step:
+        """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
+
+    catalog_version: int | None
+    """None: the volume's. Python sets it to a number of its own while this transaction has changed the catalogue, and back."""
+
+    intercept: bool
+    """True: COMMIT, ROLLBACK and savepoint statements, and implicit commits, come to Python as events (set while the
+    transaction has on-commit work, such as DDL)."""
+
+    def bump_catalog(self) -> Step:
+        """This transaction changes the catalogue: its commit raises `Volume.catalog_version`. Done: the new version (provisional)."""
+    # -- locks -------------------------------------------------------------------------------------------------
+    def lock_relation(self, oid: int, mode: int, nowait: bool = False) -> Step:
+        """PostgreSQL's modes 1 (ACCESS SHARE) … 8 (ACCESS EXCLUSIVE), till the transaction's end. `nowait`: 55P03."""
+
+    def lock_advisory(self, key: int, *, shared: bool = False, transaction: bool = False, wait: bool = True, pair: bool = False) -> Step:
+        """`pair`: key is (int4 << 32 | int4). Done: granted? (False only without `wait`)."""
+
+    def unlock_advisory(self, key: int, *, shared: bool = False, pair: bool = False) -> bool: ...
+    def unlock_advisory_all(self) -> None: ...
+    # -- settings, time, cancel --------------------------------------------------------------------------------
+    def set(self, name: str, value: str) -> None:
+        """What the kernel reads: DateStyle, TimeZone, IntervalStyle, extra_float_digits, bytea_output, client_encoding,
+        work_mem, lock_timeout… Others are ignored. 22023 for a bad value."""
+
+    def get(self, name: str) -> str | None:
+        """The canonical value of one of those ("ISO, MDY"), None when the kernel doesn't keep it."""
+
+    def set_now(self, micros: int) -> None:
+        """The clock, µs since 1970-01-01 UTC: now() is the value at the transaction's begin, statement_timestamp() at the statement's."""
+
+    def set_entropy(self, seed: int) -> None:
+        """Seed of random() and gen_random_uuid() (64 bits from the caller's source of randomness)."""
+
+    def set_host(
+        self,
+        call: Callable[[str, list[list[Any]], int], list[Any]] | None,
+        scan: Callable[[str, list[Any]], Sequence[tuple[Any, ...]]] | None,
+    ) -> None:
+        """`call(prosrc, columns, rows)` answers one value a row for `Host` expressions; `columns[i][row]` are arguments.
+        `scan(name, args)` answers `HostScan` rows. Both may run in a worker thread; what they raise ends the statement."""
+
+    def cancel(self, code: str = "57014", message: str = "canceling statement due to user request") -> None:
+        """Thread-safe. The running (or, if it waits, the next resumed) statement fails with this. Forgotten when a new one begins."""
+
+    def clear_cancel(self) -> None: ...
+    def spill_done(self, data: bytes | None = None) -> None:
+        """The answer to the last ("spill", request)."""
+
+    def close(self) -> None:
+        """Roll back, release session locks, forget portals. Idempotent."""
+    # -- running plans -----------------------------------------------------------------------------------------
+    def portal(
+        self,
+        plan: Plan,
+        params: Sequence[Any] = (),
+        *,
+        formats: Sequence[int] = (),
+        copy: CopyFormat | None = None,
+    ) -> Portal:
+        """Start a plan: takes locks and the snapshot at its first run. `params` are Python values of the plan's param types (or `str` in
+        the type's input form, where the type's value is not a str). `formats` as in Bind: none = all text, one, or one a column."""
+
+    def build_index(self, table: Table, index: int) -> Job:
+        """Fill `table.indexes[index]` (an empty tree) from the table's rows; 23505 for duplicates. Hold SHARE or stronger."""
+
+    @property
+    def output_size(self) -> int:
+        """Bytes waiting in the output buffer (`Wire.take_output`)."""
+
+@final
+class Portal:
+    """A running plan. Dropping it ends it."""
+
+    def run(self, max_rows: int = 0, budget_us: int = 2000) -> Step:
+        """Append DataRow (or CopyData) messages to the session's output: done(rows in all) / suspended(rows of this run,
+        when `max_rows` were sent) / need. A full output buffer answers ``("need", ("slice",))``: take the output first."""
+
+    def run_detached(self, max_rows: int = 0, budget_us: int = 100000) -> Step:
+        """`run` with the GIL released."""
+
+    def fetch(self, max_rows: int = 0, budget_us: int = 2000) -> Step:
+        """done/suspended(list of tuples, Python values). Rows read before a need are kept for the answer after it."""
+
+    def fetch_detached(self, max_rows: int = 0, budget_us: int = 100000) -> Step: ...
+    @property
+    def rows(self) -> int:
+        """Rows sent, or changed by INSERT/UPDATE/DELETE."""
+
+    @property
+    def tag(self) -> str:
+        """The whole command tag: "SELECT 3", "INSERT 0 1"."""
+
+    @property
+    def columns(self) -> list[tuple[str, int, int, int, int]]: ...
+    def explain(self) -> list[tuple[int, int, int]]:
+        """For EXPLAIN ANALYZE: (rows, loops, µs) of every plan node, in the plan's depth-first order."""
+
+    def set_timing(self, on: bool) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class CopyFormat:
+    """COPY's options, checked as PostgreSQL does (22023, 0A000)."""
+
+    def __new__(
+        cls,
+        format: Literal["text", "csv", "binary"] = "text",
+        *,
+        delimiter: str | None = None,
+        null: str | None = None,
+        header: bool = False,
+        header_match: bool = False,
+        quote: str | None = None,
+        escape: str | None = None,
+        force_quote: Sequence[int] | None = None,
+        force_not_null: Sequence[int] = (),
+        force_null: Sequence[int] = (),
+        names: Sequence[str] = (),
+    ) -> CopyFormat:
+        """`force_*` are column indexes of the COPY column list (force_quote None: none; all: every index). `names`: for HEADER."""
+
+@final
+class CopyIn:
+    """COPY FROM: parses rows and runs `plan` over them, a batch at a time. The plan is an Insert whose input reads
+    ``HostScan(name="copy", types=[...])``: one column for each of the COPY column list."""
+
+    def __new__(cls, session: Session, plan: Plan, format: CopyFormat, table: str) -> CopyIn:
+        """`table` and the format's `names` are for error context: ``COPY t, line 3, column b: "x"``."""
+
+    def feed(self, data: bytes) -> None:
+        """Queue bytes (not aligned to rows). Follow with `run`."""
+
+    def finish(self) -> None:
+        """No more bytes come."""
+
+    def run(self, budget_us: int = 2000) -> Step:
+        """done(rows so far) when the queue is used up (after `finish`: when all is inserted) / need."""
+
+    def run_detached(self, budget_us: int = 100000) -> Step: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def pending(self) -> int:
+        """Bytes queued."""
+
+@final
+class Queries:
+    """Statements by text, shared by the Wires of one database. `scope` is an int of yours for what else decides a text's
+    meaning (search_path, role, settings)."""
+
+    def __new__(cls, capacity: int = 10000) -> Queries: ...
+    def register_query(
+        self,
+        scope: int,
+        key: bytes,
+        statement: Statement,
+        lift: Sequence[tuple[int, int]] = (),
+        fixed: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """For simple Query texts with this `normalise` key. `lift`: (literal index, param index): the literal's text goes through the
+        param type's input function. `fixed`: (literal index, text) that must be equal, for those which shaped the plan.
+        Every literal must be in one of the two. One key may have several entries that differ in `fixed`."""
+
+    def register_parse(self, scope: int, text: str, param_oids: Sequence[int], statement: Statement) -> None:
+        """For Parse messages with exactly this text and these declared parameter types."""
+
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...
+
+@final
+class Wire:
+    """One client connection's protocol state: bytes in, bytes and events out.
+
+    Loop: ``feed(data, now)``; then ``step()`` until it answers idle; after each step write ``take_output()`` to the socket if not empty.
+    Events:
+
+    =========================================================  =======================================================
+    ``("idle",)``                                              all input is used up
+    ``("wait", need)``                                         await the need, then `step` (for a slice: `step_detached`)
+    ``("drain",)``                                             much output: take and write it, wait until the socket drains, `step`
+    ``("ssl",)`` ``("gssenc",)``                               `raw` b"S" or b"N", then `done` (after b"S": start TLS; `buffered` must be 0)
+    ``("cancel", pid, secret)``                                CancelRequest; then close
+    ``("startup", params)``                                    dict of str; authenticate (`auth`), then `started`, or `error(severity="FATAL")`
+    ``("password", body)``                                     a 'p' message: password or SASL bytes; then `done`
+    ``("parse", name, text, param_oids)``                      unknown text: `register_statement`, then `step`; or `error`
+    ``("query", text, key, literals)``                         unknown simple Query. Either `Queries.register_query`, then `step`
+                                                               (the kernel runs it), or run it in Python with `Session.portal`
+                                                               and the writers below, then `done` (commits what is implicit,
+                                                               sends ReadyForQuery), or `error`
+    ``("stale", name, token, text)``                           a statement whose plan is too old (name None: a cached simple
+                                                               Query or Parse text): register it again, then `step`
+    ``("execute", portal, token, params, formats, max_rows)``  a host statement (or an intercepted transaction
+                                                               statement): run it, write rows and `complete`, then `done`
+    ``("end",)``                                               an implicit transaction of an intercepted session ends here: call
+                                                               `Session.commit_implicit` with your on-commit work, then `done`
+    ``("copy_done", rows)``                                    a COPY FROM begun with `copy_in` has all its rows: `complete`, then `done`
+    ``("error", error, fatal)``                                a KernelError has been written to the client and the transaction
+                                                               dealt with; for logs and statistics; `step` again; fatal: close
+    ``("terminate",)``                                         the client says goodbye; close
+    ``("message", type, body)``                                anything else (FunctionCall): `error` or `done`
+    =========================================================  =======================================================
+
+    A message that raised an event is kept until `done` or `error`; `step` without either tries it again (after a
+    registration). In a failed block the kernel itself answers 25P02 to statements that it knows; for what Python runs,
+    Python checks `Session.status`.
+    """
+
+    def __new__(cls, session: Session, queries: Queries, *, max_message: int = 1073741824, startup: bool = True) -> Wire:
+        """`startup=False` begins after authentication (pooled connections, tests)."""
+
+    def feed(self, data: bytes, now: int) -> None:
+        """Bytes from the client; `now` as in `Session.set_now`."""
+
+    def step(self, budget_us: int = 2000) -> Event: ...
+    def step_detached(self, budget_us: int = 100000) -> Event:
+        """`step` with the GIL released."""
+
+    def take_output(self) -> bytes:
+        """What may be sent. While a commit is not durable, nothing that depends on it is among it."""
+
+    def exchange(self, data: bytes, now: int, budget_us: int = 2000) -> tuple[bytes, Event]:
+        """`feed`, `step`, `take_output` in one call."""
+
+    scope: int
+    """See `Queries`."""
+
+    @property
+    def buffered(self) -> int:
+        """Input bytes not yet used."""
+    # -- answers to events -------------------------------------------------------------------------------------
+    def done(self) -> None:
+        """The event's message is dealt with. After a query: an open implicit transaction must be committed (or is left, read-only) and
+        ReadyForQuery is sent. After an execute: go on."""
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        *,
+        severity: Literal["ERROR", "FATAL", "PANIC"] = "ERROR",
+        detail: str | None = None,
+        hint: str | None = None,
+        position: int | None = None,
+        internal_position: int | None = None,
+        internal_query: str | None = None,
+        context: str | None = None,
+        schema: str | None = None,
+        table: str | None = None,
+        column: str | None = None,
+        datatype: str | None = None,
+        constraint: str | None = None,
+    ) -> None:
+        """ErrorResponse with all that follows: `Session.fail`, skip to Sync or ReadyForQuery, the event's message is used up.
+        Outside an event: just the message (FATAL before a close)."""
+
+    def register_statement(self, name: str, statement: Statement, text: str, param_oids: Sequence[int] = ()) -> None:
+        """A prepared statement, by Parse or PREPARE. In a "parse" event the kernel then sends ParseComplete at the next `step`.
+        `param_oids`: types of $1… (default: the plan's)."""
+
+    def drop_statement(self, name: str) -> bool:
+        """DEALLOCATE. False: there is none."""
+
+    def drop_all_statements(self) -> None: ...
+    def statement(self, name: str) -> tuple[Statement, str, list[int]] | None:
+        """(statement, text, param types)."""
+
+    def statements(self) -> list[str]: ...
+    def close_portals(self) -> None: ...
+    # -- writers -----------------------------------------------------------------------------------------------
+    def raw(self, data: bytes) -> None: ...
+    def auth(self, kind: int, data: bytes = b"") -> None:
+        """AuthenticationRequest: 0 ok, 3 cleartext, 5 md5, 10 SASL (NUL-terminated mechanisms, then NUL), 11 continue, 12 final."""
+
+    def started(self, pid: int, secret: int, parameters: Sequence[tuple[str, str]]) -> None:
+        """AuthenticationOk, ParameterStatus for each, BackendKeyData, ReadyForQuery; the startup event is done."""
+
+    def parameter_status(self, name: str, value: str) -> None: ...
+    def notice(
+        self,
+        severity: Literal["DEBUG", "LOG", "INFO", "NOTICE", "WARNING"],
+        code: str,
+        message: str,
+        *,
+        detail: str | None = None,
+        hint: str | None = None,
+        position: int | None = None,
+        context: str | None = None,
+    ) -> None: ...
+    def notification(self, pid: int, channel: str, payload: str) -> None:
+        """NotificationResponse; between messages or at the end of a transaction."""
+
+    def row_description(self, columns: Sequence[tuple[str, int, int, int, int]], formats: Sequence[int] = ()) -> None: ...
+    def data_rows(self, types: Sequence[int], rows: Sequence[Sequence[Any]], formats: Sequence[int] = ()) -> int:
+        """DataRow for each row of Python values (`str` is also taken as the type's output form). Answers the number of rows."""
+
+    def complete(self, tag: str) -> None:
+        """CommandComplete."""
+
+    def empty(self) -> None:
+        """EmptyQueryResponse."""
+
+    def suspended(self) -> None:
+        """PortalSuspended."""
+
+    def copy_in(self, copy: CopyIn) -> None:
+        """CopyInResponse; the connection's CopyData goes to `copy` from now on, until ("copy_done", rows). Within a query or execute event;
+        follow with `step`."""
+
+    def copy_out(self, format: CopyFormat, columns: int) -> None:
+        """CopyOutResponse; then run a portal made with ``copy=format``, then `copy_out_done`."""
+
+    def copy_out_done(self) -> None:
+        """CopyDone (and, for binary, the trailer; for HEADER the portal's run has sent it first)."""
+
+def normalise(text: str) -> tuple[bytes, list[tuple[str, str, int]]]:
+    """(key, literals): the text without comments and superfluous space, with literals replaced by their kind; equal keys mean texts that
+    differ in literals only. A literal is (kind, value, position): kind "int4", "int8", "numeric" (the number's text) or "string" (the
+    string's value, escapes done); position counts characters from 0, as pglast's locations do in ASCII text."""
+
+def type_input(oid: int, text: str, typmod: int = -1) -> Any:
+    """A type's input function under default settings, as a Python value."""
+
+def type_output(oid: int, value: Any) -> str:
+    """A type's output function under default settings."""
+
+def functions() -> list[str]:
+    """prosrc names that the kernel implements."""
+
+def aggregates() -> list[str]: ...
+def need_kinds() -> list[str]:
+    """Every kind of `Need`; a test shows that the engine handles each."""
+
+def version() -> str: ...
