@@ -16,6 +16,7 @@
 
 use super::array::Array;
 use super::numeric::Numeric;
+use crate::base::error::{fail, Res};
 use crate::base::Oid;
 use std::sync::Arc;
 
@@ -67,5 +68,127 @@ impl Datum {
 
     pub fn text(value: impl AsRef<str>) -> Datum {
         Datum::Text(Text::new(value))
+    }
+}
+
+fn wrong<T>(value: &Datum, wanted: &str) -> Res<T> {
+    fail(
+        "XX000",
+        format!(
+            "a value of kind {} stands where {wanted} should",
+            value.kind()
+        ),
+    )
+}
+
+/// Typed reads. A mismatch is an internal error of the plan, not of the user: XX000.
+impl Datum {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Datum::Null => "null",
+            Datum::Bool(_) => "bool",
+            Datum::Int(_) => "int",
+            Datum::Float(_) => "float",
+            Datum::Text(_) => "text",
+            Datum::Bytes(_) => "bytes",
+            Datum::Numeric(_) => "numeric",
+            Datum::Interval(_) => "interval",
+            Datum::TimeTz(_) => "timetz",
+            Datum::Uuid(_) => "uuid",
+            Datum::Array(_) => "array",
+            Datum::Record(_) => "record",
+        }
+    }
+
+    #[inline]
+    pub fn bool(&self) -> Res<bool> {
+        match self {
+            Datum::Bool(value) => Ok(*value),
+            other => wrong(other, "bool"),
+        }
+    }
+
+    #[inline]
+    pub fn int(&self) -> Res<i64> {
+        match self {
+            Datum::Int(value) => Ok(*value),
+            other => wrong(other, "int"),
+        }
+    }
+
+    #[inline]
+    pub fn float(&self) -> Res<f64> {
+        match self {
+            Datum::Float(value) => Ok(*value),
+            other => wrong(other, "float"),
+        }
+    }
+
+    #[inline]
+    pub fn str(&self) -> Res<&str> {
+        match self {
+            Datum::Text(value) => Ok(value.as_str()),
+            other => wrong(other, "text"),
+        }
+    }
+
+    #[inline]
+    pub fn bytes(&self) -> Res<&[u8]> {
+        match self {
+            Datum::Bytes(value) => Ok(value),
+            other => wrong(other, "bytes"),
+        }
+    }
+
+    #[inline]
+    pub fn numeric(&self) -> Res<&Numeric> {
+        match self {
+            Datum::Numeric(value) => Ok(value),
+            other => wrong(other, "numeric"),
+        }
+    }
+
+    #[inline]
+    pub fn interval(&self) -> Res<Interval> {
+        match self {
+            Datum::Interval(value) => Ok(*value),
+            other => wrong(other, "interval"),
+        }
+    }
+
+    #[inline]
+    pub fn timetz(&self) -> Res<TimeTz> {
+        match self {
+            Datum::TimeTz(value) => Ok(*value),
+            other => wrong(other, "timetz"),
+        }
+    }
+
+    #[inline]
+    pub fn uuid(&self) -> Res<&[u8; 16]> {
+        match self {
+            Datum::Uuid(value) => Ok(value),
+            other => wrong(other, "uuid"),
+        }
+    }
+
+    #[inline]
+    pub fn array(&self) -> Res<&Arc<Array>> {
+        match self {
+            Datum::Array(value) => Ok(value),
+            other => wrong(other, "array"),
+        }
+    }
+
+    #[inline]
+    pub fn record(&self) -> Res<&Arc<Record>> {
+        match self {
+            Datum::Record(value) => Ok(value),
+            other => wrong(other, "record"),
+        }
+    }
+
+    pub fn blob(value: &[u8]) -> Datum {
+        Datum::Bytes(Arc::from(value))
     }
 }

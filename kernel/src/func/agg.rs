@@ -1,0 +1,61 @@
+//! Aggregates by (proname, argument types), each a state that takes rows and gives a value.
+
+use super::ctx::{CallInfo, Ctx};
+use crate::base::error::{fail, unsupported, Res};
+use crate::base::Oid;
+use crate::exec::batch::Vector;
+use crate::types::Datum;
+use std::any::Any;
+
+/// One group's state. FILTER, DISTINCT and ORDER BY are the executor's.
+pub trait Accumulator: Send {
+    /// One row's arguments. Nulls are passed; aggregates that skip them do so themselves.
+    fn push(&mut self, ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()>;
+
+    /// `len` rows of argument columns, all for this group.
+    fn push_vector(&mut self, ctx: &mut Ctx<'_>, args: &[&Vector], len: usize) -> Res<()> {
+        let mut row = Vec::with_capacity(args.len());
+        for at in 0..len {
+            row.clear();
+            row.extend(args.iter().map(|column| column.get(at)));
+            self.push(ctx, &row)?;
+        }
+        Ok(())
+    }
+
+    /// Take in the rows of another state of the same aggregate, which came after this one's.
+    fn merge(&mut self, _other: Box<dyn Accumulator>) -> Res<()> {
+        fail("XX000", "this aggregate has no partial form")
+    }
+
+    /// Whether `merge` works, so that parts may be aggregated apart.
+    fn mergeable(&self) -> bool {
+        false
+    }
+
+    /// The value so far; may be asked again after more rows (window frames).
+    fn finish(&self, ctx: &mut Ctx<'_>) -> Res<Datum>;
+
+    /// Rough bytes held beyond the struct itself, for work_mem.
+    fn size(&self) -> usize {
+        0
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// Makes the empty state; `call` has the argument types and the result type.
+pub type Make = fn(&CallInfo) -> Res<Box<dyn Accumulator>>;
+
+#[derive(Clone, Copy)]
+pub struct Aggregate {
+    pub name: &'static str,
+    pub make: Make,
+    /// percentile_cont … WITHIN GROUP: the executor pushes rows in the ORDER BY's order, direct arguments first.
+    pub ordered_set: bool,
+}
+
+/// `func` is pg_proc.proname: `sum`, `count`; 0A000 when there is none such.
+pub fn lookup(func: &str, _arg_types: &[Oid]) -> Res<&'static Aggregate> {
+    unsupported(format_args!("aggregate function {func}"))
+}

@@ -1,0 +1,87 @@
+//! Scalar functions by prosrc. A family is one file with one table; adding a function is one entry there.
+
+use super::ctx::Ctx;
+use crate::base::error::Res;
+use crate::types::Datum;
+use ahash::AHashMap;
+use std::sync::OnceLock;
+
+/// Arguments are as the call's types say. Strict functions never see nulls: the caller answers null for them.
+pub type Eval = fn(&mut Ctx<'_>, &[Datum]) -> Res<Datum>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volatility {
+    Immutable,
+    Stable,
+    Volatile,
+}
+
+#[derive(Clone, Copy)]
+pub struct Function {
+    /// pg_proc.prosrc.
+    pub name: &'static str,
+    pub strict: bool,
+    pub volatility: Volatility,
+    pub eval: Eval,
+}
+
+/// Strict and immutable, as most are.
+pub const fn pure(name: &'static str, eval: Eval) -> Function {
+    Function {
+        name,
+        strict: true,
+        volatility: Volatility::Immutable,
+        eval,
+    }
+}
+
+/// Immutable, and called with nulls.
+pub const fn lax(name: &'static str, eval: Eval) -> Function {
+    Function {
+        name,
+        strict: false,
+        volatility: Volatility::Immutable,
+        eval,
+    }
+}
+
+/// Strict and stable.
+pub const fn stable(name: &'static str, eval: Eval) -> Function {
+    Function {
+        name,
+        strict: true,
+        volatility: Volatility::Stable,
+        eval,
+    }
+}
+
+/// Strict and volatile.
+pub const fn volatile(name: &'static str, eval: Eval) -> Function {
+    Function {
+        name,
+        strict: true,
+        volatility: Volatility::Volatile,
+        eval,
+    }
+}
+
+const FAMILIES: &[&[Function]] = &[];
+
+pub fn lookup(prosrc: &str) -> Option<&'static Function> {
+    static TABLE: OnceLock<AHashMap<&'static str, &'static Function>> = OnceLock::new();
+    TABLE
+        .get_or_init(|| {
+            FAMILIES
+                .iter()
+                .flat_map(|family| family.iter())
+                .map(|f| (f.name, f))
+                .collect()
+        })
+        .get(prosrc)
+        .copied()
+}
+
+/// Every function there is, for tests against the catalogue.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
