@@ -1,0 +1,61 @@
+"""TLS with a certificate of the server's own, made at its first start and kept with its data.
+
+Clients that want more than encryption (sslmode=verify-ca) are given `tls/server.crt`; an operator may put a
+certificate and key of their own in its place.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+VALID_DAYS = 3650
+
+
+def server_context(folder: Path, now: datetime.datetime) -> ssl.SSLContext:
+    """The context for `folder`'s certificate; makes both on first use. OSError when the folder can't be written."""
+    certificate, key = folder / "server.crt", folder / "server.key"
+    if not (certificate.exists() and key.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_certificate(certificate, key, now)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _make_certificate(certificate: Path, key: Path, now: datetime.datetime) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sixfold")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    plain = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key, plain, mode=0o600)
+    _write(certificate, built.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_suffix(path.suffix + ".new")
+    temporary.touch(mode=mode)
+    temporary.write_bytes(data)
+    temporary.replace(path)
