@@ -1,1 +1,12 @@
-//! redo
+//! Redo: what a record is, how it stands in the stream, and the only code that changes a page.
+
+pub mod apply;
+pub mod record;
+pub mod stream;
+#[cfg(test)]
+mod tests;
+pub mod version;
+
+pub use apply::apply;
+pub use record::{Csns, Record};
+pub use stream::{Decoder, Entry};
