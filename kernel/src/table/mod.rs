@@ -1,1 +1,5 @@
-//! table
+//! Tables: rows, indexes, sequences over B-trees; the real `exec::access::Access`.
+
+pub mod row;
+#[cfg(test)]
+mod row_tests;

@@ -2,6 +2,8 @@
 
 pub mod locks;
 pub mod modes;
+pub mod running;
+pub mod snapshots;
 
 #[cfg(test)]
 mod lock_tests;
