@@ -1,1 +1,16 @@
-//! store
+//! One compute node's view of a volume: page cache, log tail, mini-transactions, space, and the reader's stream.
+
+mod fetch;
+pub mod header;
+mod log;
+mod mtr;
+mod pool;
+mod space;
+#[cfg(test)]
+pub(crate) mod tests;
+mod volume;
+
+pub use header::Field;
+pub use log::Flush;
+pub use mtr::Mtr;
+pub use volume::{Config, Pages, Role, Volume};

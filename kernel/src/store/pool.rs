@@ -1,0 +1,190 @@
+//! The page cache: sharded, second-chance eviction. A page leaves only when its LSN is durable; a shard that holds nothing
+//! durable grows beyond its share and says so (`pressed`), and the volume then holds writers back.
+
+use crate::base::{Lsn, PageNo, Res};
+use crate::page::{Page, PageRef};
+use ahash::RandomState;
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+const SHARDS: usize = 64;
+
+pub struct Pool {
+    shards: Vec<RwLock<Shard>>,
+    /// Everything at or below it may be evicted.
+    durable: AtomicU64,
+    /// Some shard is full of pages that are not durable yet.
+    pressed: AtomicBool,
+}
+
+struct Shard {
+    places: HashMap<PageNo, usize, RandomState>,
+    frames: Vec<Frame>,
+    capacity: usize,
+    hand: usize,
+    /// A sweep at this durable LSN found nothing to evict: no use trying again before it moves.
+    stuck: Option<Lsn>,
+}
+
+struct Frame {
+    no: PageNo,
+    page: PageRef,
+    used: AtomicBool,
+}
+
+impl Pool {
+    pub fn new(capacity: usize) -> Pool {
+        let each = capacity.div_ceil(SHARDS).max(1);
+        let shard = || Shard {
+            places: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
+            frames: Vec::new(),
+            capacity: each,
+            hand: 0,
+            stuck: None,
+        };
+        Pool {
+            shards: (0..SHARDS).map(|_| RwLock::new(shard())).collect(),
+            durable: AtomicU64::new(0),
+            pressed: AtomicBool::new(false),
+        }
+    }
+
+    fn shard(&self, no: PageNo) -> &RwLock<Shard> {
+        // Neighbours go to different shards: a scan spreads over all of them.
+        &self.shards[no.0 as usize % SHARDS]
+    }
+
+    pub fn get(&self, no: PageNo) -> Option<PageRef> {
+        let shard = self.shard(no).read();
+        let frame = shard.frames.get(*shard.places.get(&no)?)?;
+        if !frame.used.load(Ordering::Relaxed) {
+            frame.used.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(&frame.page))
+    }
+
+    pub fn holds(&self, no: PageNo) -> bool {
+        self.shard(no).read().places.contains_key(&no)
+    }
+
+    /// Put a page in unless the cache has it with at least this LSN.
+    pub fn install(&self, no: PageNo, page: PageRef) {
+        let mut shard = self.shard(no).write();
+        if let Some(place) = shard.places.get(&no).copied() {
+            if let Some(frame) = shard.frames.get_mut(place) {
+                if frame.page.lsn() < page.lsn() {
+                    frame.page = page;
+                }
+                return;
+            }
+        }
+        self.make_room(&mut shard);
+        let place = shard.frames.len();
+        shard.places.insert(no, place);
+        shard.frames.push(Frame {
+            no,
+            page,
+            used: AtomicBool::new(true),
+        });
+    }
+
+    /// Change a page that the cache holds, in place when nobody else holds it. None: not held.
+    pub fn change<T>(
+        &self,
+        no: PageNo,
+        change: impl FnOnce(&mut Page) -> Res<T>,
+    ) -> Option<Res<T>> {
+        let mut shard = self.shard(no).write();
+        let place = *shard.places.get(&no)?;
+        let frame = shard.frames.get_mut(place)?;
+        Some(change(Arc::make_mut(&mut frame.page)))
+    }
+
+    pub fn remove(&self, no: PageNo) {
+        let mut shard = self.shard(no).write();
+        if let Some(place) = shard.places.get(&no).copied() {
+            shard.drop_frame(place);
+        }
+    }
+
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            shard.places.clear();
+            shard.frames.clear();
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.read().frames.len())
+            .sum()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().capacity).sum()
+    }
+
+    pub fn durable(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Acquire))
+    }
+
+    pub fn set_durable(&self, lsn: Lsn) {
+        if self.durable.fetch_max(lsn.0, Ordering::AcqRel) < lsn.0 {
+            self.pressed.store(false, Ordering::Release);
+        }
+    }
+
+    pub fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Acquire)
+    }
+
+    fn make_room(&self, shard: &mut Shard) {
+        let durable = self.durable();
+        if shard.frames.len() < shard.capacity {
+            return;
+        }
+        // At most two out for one in: a shard that grew under pressure shrinks again without a long pause.
+        for _ in 0..2 {
+            if shard.frames.len() < shard.capacity {
+                return;
+            }
+            if shard.stuck == Some(durable) || !shard.evict(durable) {
+                shard.stuck = Some(durable);
+                self.pressed.store(true, Ordering::Release);
+                return;
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Evict one page: the first durable one that was not used since the hand passed it last.
+    fn evict(&mut self, durable: Lsn) -> bool {
+        for _ in 0..self.frames.len() * 2 {
+            if self.hand >= self.frames.len() {
+                self.hand = 0;
+            }
+            let Some(frame) = self.frames.get(self.hand) else {
+                return false;
+            };
+            if !frame.used.swap(false, Ordering::Relaxed) && frame.page.lsn() <= durable {
+                self.drop_frame(self.hand);
+                return true;
+            }
+            self.hand += 1;
+        }
+        false
+    }
+
+    fn drop_frame(&mut self, place: usize) {
+        let frame = self.frames.swap_remove(place);
+        self.places.remove(&frame.no);
+        if let Some(moved) = self.frames.get(place) {
+            self.places.insert(moved.no, place);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! A volume as one compute node sees it: the cache, the log's end, and who may write.
+
+use super::fetch::Fetches;
+use super::header::{self, Field, HEADER};
+use super::log::{Flush, LogTail};
+use super::mtr::Mtr;
+use super::pool::Pool;
+use super::space::Space;
+use crate::base::error::fail;
+use crate::base::{GroupNo, Lsn, Need, PageNo, Res};
+use crate::page::{Kind, PageRef};
+use crate::redo::Record;
+use ahash::AHashMap;
+use parking_lot::{Mutex, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where pages come from: a volume's cache, or an open MTR. A page that is not there is `Err(Need::Page)`.
+pub trait Pages {
+    fn page(&self, no: PageNo) -> Res<PageRef>;
+
+    /// Those of `list` that would have to be fetched (for read-ahead).
+    fn absent(&self, list: &[PageNo]) -> Vec<PageNo>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Writer,
+    Reader,
+}
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub volume_id: u64,
+    /// Size of the cache, in pages.
+    pub cache_pages: usize,
+    pub pages_per_group: u64,
+    /// How far the tail may run ahead of VDL, in bytes (the allocation limit).
+    pub ahead_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            volume_id: 1,
+            cache_pages: 16_384,
+            pages_per_group: 1_310_720,
+            ahead_bytes: 10_000_000,
+        }
+    }
+}
+
+pub struct Volume {
+    config: Config,
+    role: RwLock<Role>,
+    pub(super) pool: Pool,
+    pub(super) fetches: Mutex<Fetches>,
+    log: Mutex<LogTail>,
+    tail: AtomicU64,
+    /// Absolute allocation limit set from outside; `u64::MAX` until then.
+    limit: AtomicU64,
+    horizon: AtomicU64,
+    writer: Mutex<Writer>,
+}
+
+/// What belongs to whoever holds the writer's mutex.
+#[derive(Default)]
+pub(super) struct Writer {
+    pub space: Space,
+    /// Root of a tree → its rightmost leaf, as last seen.
+    pub rightmost: AHashMap<PageNo, PageNo>,
+    pub scratch: Scratch,
+    /// An MTR was dropped half way.
+    pub broken: bool,
+}
+
+/// Buffers that go from one MTR to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub pins: AHashMap<PageNo, PageRef>,
+    pub bytes: Vec<u8>,
+    pub reserved: Vec<PageNo>,
+    pub claims: AHashMap<PageNo, usize>,
+}
+
+impl Pages for Volume {
+    fn page(&self, no: PageNo) -> Res<PageRef> {
+        Volume::page(self, no)
+    }
+
+    fn absent(&self, list: &[PageNo]) -> Vec<PageNo> {
+        list.iter()
+            .copied()
+            .filter(|no| !self.pool.holds(*no))
+            .collect()
+    }
+}
+
+impl Volume {
+    fn new(config: Config, role: Role, vdl: Lsn, tail: Lsn) -> Volume {
+        let pool = Pool::new(config.cache_pages);
+        pool.set_durable(vdl);
+        Volume {
+            config,
+            role: RwLock::new(role),
+            pool,
+            fetches: Mutex::default(),
+            log: Mutex::new(LogTail::new(tail)),
+            tail: AtomicU64::new(tail.0),
+            limit: AtomicU64::new(u64::MAX),
+            horizon: AtomicU64::new(vdl.0),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// A new volume: page 0 and the first space map are in the log tail, as the first MTR.
+    pub fn create(config: Config) -> Res<Volume> {
+        let volume = Volume::new(config, Role::Writer, Lsn(0), Lsn(0));
+        let mut mtr = volume.begin()?;
+        mtr.log(HEADER, &Record::empty(Kind::Header, 0, PageNo(0)))?;
+        mtr.set_field(Field::Magic, header::MAGIC)?;
+        mtr.set_field(Field::Format, header::FORMAT)?;
+        mtr.set_field(Field::PagesPerGroup, volume.config.pages_per_group)?;
+        mtr.set_field(Field::VolumeId, volume.config.volume_id)?;
+        mtr.set_field(Field::Xid, 1)?;
+        mtr.set_field(Field::Maps, 1)?;
+        mtr.log(PageNo(1), &Record::empty(Kind::SpaceMap, 0, PageNo(0)))?;
+        mtr.log(
+            PageNo(1),
+            &Record::SetBits {
+                start: 0,
+                count: 1,
+                on: true,
+            },
+        )?;
+        mtr.commit();
+        Ok(volume)
+    }
+
+    /// The writer of an existing volume after recovery: durable up to `vdl`, continued at `tail` (above the void range).
+    pub fn open(config: Config, vdl: Lsn, tail: Lsn) -> Volume {
+        Volume::new(config, Role::Writer, vdl, tail.max(vdl))
+    }
+
+    /// A reader that begins at `vdl`.
+    pub fn open_reader(config: Config, vdl: Lsn) -> Volume {
+        Volume::new(config, Role::Reader, vdl, vdl)
+    }
+
+    /// Reader becomes writer. The cache stays, unless redo up to `vdl` has not all been applied to it.
+    pub fn promote(&self, vdl: Lsn, tail: Lsn) -> Res<()> {
+        let complete = self.pool.durable() >= vdl;
+        let mut writer = self.writer.lock();
+        *writer = Writer::default();
+        *self.fetches.lock() = Fetches::default();
+        if !complete {
+            self.pool.clear();
+        }
+        self.pool.set_durable(vdl);
+        let tail = tail.max(vdl);
+        *self.log.lock() = LogTail::new(tail);
+        self.tail.store(tail.0, Ordering::Release);
+        self.horizon.fetch_max(vdl.0, Ordering::AcqRel);
+        *self.role.write() = Role::Writer;
+        Ok(())
+    }
+
+    pub fn role(&self) -> Role {
+        *self.role.read()
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn group(&self, no: PageNo) -> GroupNo {
+        GroupNo((no.0 / self.config.pages_per_group.max(1)) as u32)
+    }
+
+    /// Page 0, checked. The first thing to ask of an opened volume.
+    pub fn header(&self) -> Res<PageRef> {
+        let page = self.page(HEADER)?;
+        header::check(&page)?;
+        Ok(page)
+    }
+
+    pub fn field(&self, field: Field) -> Res<u64> {
+        Ok(field.read(&*self.header()?))
+    }
+
+    pub fn page(&self, no: PageNo) -> Res<PageRef> {
+        match self.pool.get(no) {
+            Some(page) => Ok(page),
+            None => Err(Need::Page(no).into()),
+        }
+    }
+
+    /// The page if the cache has it.
+    pub fn cached(&self, no: PageNo) -> Option<PageRef> {
+        self.pool.get(no)
+    }
+
+    /// (pages in the cache, its capacity)
+    pub fn cache_size(&self) -> (usize, usize) {
+        (self.pool.len(), self.pool.capacity())
+    }
+
+    /// Open a mini-transaction, when there is room for it in the cache and below the allocation limit.
+    pub fn begin(&self) -> Res<Mtr<'_>> {
+        if self.role() != Role::Writer {
+            return fail("25006", "cannot write: this node is a reader");
+        }
+        let (tail, vdl) = (self.tail().0, self.vdl().0);
+        let limit = self
+            .limit
+            .load(Ordering::Acquire)
+            .min(vdl.saturating_add(self.config.ahead_bytes));
+        if tail > vdl && (tail >= limit || self.pool.is_pressed()) {
+            let enough = tail.saturating_sub(self.config.ahead_bytes / 2);
+            return Err(Need::Durable(Lsn(enough.max(vdl + 1))).into());
+        }
+        let writer = self.writer.lock();
+        if writer.broken {
+            return fail(
+                "XX000",
+                "writing has stopped: a mini-transaction was left half way; restart the writer",
+            );
+        }
+        let mut mtr = Mtr::new(self, writer);
+        let horizon = Lsn(self.horizon.load(Ordering::Acquire));
+        mtr.writer.space.release(horizon);
+        Ok(mtr)
+    }
+
+    pub(super) fn append(&self, mtr: &[u8]) -> Lsn {
+        let end = self.log.lock().append(mtr);
+        self.tail.store(end.0, Ordering::Release);
+        end
+    }
+
+    /// Whole MTRs from the log tail: at least one, and as many as fit into `max_bytes`. None: nothing is new.
+    pub fn take_flush(&self, max_bytes: usize) -> Option<Flush> {
+        self.log.lock().take(max_bytes)
+    }
+
+    /// End of the last flush taken.
+    pub fn taken(&self) -> Lsn {
+        self.log.lock().taken()
+    }
+
+    /// End of the redo written.
+    pub fn tail(&self) -> Lsn {
+        Lsn(self.tail.load(Ordering::Acquire))
+    }
+
+    /// Durable up to here; on a reader: applied up to here. The snapshot for new statements, and the read point for pages.
+    pub fn vdl(&self) -> Lsn {
+        self.pool.durable()
+    }
+
+    /// Writer: everything up to `lsn` is at quorum. Reader: apply what was received up to there. Never goes back.
+    pub fn set_vdl(&self, lsn: Lsn) -> Res<()> {
+        match self.role() {
+            Role::Writer => self.pool.set_durable(lsn.min(self.tail())),
+            Role::Reader => self.apply_held(lsn)?,
+        }
+        Ok(())
+    }
+
+    /// No MTR begins while the tail is at or above `lsn`.
+    pub fn set_limit(&self, lsn: Lsn) {
+        self.limit.store(lsn.0, Ordering::Release);
+    }
+
+    /// No snapshot and no scan needs what was freed at or below `lsn`.
+    pub fn set_horizon(&self, lsn: Lsn) {
+        self.horizon.fetch_max(lsn.0, Ordering::AcqRel);
+    }
+}
