@@ -1,0 +1,271 @@
+"""One client connection: bytes between its socket and the kernel's Wire.
+
+What the kernel can answer at once is answered inside `data_received`: one read callback, one kernel call, one write. All else
+goes to a task, the connection's driver, which takes the Wire's events one by one until the Wire is idle again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import structlog
+
+from sixfold.engine.database import Database
+from sixfold.engine.errors import SqlError
+from sixfold.engine.session import Session, SessionEnded
+from sixfold.kernel._kernel import Event, KernelError
+from sixfold.server.login import Login, Refused
+from sixfold.server.policy import Policy
+from sixfold.wal.runtime import Runtime, Timer
+
+log = structlog.get_logger("sixfold.server")
+
+# Input that waits for a busy session; above this the socket is not read.
+INPUT_BYTES_MAX = 1 << 20
+# Output that the client has not taken; above this a statement's next rows wait.
+OUTPUT_BYTES_MAX = 1 << 20
+AUTHENTICATION_SECONDS = 60.0
+
+
+class Connection(asyncio.Protocol):
+    """See the module's docstring. Implements engine's `Client`."""
+
+    def __init__(self, database: Database, policy: Policy, runtime: Runtime, members: set[Connection]) -> None:
+        self._database = database
+        self._policy = policy
+        self._runtime = runtime
+        self._members = members
+        self._transport: asyncio.Transport | None = None
+        self._session: Session | None = None
+        self._driver: asyncio.Task[None] | None = None
+        self._login: Login | None = None
+        self._login_timer: Timer | None = None
+        self._inbox: list[bytes] = []
+        self._inbox_bytes = 0
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._ended = False
+        self._encrypted = False
+
+    # -- the transport's side ------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=OUTPUT_BYTES_MAX)
+        self._members.add(self)
+        self._session = self._database.accept(self)
+        self._wire = self._session.wire
+        self._login_timer = self._runtime.clock.call_later(AUTHENTICATION_SECONDS, self._login_late)
+
+    def data_received(self, data: bytes) -> None:
+        if self._driver is not None or self._ended:
+            self._hold(data)
+            return
+        output, event = self._wire.exchange(data, int(self._runtime.clock.time() * 1_000_000))
+        if output and self._transport is not None:
+            self._transport.write(output)
+        self._database.woken()
+        if event[0] != "idle":
+            self._driver = self._runtime.spawn(self._drive(event), "connection")
+
+    def eof_received(self) -> bool:
+        """A half-closed connection still gets the answers to what it sent; then it is closed."""
+        if self._driver is None:
+            return False
+        self._driver.add_done_callback(lambda _: self.close())
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        self._transport = None
+        self._writable.set()
+        self._members.discard(self)
+        self._stop_login_timer()
+        if self._session is not None:
+            self._session.cancel()
+            if self._driver is None:
+                self._driver = self._runtime.spawn(self._close_session(), "connection-close")
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # -- engine's Client -----------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """See `Client.flush`."""
+        self.wake()
+        await self._writable.wait()
+        if self._ended:
+            raise ConnectionError("the client has gone away")
+
+    def wake(self) -> None:
+        """See `Client.wake`."""
+        output = self._wire.take_output()
+        if output and self._transport is not None:
+            self._transport.write(output)
+
+    def close(self) -> None:
+        """See `Client.close`."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, for the server's own end."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def ended(self) -> None:
+        """Wait for what the session still does after its connection was closed."""
+        if self._driver is not None:
+            await asyncio.wait([self._driver])
+
+    # -- the driver ----------------------------------------------------------------------------------------
+
+    async def _drive(self, event: Event) -> None:
+        """Deal with events until the Wire is idle. Ends the session when the connection or the session has ended."""
+        try:
+            while not self._ended:
+                if event[0] == "idle":
+                    if not self._feed_held():
+                        break
+                elif not await self._deal(event):
+                    self.close()
+                    break
+                event = self._wire.step()
+                self._database.woken()
+                self.wake()
+        except (ConnectionError, SessionEnded):
+            self.wake()
+            self.close()
+        except Exception:
+            log.exception("a connection's driver failed; the connection is closed")
+            self.abort()
+            self._ended = True
+        finally:
+            self._driver = None
+        if self._ended:
+            await self._close_session()
+        elif self._inbox:
+            self._resume()
+
+    def _resume(self) -> None:
+        held, self._inbox, self._inbox_bytes = b"".join(self._inbox), [], 0
+        self.data_received(held)
+
+    async def _deal(self, event: Event) -> bool:
+        """One event; False ends the connection."""
+        kind = event[0]
+        if kind == "terminate":
+            return False
+        if kind == "error":
+            return not event[2]
+        if kind == "drain":
+            await self.flush()
+            return True
+        if kind in ("ssl", "gssenc"):
+            return await self._encrypt(kind)
+        if kind == "cancel":
+            self._database.cancel(event[1], event[2])
+            return False
+        if kind == "startup":
+            return await self._start_login(event[1])
+        if kind == "password" and self._login is not None:
+            return await self._continue_login(event[1])
+        assert self._session is not None
+        await self._session.handle(event)
+        return True
+
+    def _hold(self, data: bytes) -> None:
+        self._inbox.append(data)
+        self._inbox_bytes += len(data)
+        if self._inbox_bytes > INPUT_BYTES_MAX and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _feed_held(self) -> bool:
+        if not self._inbox:
+            return False
+        held, self._inbox, self._inbox_bytes = b"".join(self._inbox), [], 0
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._wire.feed(held, int(self._runtime.clock.time() * 1_000_000))
+        return True
+
+    async def _close_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+            self._database.woken()
+        self._driver = None
+
+    # -- before statements ---------------------------------------------------------------------------------
+
+    async def _encrypt(self, kind: str) -> bool:
+        context = self._policy.tls if kind == "ssl" and not self._encrypted else None
+        transport = self._transport
+        if context is None or transport is None:
+            self._wire.raw(b"N")
+            self._wire.done()
+            self.wake()
+            return transport is not None
+        if self._wire.buffered or self._inbox:
+            # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
+            return False
+        transport.pause_reading()
+        self._wire.raw(b"S")
+        self._wire.done()
+        self.wake()
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(transport, self, context, server_side=True)
+        except (OSError, ConnectionError) as error:
+            log.info("TLS handshake failed", reason=str(error))
+            return False
+        if secured is None:
+            return False
+        self._transport = secured
+        self._transport.set_write_buffer_limits(high=OUTPUT_BYTES_MAX)
+        self._encrypted = True
+        self._transport.resume_reading()
+        return True
+
+    async def _start_login(self, parameters: dict[str, str]) -> bool:
+        self._login = Login(self._policy, parameters)
+        return await self._step_login(None)
+
+    async def _continue_login(self, body: bytes) -> bool:
+        return await self._step_login(body)
+
+    async def _step_login(self, body: bytes | None) -> bool:
+        login, session = self._login, self._session
+        assert login is not None
+        assert session is not None
+        try:
+            done = await login.step(body, self._database, self._wire)
+            if done:
+                address, port = self._peer()
+                await session.start(login.parameters, address, port)
+                self._login = None
+                self._stop_login_timer()
+        except (Refused, SqlError, KernelError) as error:
+            self._wire.error(error.code, error.message, severity="FATAL", detail=error.detail, hint=error.hint)
+            self.wake()
+            return False
+        self.wake()
+        return True
+
+    def _peer(self) -> tuple[str | None, int | None]:
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else (None, None)
+
+    def _login_late(self) -> None:
+        log.info("authentication took too long")
+        self.abort()
+
+    def _stop_login_timer(self) -> None:
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+            self._login_timer = None
