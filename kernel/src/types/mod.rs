@@ -1,7 +1,8 @@
 //! Values and their types: text, binary and stored forms, order, keys.
 
 pub mod array;
-
+pub mod arraytext;
+pub mod arraytype;
 pub mod boolean;
 pub mod bytea;
 pub mod datum;
@@ -12,6 +13,7 @@ pub mod key;
 pub mod name;
 pub mod numeric;
 pub mod oids;
+pub mod record;
 pub mod registry;
 pub mod settings;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use super::oids::*;
 use super::settings::Settings;
-use super::{boolean, bytea, float, int, name, text, uuid};
+use super::{arraytype, boolean, bytea, float, int, name, numeric, record, text, uuid};
 use super::{Datum, NO_TYPMOD};
 use crate::base::error::{fail, unsupported, Res};
 use crate::base::Oid;
@@ -237,7 +237,7 @@ fn tables() -> &'static Tables {
                     elem: oid,
                     array: Oid(0),
                     len: -1,
-                    ops: &text::PseudoOps,
+                    ops: &arraytype::Ops,
                 });
             }
         }
@@ -274,7 +274,7 @@ static SCALARS: &[Entry] = &[
     (NAME, "name", "name", Repr::Text, 64, CHAR, NAME_ARRAY, "_name", "name[]", &name::NameOps),
     (INT8, "int8", "bigint", Repr::Int8, 8, NONE, INT8_ARRAY, "_int8", "bigint[]", &int::Int8),
     (INT2, "int2", "smallint", Repr::Int2, 2, NONE, INT2_ARRAY, "_int2", "smallint[]", &int::Int2),
-    (INT2VECTOR, "int2vector", "int2vector", Repr::Array, -1, INT2, INT2VECTOR_ARRAY, "_int2vector", "int2vector[]", &text::PseudoOps),
+    (INT2VECTOR, "int2vector", "int2vector", Repr::Array, -1, INT2, INT2VECTOR_ARRAY, "_int2vector", "int2vector[]", &arraytype::VectorOps),
     (INT4, "int4", "integer", Repr::Int4, 4, NONE, INT4_ARRAY, "_int4", "integer[]", &int::Int4),
     (REGPROC, "regproc", "regproc", Repr::Oid, 4, NONE, REGPROC_ARRAY, "_regproc", "regproc[]", &int::RegOps),
     (TEXT, "text", "text", Repr::Text, -1, NONE, TEXT_ARRAY, "_text", "text[]", &text::TextOps),
@@ -282,7 +282,7 @@ static SCALARS: &[Entry] = &[
     (TID, "tid", "tid", Repr::Int8, 6, NONE, TID_ARRAY, "_tid", "tid[]", &int::TidOps),
     (XID, "xid", "xid", Repr::Oid, 4, NONE, XID_ARRAY, "_xid", "xid[]", &int::XidOps),
     (CID, "cid", "cid", Repr::Oid, 4, NONE, CID_ARRAY, "_cid", "cid[]", &int::XidOps),
-    (OIDVECTOR, "oidvector", "oidvector", Repr::Array, -1, OID, OIDVECTOR_ARRAY, "_oidvector", "oidvector[]", &text::PseudoOps),
+    (OIDVECTOR, "oidvector", "oidvector", Repr::Array, -1, OID, OIDVECTOR_ARRAY, "_oidvector", "oidvector[]", &arraytype::VectorOps),
     (JSON, "json", "json", Repr::Text, -1, NONE, JSON_ARRAY, "_json", "json[]", &text::PseudoOps),
     (PG_NODE_TREE, "pg_node_tree", "pg_node_tree", Repr::Text, -1, NONE, NONE, "", "", &text::TextOps),
     (FLOAT4, "float4", "real", Repr::Float4, 4, NONE, FLOAT4_ARRAY, "_float4", "real[]", &float::Float4),
@@ -296,14 +296,14 @@ static SCALARS: &[Entry] = &[
     (TIMESTAMPTZ, "timestamptz", "timestamp with time zone", Repr::Int8, 8, NONE, TIMESTAMPTZ_ARRAY, "_timestamptz", "timestamp with time zone[]", &text::PseudoOps),
     (INTERVAL, "interval", "interval", Repr::Interval, 16, NONE, INTERVAL_ARRAY, "_interval", "interval[]", &text::PseudoOps),
     (TIMETZ, "timetz", "time with time zone", Repr::TimeTz, 12, NONE, TIMETZ_ARRAY, "_timetz", "time with time zone[]", &text::PseudoOps),
-    (NUMERIC, "numeric", "numeric", Repr::Numeric, -1, NONE, NUMERIC_ARRAY, "_numeric", "numeric[]", &text::PseudoOps),
+    (NUMERIC, "numeric", "numeric", Repr::Numeric, -1, NONE, NUMERIC_ARRAY, "_numeric", "numeric[]", &numeric::Ops),
     (REFCURSOR, "refcursor", "refcursor", Repr::Text, -1, NONE, REFCURSOR_ARRAY, "_refcursor", "refcursor[]", &text::TextOps),
     (REGPROCEDURE, "regprocedure", "regprocedure", Repr::Oid, 4, NONE, REGPROCEDURE_ARRAY, "_regprocedure", "regprocedure[]", &int::RegOps),
     (REGOPER, "regoper", "regoper", Repr::Oid, 4, NONE, REGOPER_ARRAY, "_regoper", "regoper[]", &int::RegOps),
     (REGOPERATOR, "regoperator", "regoperator", Repr::Oid, 4, NONE, REGOPERATOR_ARRAY, "_regoperator", "regoperator[]", &int::RegOps),
     (REGCLASS, "regclass", "regclass", Repr::Oid, 4, NONE, REGCLASS_ARRAY, "_regclass", "regclass[]", &int::RegOps),
     (REGTYPE, "regtype", "regtype", Repr::Oid, 4, NONE, REGTYPE_ARRAY, "_regtype", "regtype[]", &int::RegOps),
-    (RECORD, "record", "record", Repr::Record, -1, NONE, RECORD_ARRAY, "_record", "record[]", &text::PseudoOps),
+    (RECORD, "record", "record", Repr::Record, -1, NONE, RECORD_ARRAY, "_record", "record[]", &record::Ops),
     (CSTRING, "cstring", "cstring", Repr::Text, -2, NONE, CSTRING_ARRAY, "_cstring", "cstring[]", &text::TextOps),
     (ANY, "any", "\"any\"", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
     (ANYARRAY, "anyarray", "anyarray", Repr::Pseudo, -1, NONE, NONE, "", "", &text::PseudoOps),

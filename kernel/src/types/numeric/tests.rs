@@ -1,0 +1,5 @@
+use super::Numeric;
+
+fn n(text: &str) -> Numeric {
+    Numeric::parse(text).unwrap()
+}
