@@ -1,0 +1,115 @@
+//! Moving the memory layer into a layer file, a budgeted step at a time, while batches keep coming and pages are read.
+
+use super::layer::{Entry, Layer, Writer};
+use super::memory::RECORDS_PER_IMAGE;
+use super::read::stands_alone;
+use super::store::Store;
+use crate::base::error::fail;
+use crate::base::{GroupNo, Lsn, PageNo, Res};
+use crate::page::Page;
+use std::sync::Arc;
+
+/// A freeze that is under way.
+pub struct Freeze {
+    upto: Lsn,
+    floor: Lsn,
+    pages: std::vec::IntoIter<PageNo>,
+    groups: Vec<(GroupNo, Lsn)>,
+    writer: Writer,
+}
+
+/// Records of one page that take more bytes than this are replaced by an image where the past is not needed.
+const RECORD_BYTES_PER_IMAGE: usize = 3000;
+
+impl Store {
+    /// Begin: everything that is durable for the whole volume goes into layer `id`. None: there is nothing.
+    pub fn freeze(&mut self, id: u64) -> Res<Option<Freeze>> {
+        if self.freezing.is_some() {
+            return fail("55000", "a freeze is under way");
+        }
+        let upto = self.vdl;
+        let mut groups = Vec::new();
+        for (&group, segment) in &self.segments {
+            let end = segment.batches.iter().rev().map(|batch| batch.end).find(|end| *end <= upto);
+            if let Some(end) = end.filter(|end| *end > segment.frozen) {
+                groups.push((group, end));
+            }
+        }
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        groups.sort_unstable();
+        let mut pages: Vec<PageNo> = self.pages.keys().copied().collect();
+        pages.sort_unstable();
+        let floor = self.pgmrpl.min(upto);
+        self.freezing = Some(upto);
+        self.floor = self.floor.max(floor);
+        let writer = Writer::new(id, floor, groups.clone());
+        Ok(Some(Freeze { upto, floor, pages: pages.into_iter(), groups, writer }))
+    }
+
+    /// Do about `budget` bytes; answers what to append to the file, None when all pages are through.
+    pub fn freeze_step(&mut self, freeze: &mut Freeze, budget: usize) -> Res<Option<Vec<u8>>> {
+        let mut done = 0;
+        while done < budget {
+            let Some(page) = freeze.pages.next() else {
+                let rest = freeze.writer.take();
+                return Ok(if rest.is_empty() { None } else { Some(rest) });
+            };
+            self.image_for_freeze(page, freeze.floor)?;
+            let Some(chain) = self.pages.get(&page) else { continue };
+            let entry = Entry::of_chain(chain, freeze.floor, freeze.upto);
+            done += 64 + entry.records.iter().map(|(_, record)| record.len()).sum::<usize>();
+            done += if entry.image.is_some() { 4096 } else { 0 };
+            freeze.writer.add(page, &entry);
+        }
+        Ok(Some(freeze.writer.take()))
+    }
+
+    /// Make an image at the floor where the records up to it are many and memory alone can build it.
+    fn image_for_freeze(&mut self, page: PageNo, floor: Lsn) -> Res<()> {
+        let Some(chain) = self.pages.get_mut(&page) else { return Ok(()) };
+        let from = chain.images.iter().rev().map(|(at, _)| *at).find(|at| *at <= floor).unwrap_or(Lsn::ZERO);
+        let below = chain.records.iter().filter(|rec| rec.lsn > from && rec.lsn <= floor);
+        let (count, bytes) = below.fold((0, 0), |(count, bytes), rec| (count + 1, bytes + rec.len as usize));
+        if (count <= RECORDS_PER_IMAGE && bytes <= RECORD_BYTES_PER_IMAGE) || !stands_alone(chain, floor) {
+            return Ok(());
+        }
+        let (mut built, from) = match chain.start(floor) {
+            super::memory::Start::Image(image) => ((*image).clone(), 0),
+            super::memory::Start::Fresh(from) => (Page::new(), from),
+            super::memory::Start::Below => return Ok(()),
+        };
+        chain.apply(&mut built, from, floor)?;
+        self.memory += chain.keep(built.lsn(), Arc::new(built));
+        Ok(())
+    }
+
+    /// All steps are done: the file's last bytes, and its index for `install_layer`.
+    pub fn freeze_end(&mut self, freeze: Freeze) -> (Vec<u8>, Layer) {
+        freeze.writer.finish()
+    }
+
+    /// The layer is durable and named in the manifest: memory forgets what it holds.
+    pub fn install_layer(&mut self, layer: Layer) {
+        if let Some(upto) = self.freezing.take() {
+            let mut freed = 0;
+            self.pages.retain(|_, chain| {
+                freed += chain.forget(upto);
+                !chain.is_empty()
+            });
+            self.memory = self.memory.saturating_sub(freed);
+        }
+        for &(group, lsn) in &layer.groups {
+            self.set_frozen(group, lsn);
+        }
+        self.floor = self.floor.max(layer.floor);
+        self.vdl = layer.groups.iter().map(|(_, lsn)| *lsn).fold(self.vdl, Lsn::max);
+        self.layers.push(layer);
+    }
+
+    /// The file could not be written: go on as before.
+    pub fn freeze_failed(&mut self) {
+        self.freezing = None;
+    }
+}
