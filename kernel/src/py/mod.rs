@@ -3,10 +3,12 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod segment;
 
 #[pymodule]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
+    segment::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())
 }

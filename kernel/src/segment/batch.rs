@@ -93,10 +93,13 @@ impl Header {
             vdl: Lsn(u64_at(bytes, 48)?),
             pgmrpl: Lsn(u64_at(bytes, 56)?),
             records: u32_at(bytes, 64)?,
-            groups: (0..groups).map(|i| u32_at(bytes, HEADER + 4 * i).map(GroupNo)).collect::<Res<_>>()?,
+            groups: (0..groups)
+                .map(|i| u32_at(bytes, HEADER + 4 * i).map(GroupNo))
+                .collect::<Res<_>>()?,
             body,
         };
-        let ordered = header.prev <= header.start && header.start < header.end && header.vdl <= header.start;
+        let ordered =
+            header.prev <= header.start && header.start < header.end && header.vdl <= header.start;
         if !ordered || header.groups.binary_search(&header.group).is_err() {
             return corrupt("batch header contradicts itself");
         }
@@ -124,7 +127,13 @@ pub struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     pub fn new(header: &Header, bytes: &'a [u8]) -> Entries<'a> {
-        Entries { bytes, at: header.body, lsn: header.start.0, end: header.end.0, left: header.records }
+        Entries {
+            bytes,
+            at: header.body,
+            lsn: header.start.0,
+            end: header.end.0,
+            left: header.records,
+        }
     }
 
     fn read(&mut self) -> Res<Entry> {
@@ -132,11 +141,20 @@ impl<'a> Entries<'a> {
         let at = self.at;
         let page = records::next(self.bytes, &mut self.at)?;
         let len = self.at - at;
-        match self.lsn.checked_add(gap).and_then(|lsn| lsn.checked_add(len as u64)) {
+        match self
+            .lsn
+            .checked_add(gap)
+            .and_then(|lsn| lsn.checked_add(len as u64))
+        {
             Some(lsn) if lsn <= self.end => self.lsn = lsn,
             _ => return corrupt("batch record lies past the batch's end"),
         }
-        Ok(Entry { lsn: Lsn(self.lsn), page, at, len })
+        Ok(Entry {
+            lsn: Lsn(self.lsn),
+            page,
+            at,
+            len,
+        })
     }
 }
 
@@ -181,7 +199,12 @@ pub struct Batcher {
 
 impl Batcher {
     pub fn new(volume: u64, epoch: Epoch, pages_per_group: u64) -> Batcher {
-        Batcher { volume, epoch, pages_per_group: pages_per_group.max(1), prev: AHashMap::new() }
+        Batcher {
+            volume,
+            epoch,
+            pages_per_group: pages_per_group.max(1),
+            prev: AHashMap::new(),
+        }
     }
 
     /// After recovery: the end of the group's last batch.
@@ -199,7 +222,13 @@ impl Batcher {
 
     /// The batches of one flush, `flush` being the stream's bytes from `start` to a CPL. Fails, changing nothing, when the bytes
     /// are not whole records.
-    pub fn cut(&mut self, start: Lsn, flush: &[u8], vdl: Lsn, pgmrpl: Lsn) -> Res<Vec<(GroupNo, Vec<u8>)>> {
+    pub fn cut(
+        &mut self,
+        start: Lsn,
+        flush: &[u8],
+        vdl: Lsn,
+        pgmrpl: Lsn,
+    ) -> Res<Vec<(GroupNo, Vec<u8>)>> {
         let parts = self.split(start, flush)?;
         let end = Lsn(start.0 + flush.len() as u64);
         let groups: Vec<GroupNo> = parts.iter().map(|part| part.group).collect();
@@ -245,7 +274,12 @@ impl Batcher {
             if parts.get(current).map(|part| part.group) != Some(group) {
                 current = *index.entry(group).or_insert(parts.len());
                 if current == parts.len() {
-                    parts.push(Part { group, records: 0, last: start.0, body: Vec::with_capacity(flush.len()) });
+                    parts.push(Part {
+                        group,
+                        records: 0,
+                        last: start.0,
+                        body: Vec::with_capacity(flush.len()),
+                    });
                 }
             }
             if let Some(part) = parts.get_mut(current) {
@@ -269,7 +303,10 @@ mod tests {
     use crate::segment::records::tests::record;
 
     fn flush(pages: &[u64]) -> Vec<u8> {
-        pages.iter().flat_map(|&page| record(page, format!("p{page}").as_bytes())).collect()
+        pages
+            .iter()
+            .flat_map(|&page| record(page, format!("p{page}").as_bytes()))
+            .collect()
     }
 
     #[test]
@@ -283,12 +320,21 @@ mod tests {
             expected.push((1000 + at as u64, page.0));
         }
         let batches = batcher.cut(Lsn(1000), &bytes, Lsn(900), Lsn(800)).unwrap();
-        assert_eq!(batches.iter().map(|(group, _)| group.0).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            batches.iter().map(|(group, _)| group.0).collect::<Vec<_>>(),
+            [0, 2]
+        );
         let mut seen = Vec::new();
         for (group, bytes) in &batches {
             let header = Header::parse(bytes).unwrap();
-            assert_eq!((header.group, header.volume, header.epoch), (*group, 7, Epoch(3)));
-            assert_eq!((header.prev, header.start, header.vdl, header.pgmrpl), (Lsn(0), Lsn(1000), Lsn(900), Lsn(800)));
+            assert_eq!(
+                (header.group, header.volume, header.epoch),
+                (*group, 7, Epoch(3))
+            );
+            assert_eq!(
+                (header.prev, header.start, header.vdl, header.pgmrpl),
+                (Lsn(0), Lsn(1000), Lsn(900), Lsn(800))
+            );
             assert_eq!(header.groups, [GroupNo(0), GroupNo(2)]);
             for entry in Entries::new(&header, bytes) {
                 let entry = entry.unwrap();
@@ -311,14 +357,21 @@ mod tests {
         let b = batcher.cut(Lsn(second), &two, Lsn(0), Lsn(0)).unwrap();
         assert_eq!(Header::parse(&b[0].1).unwrap().prev, Lsn(second));
         let c = batcher.cut(Lsn(third), &three, Lsn(0), Lsn(0)).unwrap();
-        let prevs: Vec<u64> = c.iter().map(|(_, bytes)| Header::parse(bytes).unwrap().prev.0).collect();
+        let prevs: Vec<u64> = c
+            .iter()
+            .map(|(_, bytes)| Header::parse(bytes).unwrap().prev.0)
+            .collect();
         assert_eq!(prevs, [second, third]);
     }
 
     #[test]
     fn any_flipped_bit_and_any_cut_is_noticed() {
         let mut batcher = Batcher::new(7, Epoch(1), 10);
-        let batch = batcher.cut(Lsn(5), &flush(&[1, 2, 30]), Lsn(5), Lsn(5)).unwrap().remove(0).1;
+        let batch = batcher
+            .cut(Lsn(5), &flush(&[1, 2, 30]), Lsn(5), Lsn(5))
+            .unwrap()
+            .remove(0)
+            .1;
         for bit in 0..batch.len() * 8 {
             let mut damaged = batch.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -333,7 +386,9 @@ mod tests {
     fn half_a_record_is_refused_and_leaves_the_chain_alone() {
         let mut batcher = Batcher::new(7, Epoch(1), 10);
         let bytes = flush(&[1]);
-        assert!(batcher.cut(Lsn(0), &bytes[..bytes.len() - 1], Lsn(0), Lsn(0)).is_err());
+        assert!(batcher
+            .cut(Lsn(0), &bytes[..bytes.len() - 1], Lsn(0), Lsn(0))
+            .is_err());
         assert!(batcher.cut(Lsn(0), &[], Lsn(0), Lsn(0)).is_err());
         assert_eq!(batcher.prev(GroupNo(0)), Lsn(0));
     }

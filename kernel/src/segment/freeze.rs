@@ -14,7 +14,6 @@ pub struct Freeze {
     upto: Lsn,
     floor: Lsn,
     pages: std::vec::IntoIter<PageNo>,
-    groups: Vec<(GroupNo, Lsn)>,
     writer: Writer,
 }
 
@@ -30,7 +29,12 @@ impl Store {
         let upto = self.vdl;
         let mut groups = Vec::new();
         for (&group, segment) in &self.segments {
-            let end = segment.batches.iter().rev().map(|batch| batch.end).find(|end| *end <= upto);
+            let end = segment
+                .batches
+                .iter()
+                .rev()
+                .map(|batch| batch.end)
+                .find(|end| *end <= upto);
             if let Some(end) = end.filter(|end| *end > segment.frozen) {
                 groups.push((group, end));
             }
@@ -41,11 +45,16 @@ impl Store {
         groups.sort_unstable();
         let mut pages: Vec<PageNo> = self.pages.keys().copied().collect();
         pages.sort_unstable();
-        let floor = self.pgmrpl.min(upto);
+        let floor = self.pgmrpl.max(self.floor).min(upto);
         self.freezing = Some(upto);
         self.floor = self.floor.max(floor);
-        let writer = Writer::new(id, floor, groups.clone());
-        Ok(Some(Freeze { upto, floor, pages: pages.into_iter(), groups, writer }))
+        let writer = Writer::new(id, floor, groups);
+        Ok(Some(Freeze {
+            upto,
+            floor,
+            pages: pages.into_iter(),
+            writer,
+        }))
     }
 
     /// Do about `budget` bytes; answers what to append to the file, None when all pages are through.
@@ -57,9 +66,16 @@ impl Store {
                 return Ok(if rest.is_empty() { None } else { Some(rest) });
             };
             self.image_for_freeze(page, freeze.floor)?;
-            let Some(chain) = self.pages.get(&page) else { continue };
+            let Some(chain) = self.pages.get(&page) else {
+                continue;
+            };
             let entry = Entry::of_chain(chain, freeze.floor, freeze.upto);
-            done += 64 + entry.records.iter().map(|(_, record)| record.len()).sum::<usize>();
+            done += 64
+                + entry
+                    .records
+                    .iter()
+                    .map(|(_, record)| record.len())
+                    .sum::<usize>();
             done += if entry.image.is_some() { 4096 } else { 0 };
             freeze.writer.add(page, &entry);
         }
@@ -68,11 +84,26 @@ impl Store {
 
     /// Make an image at the floor where the records up to it are many and memory alone can build it.
     fn image_for_freeze(&mut self, page: PageNo, floor: Lsn) -> Res<()> {
-        let Some(chain) = self.pages.get_mut(&page) else { return Ok(()) };
-        let from = chain.images.iter().rev().map(|(at, _)| *at).find(|at| *at <= floor).unwrap_or(Lsn::ZERO);
-        let below = chain.records.iter().filter(|rec| rec.lsn > from && rec.lsn <= floor);
-        let (count, bytes) = below.fold((0, 0), |(count, bytes), rec| (count + 1, bytes + rec.len as usize));
-        if (count <= RECORDS_PER_IMAGE && bytes <= RECORD_BYTES_PER_IMAGE) || !stands_alone(chain, floor) {
+        let Some(chain) = self.pages.get_mut(&page) else {
+            return Ok(());
+        };
+        let from = chain
+            .images
+            .iter()
+            .rev()
+            .map(|(at, _)| *at)
+            .find(|at| *at <= floor)
+            .unwrap_or(Lsn::ZERO);
+        let below = chain
+            .records
+            .iter()
+            .filter(|rec| rec.lsn > from && rec.lsn <= floor);
+        let (count, bytes) = below.fold((0, 0), |(count, bytes), rec| {
+            (count + 1, bytes + rec.len as usize)
+        });
+        if (count <= RECORDS_PER_IMAGE && bytes <= RECORD_BYTES_PER_IMAGE)
+            || !stands_alone(chain, floor)
+        {
             return Ok(());
         }
         let (mut built, from) = match chain.start(floor) {
@@ -104,7 +135,11 @@ impl Store {
             self.set_frozen(group, lsn);
         }
         self.floor = self.floor.max(layer.floor);
-        self.vdl = layer.groups.iter().map(|(_, lsn)| *lsn).fold(self.vdl, Lsn::max);
+        self.vdl = layer
+            .groups
+            .iter()
+            .map(|(_, lsn)| *lsn)
+            .fold(self.vdl, Lsn::max);
         self.layers.push(layer);
     }
 

@@ -60,7 +60,8 @@ fn header(bytes: &[u8], at: usize) -> Option<(Found, u32)> {
     }
     let (found, payload_crc) = read().ok()?;
     let crc = u32_at(bytes, at + 16).ok()?;
-    (crc32c::crc32c_append(payload_crc, bytes.get(at + 2..at + 16)?) == crc).then_some((found, payload_crc))
+    (crc32c::crc32c_append(payload_crc, bytes.get(at + 2..at + 16)?) == crc)
+        .then_some((found, payload_crc))
 }
 
 /// Read a whole file. Sequence numbers must rise: what does not is an older file's remains and ends the scan.
@@ -110,7 +111,12 @@ mod tests {
         let mut out = Vec::new();
         let mut ends = Vec::new();
         for i in 0..5u64 {
-            frame(&mut out, 1, 10 + i, format!("payload 6J number {i}").as_bytes());
+            frame(
+                &mut out,
+                1,
+                10 + i,
+                format!("payload 6J number {i}").as_bytes(),
+            );
             ends.push(out.len());
         }
         (out, ends)
@@ -121,8 +127,14 @@ mod tests {
         let (mut bytes, ends) = file();
         bytes.extend_from_slice(&[0; 300]);
         let scan = scan(&bytes);
-        assert_eq!((scan.entries.len(), scan.end, scan.damaged), (5, ends[4], 0));
-        assert_eq!(&bytes[scan.entries[3].at..scan.entries[3].at + scan.entries[3].len], b"payload 6J number 3");
+        assert_eq!(
+            (scan.entries.len(), scan.end, scan.damaged),
+            (5, ends[4], 0)
+        );
+        assert_eq!(
+            &bytes[scan.entries[3].at..scan.entries[3].at + scan.entries[3].len],
+            b"payload 6J number 3"
+        );
     }
 
     #[test]
@@ -130,7 +142,11 @@ mod tests {
         let (bytes, ends) = file();
         for len in ends[3]..ends[4] {
             let found = scan(&bytes[..len]);
-            assert_eq!((found.entries.len(), found.end, found.damaged), (4, ends[3], 0), "cut at {len}");
+            assert_eq!(
+                (found.entries.len(), found.end, found.damaged),
+                (4, ends[3], 0),
+                "cut at {len}"
+            );
         }
     }
 
@@ -144,7 +160,11 @@ mod tests {
             let numbers: Vec<u64> = found.entries.iter().map(|e| e.sequence).collect();
             assert_eq!(found.end, ends[4], "bit {bit}");
             // The one byte that is covered by nothing is the zero after the kind: it is covered too, so all flips are seen.
-            assert_eq!((numbers, found.damaged), (vec![10, 11, 13, 14], 1), "bit {bit}");
+            assert_eq!(
+                (numbers, found.damaged),
+                (vec![10, 11, 13, 14], 1),
+                "bit {bit}"
+            );
         }
     }
 

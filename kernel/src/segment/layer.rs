@@ -61,10 +61,16 @@ impl Layer {
         if crc32c::crc32c(index) != u32_at(footer, 12)? {
             return corrupt("layer index checksum does not match");
         }
-        let mut layer = Layer { id, floor: Lsn(u64_at(index, 0)?), ..Layer::default() };
+        let mut layer = Layer {
+            id,
+            floor: Lsn(u64_at(index, 0)?),
+            ..Layer::default()
+        };
         let mut at = 12;
         for _ in 0..u32_at(index, 8)? {
-            layer.groups.push((GroupNo(u32_at(index, at)?), Lsn(u64_at(index, at + 4)?)));
+            layer
+                .groups
+                .push((GroupNo(u32_at(index, at)?), Lsn(u64_at(index, at + 4)?)));
             at += 12;
         }
         let blocks = u32_at(index, at)?;
@@ -121,9 +127,16 @@ pub struct Entry {
 impl Entry {
     /// What a chain has at or below `upto`, from its newest image at or below `floor` on.
     pub fn of_chain(chain: &Chain, floor: Lsn, upto: Lsn) -> Entry {
-        let image = chain.images.iter().rev().find(|(at, _)| *at <= floor.min(upto));
+        let image = chain
+            .images
+            .iter()
+            .rev()
+            .find(|(at, _)| *at <= floor.min(upto));
         let from = image.map_or(Lsn::ZERO, |(at, _)| *at);
-        let records = chain.records.iter().filter(|rec| rec.lsn > from && rec.lsn <= upto);
+        let records = chain
+            .records
+            .iter()
+            .filter(|rec| rec.lsn > from && rec.lsn <= upto);
         Entry {
             image: image.map(|(at, page)| (*at, Box::new((**page).clone()))),
             records: records.map(|rec| (rec.lsn, rec.bytes().to_vec())).collect(),
@@ -169,7 +182,9 @@ fn take<'a>(bytes: &'a [u8], at: &mut usize) -> Res<&'a [u8]> {
 pub fn decode(bytes: &[u8], at: &mut usize, wanted: Option<PageNo>) -> Res<(PageNo, Entry)> {
     let page = PageNo(varint::get(bytes, at)?);
     let keep = wanted.is_none_or(|wanted| wanted == page);
-    let Some(&flags) = bytes.get(*at) else { return corrupt("layer entry runs past its block") };
+    let Some(&flags) = bytes.get(*at) else {
+        return corrupt("layer entry runs past its block");
+    };
     *at += 1;
     let mut entry = Entry::default();
     if flags & HAS_IMAGE != 0 {
@@ -233,7 +248,12 @@ pub struct Writer {
 impl Writer {
     pub fn new(id: u64, floor: Lsn, groups: Vec<(GroupNo, Lsn)>) -> Writer {
         Writer {
-            layer: Layer { id, floor, groups, blocks: Vec::new() },
+            layer: Layer {
+                id,
+                floor,
+                groups,
+                blocks: Vec::new(),
+            },
             offset: MAGIC.len() as u64,
             out: MAGIC.to_vec(),
             ..Writer::default()

@@ -23,7 +23,9 @@ pub struct Rec {
 
 impl Rec {
     pub fn bytes(&self) -> &[u8] {
-        self.batch.get(self.at as usize..(self.at + self.len) as usize).unwrap_or(&[])
+        self.batch
+            .get(self.at as usize..(self.at + self.len) as usize)
+            .unwrap_or(&[])
     }
 }
 
@@ -59,7 +61,10 @@ impl Chain {
         let end = self.upto(lsn);
         let image = self.image_at(lsn);
         let from = image.map_or(0, |(at, _)| self.upto(*at));
-        match (self.records[from..end].iter().rposition(|rec| rec.fresh), image) {
+        match (
+            self.records[from..end].iter().rposition(|rec| rec.fresh),
+            image,
+        ) {
             (Some(at), _) => Start::Fresh(from + at),
             (None, Some((_, page))) => Start::Image(page.clone()),
             (None, None) => Start::Below,
@@ -116,7 +121,8 @@ impl Chain {
     pub fn truncate(&mut self, lsn: Lsn) -> usize {
         let records = self.upto(lsn);
         let images = self.images.partition_point(|(at, _)| *at <= lsn);
-        let freed = (self.records.len() - records) * RECORD_COST + (self.images.len() - images) * IMAGE_COST;
+        let freed = (self.records.len() - records) * RECORD_COST
+            + (self.images.len() - images) * IMAGE_COST;
         self.records.truncate(records);
         self.images.truncate(images);
         freed

@@ -24,26 +24,41 @@ pub struct Quorum {
 
 impl Quorum {
     pub fn new(clauses: Vec<Clause>) -> Res<Quorum> {
-        let sound = |clause: &Clause| clause.need >= 1 && clause.need <= clause.members.count_ones();
+        let sound =
+            |clause: &Clause| clause.need >= 1 && clause.need <= clause.members.count_ones();
         if clauses.is_empty() || !clauses.iter().all(sound) {
-            return fail("22023", "a quorum needs clauses that their members can meet");
+            return fail(
+                "22023",
+                "a quorum needs clauses that their members can meet",
+            );
         }
         Ok(Quorum { clauses })
     }
 
     /// `need` of the first `members`.
     pub fn simple(members: u32, need: u32) -> Res<Quorum> {
-        Quorum::new(vec![Clause { members: (1u32 << members.min(31)) - 1, need }])
+        Quorum::new(vec![Clause {
+            members: (1u32 << members.min(31)) - 1,
+            need,
+        }])
     }
 
     /// The highest LSN that a quorum has completely.
     pub fn reached(&self, scls: &[Lsn]) -> Lsn {
         let mut all = Lsn::MAX;
         for clause in &self.clauses {
-            let mut have: Vec<Lsn> =
-                scls.iter().enumerate().filter(|(i, _)| clause.members >> i & 1 == 1).map(|(_, &scl)| scl).collect();
+            let mut have: Vec<Lsn> = scls
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| clause.members >> i & 1 == 1)
+                .map(|(_, &scl)| scl)
+                .collect();
             have.sort_unstable_by(|a, b| b.cmp(a));
-            all = all.min(have.get(clause.need as usize - 1).copied().unwrap_or(Lsn::ZERO));
+            all = all.min(
+                have.get(clause.need as usize - 1)
+                    .copied()
+                    .unwrap_or(Lsn::ZERO),
+            );
         }
         all
     }
@@ -85,7 +100,15 @@ pub struct Tracker {
 impl Tracker {
     /// `vcl`: where recovery left the volume; everything at or below it is at quorum.
     pub fn new(quorum: Quorum, members: usize, vcl: Lsn) -> Tracker {
-        Tracker { quorum, members, groups: AHashMap::new(), flushes: VecDeque::new(), first: 0, vcl, sent: vcl }
+        Tracker {
+            quorum,
+            members,
+            groups: AHashMap::new(),
+            flushes: VecDeque::new(),
+            first: 0,
+            vcl,
+            sent: vcl,
+        }
     }
 
     pub fn vcl(&self) -> Lsn {
@@ -110,13 +133,19 @@ impl Tracker {
     }
 
     pub fn tails(&self) -> Vec<(GroupNo, Lsn)> {
-        let mut all: Vec<_> = self.groups.iter().map(|(&group, state)| (group, state.tail)).collect();
+        let mut all: Vec<_> = self
+            .groups
+            .iter()
+            .map(|(&group, state)| (group, state.tail))
+            .collect();
         all.sort_unstable();
         all
     }
 
     pub fn scls(&self, group: GroupNo) -> Vec<Lsn> {
-        self.groups.get(&group).map_or_else(|| vec![Lsn::ZERO; self.members], |g| g.scls.clone())
+        self.groups
+            .get(&group)
+            .map_or_else(|| vec![Lsn::ZERO; self.members], |g| g.scls.clone())
     }
 
     fn group(&mut self, group: GroupNo) -> &mut Group {
@@ -139,13 +168,20 @@ impl Tracker {
     /// A flush is on its way. Flushes must be told in stream order, each once, before their acknowledgements.
     pub fn flush(&mut self, start: Lsn, end: Lsn, groups: &[GroupNo]) -> Res<()> {
         if start != self.sent || end <= start || groups.is_empty() {
-            return fail("XX000", format!("flush [{start}, {end}) does not follow {}", self.sent));
+            return fail(
+                "XX000",
+                format!("flush [{start}, {end}) does not follow {}", self.sent),
+            );
         }
         let number = self.first + self.flushes.len() as u64;
         for &group in groups {
             self.group(group).waiting.push_back((number, end));
         }
-        self.flushes.push_back(Flush { end, groups: groups.to_vec(), left: groups.len() });
+        self.flushes.push_back(Flush {
+            end,
+            groups: groups.to_vec(),
+            left: groups.len(),
+        });
         self.sent = end;
         Ok(())
     }
@@ -173,7 +209,9 @@ impl Tracker {
     }
 
     fn settle(&mut self, group: GroupNo) -> bool {
-        let Some(state) = self.groups.get_mut(&group) else { return false };
+        let Some(state) = self.groups.get_mut(&group) else {
+            return false;
+        };
         let reached = self.quorum.reached(&state.scls);
         if reached <= state.pgcl {
             return false;
@@ -194,7 +232,9 @@ impl Tracker {
     fn advance(&mut self) -> bool {
         let before = self.vcl;
         while self.flushes.front().is_some_and(|flush| flush.left == 0) {
-            let Some(flush) = self.flushes.pop_front() else { break };
+            let Some(flush) = self.flushes.pop_front() else {
+                break;
+            };
             self.first += 1;
             self.vcl = flush.end;
             for group in flush.groups {
@@ -222,7 +262,10 @@ mod tests {
         let q = Quorum::simple(6, 4).unwrap();
         assert_eq!(q.reached(&scls(&[9, 8, 7, 6, 5, 4])), Lsn(6));
         assert_eq!(q.reached(&scls(&[9, 9, 9, 0, 0, 0])), Lsn(0));
-        assert_eq!(Quorum::simple(3, 2).unwrap().reached(&scls(&[1, 2, 3])), Lsn(2));
+        assert_eq!(
+            Quorum::simple(3, 2).unwrap().reached(&scls(&[1, 2, 3])),
+            Lsn(2)
+        );
         assert_eq!(Quorum::simple(1, 1).unwrap().reached(&scls(&[3])), Lsn(3));
         assert!(Quorum::simple(3, 4).is_err());
         assert!(Quorum::new(vec![]).is_err());
@@ -231,8 +274,22 @@ mod tests {
     #[test]
     fn a_joint_quorum_needs_both_sets() {
         // ABCDEF and ABCDEG, four of each.
-        let q = Quorum::new(vec![Clause { members: 0b0111111, need: 4 }, Clause { members: 0b1011111, need: 4 }]).unwrap();
-        let with = |have: u32| (0..7).map(|i| Lsn(u64::from(have >> i & 1))).collect::<Vec<_>>();
+        let q = Quorum::new(vec![
+            Clause {
+                members: 0b0111111,
+                need: 4,
+            },
+            Clause {
+                members: 0b1011111,
+                need: 4,
+            },
+        ])
+        .unwrap();
+        let with = |have: u32| {
+            (0..7)
+                .map(|i| Lsn(u64::from(have >> i & 1)))
+                .collect::<Vec<_>>()
+        };
         for have in 0..128u32 {
             let old = (have & 0b0111111).count_ones() >= 4;
             let new = (have & 0b1011111).count_ones() >= 4;
@@ -245,7 +302,8 @@ mod tests {
         // A18, figure 3: odd LSNs 101 and 103 go to group 1, even ones 102 and 104 to group 2, 105 and 106 short of quorum.
         let mut t = tracker();
         for (start, group) in [(100, 1), (101, 2), (102, 1), (103, 2), (104, 1), (105, 2)] {
-            t.flush(Lsn(start), Lsn(start + 1), &[GroupNo(group)]).unwrap();
+            t.flush(Lsn(start), Lsn(start + 1), &[GroupNo(group)])
+                .unwrap();
         }
         for member in 0..4 {
             t.ack(member, GroupNo(1), Lsn(103));
@@ -255,19 +313,29 @@ mod tests {
             t.ack(member, GroupNo(1), Lsn(105));
             t.ack(member, GroupNo(2), Lsn(106));
         }
-        assert_eq!((t.pgcl(GroupNo(1)), t.pgcl(GroupNo(2)), t.vcl()), (Lsn(103), Lsn(104), Lsn(104)));
-        assert_eq!((t.tail(GroupNo(1)), t.tail(GroupNo(2))), (Lsn(103), Lsn(104)));
+        assert_eq!(
+            (t.pgcl(GroupNo(1)), t.pgcl(GroupNo(2)), t.vcl()),
+            (Lsn(103), Lsn(104), Lsn(104))
+        );
+        assert_eq!(
+            (t.tail(GroupNo(1)), t.tail(GroupNo(2))),
+            (Lsn(103), Lsn(104))
+        );
     }
 
     #[test]
     fn a_hole_in_one_group_holds_later_flushes_of_others() {
         let mut t = tracker();
-        t.flush(Lsn(100), Lsn(110), &[GroupNo(0), GroupNo(1)]).unwrap();
+        t.flush(Lsn(100), Lsn(110), &[GroupNo(0), GroupNo(1)])
+            .unwrap();
         t.flush(Lsn(110), Lsn(120), &[GroupNo(1)]).unwrap();
         for member in 0..6 {
             t.ack(member, GroupNo(1), Lsn(120));
         }
-        assert_eq!((t.vcl(), t.pgcl(GroupNo(1)), t.tail(GroupNo(1))), (Lsn(100), Lsn(120), Lsn(0)));
+        assert_eq!(
+            (t.vcl(), t.pgcl(GroupNo(1)), t.tail(GroupNo(1))),
+            (Lsn(100), Lsn(120), Lsn(0))
+        );
         for member in 1..4 {
             assert!(!t.ack(member, GroupNo(0), Lsn(110)));
         }
@@ -307,7 +375,7 @@ mod tests {
                 let groups: Vec<GroupNo> = groups.iter().map(|&g| GroupNo(g)).collect();
                 t.flush(Lsn(i as u64), Lsn(i as u64 + 1), &groups).unwrap();
             }
-            let mut scls = vec![[0u64; 6]; 4];
+            let mut scls = [[0u64; 6]; 4];
             for (member, upto) in acks {
                 let Some(groups) = flushes.get(upto) else { continue };
                 for &group in groups {

@@ -47,10 +47,17 @@ impl Store {
         if lsn < self.floor {
             return Ok(Answer::TooOld(self.floor));
         }
-        let start = self.pages.get(&page).map_or(Start::Below, |chain| chain.start(lsn));
+        let start = self
+            .pages
+            .get(&page)
+            .map_or(Start::Below, |chain| chain.start(lsn));
         let (mut built, from, mut applied) = match start {
             Start::Image(image) => {
-                if self.pages.get(&page).is_some_and(|chain| chain.last(lsn).is_none_or(|last| last <= image.lsn())) {
+                if self
+                    .pages
+                    .get(&page)
+                    .is_some_and(|chain| chain.last(lsn).is_none_or(|last| last <= image.lsn()))
+                {
                     return Ok(Answer::Page(image));
                 }
                 ((*image).clone(), 0, 0)
@@ -89,13 +96,29 @@ impl Store {
     fn below(&self, page: PageNo, lsn: Lsn, pieces: &Pieces) -> Res<Below> {
         let mut entries = Vec::new();
         for layer in self.layers.iter().rev() {
-            let Some(block) = layer.block(page) else { continue };
-            let Some(bytes) = pieces.get(&(layer.id, block.offset)) else {
-                return Ok(Below::Needs(Piece { layer: layer.id, offset: block.offset, len: block.len }));
+            let Some(block) = layer.block(page) else {
+                continue;
             };
-            let Some(entry) = layer::find(bytes, block, page)? else { continue };
-            let enough = entry.image.as_ref().is_some_and(|(at, _)| *at <= lsn)
-                || entry.records.iter().any(|(at, record)| *at <= lsn && records::is_fresh(record));
+            let Some(bytes) = pieces.get(&(layer.id, block.offset)) else {
+                return Ok(Below::Needs(Piece {
+                    layer: layer.id,
+                    offset: block.offset,
+                    len: block.len,
+                }));
+            };
+            let Some(mut entry) = layer::find(bytes, block, page)? else {
+                continue;
+            };
+            let fresh = entry
+                .records
+                .iter()
+                .rposition(|(at, record)| *at <= lsn && records::is_fresh(record));
+            if let Some(fresh) = fresh {
+                // What stands before a record that makes the page anew may need a base that is not wanted any more.
+                entry.records.drain(..fresh);
+                entry.image = None;
+            }
+            let enough = fresh.is_some() || entry.image.as_ref().is_some_and(|(at, _)| *at <= lsn);
             entries.push(entry);
             if enough {
                 break;

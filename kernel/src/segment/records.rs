@@ -21,7 +21,9 @@ pub fn next(bytes: &[u8], at: &mut usize) -> Res<PageNo> {
 
 /// The record makes the page anew, whatever it was.
 pub fn is_fresh(record: &[u8]) -> bool {
-    entry(record, 0).and_then(|entry| entry.record()).is_ok_and(|record| matches!(record, Record::Init { .. }))
+    entry(record, 0)
+        .and_then(|entry| entry.record())
+        .is_ok_and(|record| matches!(record, Record::Init { .. }))
 }
 
 pub fn apply(page: &mut Page, lsn: Lsn, record: &[u8]) -> Res<()> {
@@ -53,7 +55,14 @@ pub mod tests {
     /// A record that adds a cell in front; a CPL.
     pub fn insert(page: u64, cell: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        stream::put(&mut out, PageNo(page), &Record::InsertCell { slot: 0, bytes: cell });
+        stream::put(
+            &mut out,
+            PageNo(page),
+            &Record::InsertCell {
+                slot: 0,
+                bytes: cell,
+            },
+        );
         out[0] |= stream::CPL;
         out
     }

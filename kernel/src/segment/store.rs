@@ -80,6 +80,9 @@ pub struct Meta {
     pub groups: Vec<GroupNo>,
 }
 
+/// A batch's bytes, and where its records stand in them.
+type Indexed = (Arc<[u8]>, Vec<(PageNo, Rec)>);
+
 pub struct Store {
     pub volume: u64,
     pub pages_per_group: u64,
@@ -135,18 +138,26 @@ impl Store {
     }
 
     pub fn scl(&self, group: GroupNo) -> Lsn {
-        self.segments.get(&group).map_or(Lsn::ZERO, |segment| segment.scl)
+        self.segments
+            .get(&group)
+            .map_or(Lsn::ZERO, |segment| segment.scl)
     }
 
     /// All segments' SCLs, by group.
     pub fn scls(&self) -> Vec<(GroupNo, Lsn)> {
-        let mut all: Vec<_> = self.segments.iter().map(|(&group, segment)| (group, segment.scl)).collect();
+        let mut all: Vec<_> = self
+            .segments
+            .iter()
+            .map(|(&group, segment)| (group, segment.scl))
+            .collect();
         all.sort_unstable();
         all
     }
 
     fn is_void(&self, epoch: Epoch, end: Lsn) -> bool {
-        self.voids.iter().any(|void| epoch < void.epoch && end > void.start)
+        self.voids
+            .iter()
+            .any(|void| epoch < void.epoch && end > void.start)
     }
 
     /// Take a batch: from the writer (`fresh`), or by gossip or from the journal. Fails only on damaged bytes, changing nothing.
@@ -165,7 +176,12 @@ impl Store {
             return Ok(Verdict::Void);
         }
         let segment = self.segments.entry(header.group).or_default();
-        if header.end <= segment.scl || segment.held.get(&header.prev).is_some_and(|have| have.end == header.end) {
+        if header.end <= segment.scl
+            || segment
+                .held
+                .get(&header.prev)
+                .is_some_and(|have| have.end == header.end)
+        {
             return Ok(Verdict::Known);
         }
         if header.prev < segment.scl {
@@ -196,14 +212,19 @@ impl Store {
     }
 
     /// Check all of a batch's records and say where they stand.
-    fn index(header: &Header, bytes: &[u8]) -> Res<(Arc<[u8]>, Vec<(PageNo, Rec)>)> {
+    fn index(header: &Header, bytes: &[u8]) -> Res<Indexed> {
         let batch: Arc<[u8]> = Arc::from(bytes);
         let mut recs = Vec::with_capacity(header.records.min(1 << 16) as usize);
         for entry in Entries::new(header, bytes) {
             let entry = entry?;
             let fresh = records::is_fresh(bytes.get(entry.at..entry.at + entry.len).unwrap_or(&[]));
-            let rec =
-                Rec { lsn: entry.lsn, batch: batch.clone(), at: entry.at as u32, len: entry.len as u32, fresh };
+            let rec = Rec {
+                lsn: entry.lsn,
+                batch: batch.clone(),
+                at: entry.at as u32,
+                len: entry.len as u32,
+                fresh,
+            };
             recs.push((entry.page, rec));
         }
         Ok((batch, recs))
@@ -230,7 +251,9 @@ impl Store {
 
     fn join_held(&mut self, group: GroupNo) -> Res<()> {
         loop {
-            let Some(segment) = self.segments.get_mut(&group) else { return Ok(()) };
+            let Some(segment) = self.segments.get_mut(&group) else {
+                return Ok(());
+            };
             let scl = segment.scl;
             while let Some(first) = segment.held.first_entry() {
                 // Overtaken: what it held came another way.
@@ -239,7 +262,9 @@ impl Store {
                 }
                 self.held_bytes -= first.remove().bytes.len();
             }
-            let Some(batch) = segment.held.remove(&scl) else { return Ok(()) };
+            let Some(batch) = segment.held.remove(&scl) else {
+                return Ok(());
+            };
             self.held_bytes -= batch.bytes.len();
             let header = Header::parse(&batch.bytes)?;
             let recs = Self::index(&header, &batch.bytes)?.1;
@@ -285,13 +310,20 @@ impl Store {
 
     fn truncate(&mut self, group: GroupNo) {
         let voids = std::mem::take(&mut self.voids);
-        let is_void = |batch: &MemBatch| voids.iter().any(|void| batch.epoch < void.epoch && batch.end > void.start);
+        let is_void = |batch: &MemBatch| {
+            voids
+                .iter()
+                .any(|void| batch.epoch < void.epoch && batch.end > void.start)
+        };
         let mut gone = Vec::new();
         if let Some(segment) = self.segments.get_mut(&group) {
             while segment.batches.back().is_some_and(is_void) {
                 gone.extend(segment.batches.pop_back());
             }
-            segment.scl = segment.batches.back().map_or(segment.frozen, |batch| batch.end);
+            segment.scl = segment
+                .batches
+                .back()
+                .map_or(segment.frozen, |batch| batch.end);
             let mut freed = 0;
             segment.held.retain(|_, batch| {
                 let keep = !is_void(batch);
@@ -303,7 +335,9 @@ impl Store {
         let scl = self.scl(group);
         for batch in gone {
             self.memory = self.memory.saturating_sub(batch.bytes.len() + BATCH_COST);
-            let Ok(header) = Header::parse(&batch.bytes) else { continue };
+            let Ok(header) = Header::parse(&batch.bytes) else {
+                continue;
+            };
             for entry in Entries::new(&header, &batch.bytes).flatten() {
                 if let Some(chain) = self.pages.get_mut(&entry.page) {
                     self.memory = self.memory.saturating_sub(chain.truncate(scl));
@@ -326,7 +360,12 @@ impl Store {
     pub fn metas(&self, above: Lsn) -> Vec<Meta> {
         let mut metas = Vec::new();
         for (&group, segment) in &self.segments {
-            for batch in segment.batches.iter().rev().take_while(|batch| batch.end > above) {
+            for batch in segment
+                .batches
+                .iter()
+                .rev()
+                .take_while(|batch| batch.end > above)
+            {
                 metas.push(Meta {
                     group,
                     prev: batch.prev,
@@ -344,14 +383,19 @@ impl Store {
     /// Segments with a hole: (group, SCL, prev of the first batch behind it).
     pub fn holes(&self) -> Vec<(GroupNo, Lsn, Lsn)> {
         let hole = |(&group, segment): (&GroupNo, &Segment)| {
-            segment.held.first_key_value().map(|(&prev, _)| (group, segment.scl, prev))
+            segment
+                .held
+                .first_key_value()
+                .map(|(&prev, _)| (group, segment.scl, prev))
         };
         self.segments.iter().filter_map(hole).collect()
     }
 
     /// Batches after `scl`, oldest first, up to about `max` bytes. None: memory does not reach back so far.
     pub fn batches_after(&self, group: GroupNo, scl: Lsn, max: usize) -> Option<Vec<Arc<[u8]>>> {
-        let Some(segment) = self.segments.get(&group) else { return Some(Vec::new()) };
+        let Some(segment) = self.segments.get(&group) else {
+            return Some(Vec::new());
+        };
         if scl >= segment.scl {
             return Some(Vec::new());
         }
@@ -377,7 +421,11 @@ impl Store {
         let segment = self.segments.entry(group).or_default();
         segment.frozen = segment.frozen.max(lsn);
         segment.scl = segment.scl.max(lsn);
-        while segment.batches.front().is_some_and(|batch| batch.end <= lsn) {
+        while segment
+            .batches
+            .front()
+            .is_some_and(|batch| batch.end <= lsn)
+        {
             if let Some(batch) = segment.batches.pop_front() {
                 freed += batch.bytes.len() + BATCH_COST;
             }
@@ -388,7 +436,9 @@ impl Store {
     /// The next page that wants an image, and the LSN of its last record.
     pub fn next_wanted(&mut self) -> Option<(PageNo, Lsn)> {
         while let Some(page) = self.wanted.pop_front() {
-            let Some(chain) = self.pages.get_mut(&page) else { continue };
+            let Some(chain) = self.pages.get_mut(&page) else {
+                continue;
+            };
             chain.queued = false;
             if chain.tail_len() > super::memory::RECORDS_PER_IMAGE {
                 if let Some(last) = chain.last(Lsn::MAX) {
@@ -401,7 +451,10 @@ impl Store {
 
     /// Collect one page's garbage below PGMRPL.
     pub fn collect(&mut self, page: PageNo) {
-        let floor = self.freezing.map_or(self.pgmrpl, |freezing| freezing.min(self.pgmrpl)).min(self.vdl);
+        let floor = self
+            .freezing
+            .map_or(self.pgmrpl, |freezing| freezing.min(self.pgmrpl))
+            .min(self.vdl);
         if let Some(chain) = self.pages.get_mut(&page) {
             let freed = chain.collect(floor);
             if freed > 0 {

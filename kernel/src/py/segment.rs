@@ -1,0 +1,529 @@
+//! `Batcher`, `QuorumTracker`, `SegmentStore` and the journal's framing, for `sixfold.wal` and `sixfold.pagestore`.
+
+use super::errors::raise;
+use crate::base::{Epoch, GroupNo, Lsn, PageNo, Stop};
+use crate::segment::batch::{Batcher as Cutter, Header};
+use crate::segment::freeze::Freeze;
+use crate::segment::layer::{Layer, FOOTER};
+use crate::segment::quorum::{Clause, Quorum, Tracker};
+use crate::segment::read::{Answer, Pieces};
+use crate::segment::store::{Store, Verdict, Void};
+use crate::segment::{journal, quorum};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+fn failed(py: Python<'_>, stop: Stop) -> PyErr {
+    match stop {
+        Stop::Error(error) => raise(py, &error),
+        Stop::Need(need) => {
+            pyo3::exceptions::PyRuntimeError::new_err(format!("unexpected need {need:?}"))
+        }
+    }
+}
+
+type Batches<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
+
+/// Cuts flushes into batches, one for each protection group.
+#[pyclass(module = "sixfold.kernel._kernel")]
+pub struct Batcher(Cutter);
+
+#[pymethods]
+impl Batcher {
+    #[new]
+    fn new(volume: u64, epoch: u32, pages_per_group: u64) -> Batcher {
+        Batcher(Cutter::new(volume, Epoch(epoch), pages_per_group))
+    }
+
+    fn set_prev(&mut self, group: u32, end: u64) {
+        self.0.set_prev(GroupNo(group), Lsn(end));
+    }
+
+    fn cut<'py>(
+        &mut self,
+        py: Python<'py>,
+        start: u64,
+        flush: &[u8],
+        vdl: u64,
+        pgmrpl: u64,
+    ) -> PyResult<Batches<'py>> {
+        let cut = self
+            .0
+            .cut(Lsn(start), flush, Lsn(vdl), Lsn(pgmrpl))
+            .map_err(|stop| failed(py, stop))?;
+        Ok(cut
+            .into_iter()
+            .map(|(group, bytes)| (group.0, PyBytes::new(py, &bytes)))
+            .collect())
+    }
+}
+
+type HeaderFields = (u64, u32, u32, u64, u64, u64, u64, u64, Vec<u32>);
+
+/// (volume, epoch, group, prev, start, end, vdl, pgmrpl, groups) of a batch, all of it checked.
+#[pyfunction]
+fn batch_header(py: Python<'_>, batch: &[u8]) -> PyResult<HeaderFields> {
+    let h = Header::parse(batch).map_err(|stop| failed(py, stop))?;
+    let groups = h.groups.iter().map(|group| group.0).collect();
+    Ok((
+        h.volume, h.epoch.0, h.group.0, h.prev.0, h.start.0, h.end.0, h.vdl.0, h.pgmrpl.0, groups,
+    ))
+}
+
+/// Follows flushes from sent to durable.
+#[pyclass(module = "sixfold.kernel._kernel")]
+pub struct QuorumTracker(Tracker);
+
+#[pymethods]
+impl QuorumTracker {
+    /// `clauses`: (bit mask of members, how many of them), all of which must be met.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        clauses: Vec<(u32, u32)>,
+        members: usize,
+        vcl: u64,
+    ) -> PyResult<QuorumTracker> {
+        let clauses = clauses
+            .into_iter()
+            .map(|(members, need)| Clause { members, need })
+            .collect();
+        let quorum = Quorum::new(clauses).map_err(|stop| failed(py, stop))?;
+        Ok(QuorumTracker(Tracker::new(quorum, members, Lsn(vcl))))
+    }
+
+    fn flush(&mut self, py: Python<'_>, start: u64, end: u64, groups: Vec<u32>) -> PyResult<()> {
+        let groups: Vec<GroupNo> = groups.into_iter().map(GroupNo).collect();
+        self.0
+            .flush(Lsn(start), Lsn(end), &groups)
+            .map_err(|stop| failed(py, stop))
+    }
+
+    /// An acknowledgement: (group u32, scl u64) little-endian, repeated. True when VCL moved.
+    fn ack(&mut self, member: usize, entries: &[u8]) -> bool {
+        let mut moved = false;
+        for entry in entries.chunks_exact(12) {
+            let (group, scl) = entry.split_at(4);
+            if let (Ok(group), Ok(scl)) = (group.try_into(), scl.try_into()) {
+                moved |= self.0.ack(
+                    member,
+                    GroupNo(u32::from_le_bytes(group)),
+                    Lsn(u64::from_le_bytes(scl)),
+                );
+            }
+        }
+        moved
+    }
+
+    fn set_scl(&mut self, member: usize, group: u32, scl: u64) -> bool {
+        self.0.set_scl(member, GroupNo(group), Lsn(scl))
+    }
+
+    fn set_tail(&mut self, group: u32, tail: u64) {
+        self.0.set_tail(GroupNo(group), Lsn(tail));
+    }
+
+    #[getter]
+    fn vcl(&self) -> u64 {
+        self.0.vcl().0
+    }
+
+    #[getter]
+    fn sent(&self) -> u64 {
+        self.0.sent().0
+    }
+
+    #[getter]
+    fn outstanding(&self) -> usize {
+        self.0.outstanding()
+    }
+
+    fn pgcl(&self, group: u32) -> u64 {
+        self.0.pgcl(GroupNo(group)).0
+    }
+
+    fn tail(&self, group: u32) -> u64 {
+        self.0.tail(GroupNo(group)).0
+    }
+
+    fn tails(&self) -> Vec<(u32, u64)> {
+        self.0
+            .tails()
+            .into_iter()
+            .map(|(group, lsn)| (group.0, lsn.0))
+            .collect()
+    }
+
+    fn scls(&self, group: u32) -> Vec<u64> {
+        self.0
+            .scls(GroupNo(group))
+            .into_iter()
+            .map(|scl| scl.0)
+            .collect()
+    }
+}
+
+/// The highest LSN that a quorum of these SCLs has.
+#[pyfunction]
+fn quorum_reached(py: Python<'_>, clauses: Vec<(u32, u32)>, scls: Vec<u64>) -> PyResult<u64> {
+    let clauses = clauses
+        .into_iter()
+        .map(|(members, need)| Clause { members, need })
+        .collect();
+    let quorum = quorum::Quorum::new(clauses).map_err(|stop| failed(py, stop))?;
+    Ok(quorum
+        .reached(&scls.into_iter().map(Lsn).collect::<Vec<_>>())
+        .0)
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Joined => "joined",
+        Verdict::Held => "held",
+        Verdict::Known => "known",
+        Verdict::Stale => "stale",
+        Verdict::Void => "void",
+        Verdict::Unknown => "unknown",
+        Verdict::Foreign => "foreign",
+        Verdict::Conflict => "conflict",
+        Verdict::NoRoom => "no room",
+    }
+}
+
+/// One volume's segments on one storage node.
+#[pyclass(module = "sixfold.kernel._kernel")]
+pub struct SegmentStore {
+    store: Store,
+    freeze: Option<Freeze>,
+    frozen: Option<Layer>,
+}
+
+type MetaFields = (u32, u64, u64, u64, u32, Vec<u32>);
+
+#[pymethods]
+impl SegmentStore {
+    #[new]
+    fn new(volume: u64, pages_per_group: u64) -> SegmentStore {
+        SegmentStore {
+            store: Store::new(volume, pages_per_group),
+            freeze: None,
+            frozen: None,
+        }
+    }
+
+    fn accept(&mut self, py: Python<'_>, batch: &[u8], fresh: bool) -> PyResult<&'static str> {
+        self.store
+            .accept(batch, fresh)
+            .map(verdict_name)
+            .map_err(|stop| failed(py, stop))
+    }
+
+    /// Acknowledgement entries of all segments that rose since the last call, as `QuorumTracker.ack` takes them.
+    fn take_acks<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let mut out = Vec::new();
+        for (group, scl) in self.store.take_acks() {
+            out.extend_from_slice(&group.0.to_le_bytes());
+            out.extend_from_slice(&scl.0.to_le_bytes());
+        }
+        PyBytes::new(py, &out)
+    }
+
+    /// Acknowledgement entries of all segments.
+    fn all_acks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let mut out = Vec::new();
+        for (group, scl) in self.store.scls() {
+            out.extend_from_slice(&group.0.to_le_bytes());
+            out.extend_from_slice(&scl.0.to_le_bytes());
+        }
+        PyBytes::new(py, &out)
+    }
+
+    fn scls(&self) -> Vec<(u32, u64)> {
+        self.store
+            .scls()
+            .into_iter()
+            .map(|(group, scl)| (group.0, scl.0))
+            .collect()
+    }
+
+    fn scl(&self, group: u32) -> u64 {
+        self.store.scl(GroupNo(group)).0
+    }
+
+    fn frozen(&self, group: u32) -> u64 {
+        self.store
+            .segments
+            .get(&GroupNo(group))
+            .map_or(0, |segment| segment.frozen.0)
+    }
+
+    fn install_epoch(&mut self, epoch: u32) -> bool {
+        self.store.install_epoch(Epoch(epoch))
+    }
+
+    /// `voids`: (epoch, start, end), all of them.
+    fn install_voids(&mut self, epoch: u32, voids: Vec<(u32, u64, u64)>) -> bool {
+        let void = |(epoch, start, end)| Void {
+            epoch: Epoch(epoch),
+            start: Lsn(start),
+            end: Lsn(end),
+        };
+        self.store
+            .install_voids(Epoch(epoch), voids.into_iter().map(void).collect())
+    }
+
+    #[getter]
+    fn epoch(&self) -> u32 {
+        self.store.epoch.0
+    }
+
+    #[getter]
+    fn voids_epoch(&self) -> u32 {
+        self.store.voids_epoch.0
+    }
+
+    #[getter]
+    fn voids(&self) -> Vec<(u32, u64, u64)> {
+        self.store
+            .voids
+            .iter()
+            .map(|void| (void.epoch.0, void.start.0, void.end.0))
+            .collect()
+    }
+
+    #[getter]
+    fn vdl(&self) -> u64 {
+        self.store.vdl.0
+    }
+
+    #[getter]
+    fn pgmrpl(&self) -> u64 {
+        self.store.pgmrpl.0
+    }
+
+    #[getter]
+    fn floor(&self) -> u64 {
+        self.store.floor.0
+    }
+
+    #[getter]
+    fn memory(&self) -> usize {
+        self.store.memory + self.store.held_bytes
+    }
+
+    fn set_hints(&mut self, vdl: u64, pgmrpl: u64) {
+        self.store.set_hints(Lsn(vdl), Lsn(pgmrpl));
+    }
+
+    /// (group, prev, start, end, epoch, groups) of batches that end above `above`, in order.
+    fn metas(&self, above: u64) -> Vec<MetaFields> {
+        let fields = |meta: crate::segment::store::Meta| {
+            let groups = meta.groups.iter().map(|group| group.0).collect();
+            (
+                meta.group.0,
+                meta.prev.0,
+                meta.start.0,
+                meta.end.0,
+                meta.epoch.0,
+                groups,
+            )
+        };
+        self.store
+            .metas(Lsn(above))
+            .into_iter()
+            .map(fields)
+            .collect()
+    }
+
+    /// (group, SCL, where the batches behind the hole begin).
+    fn holes(&self) -> Vec<(u32, u64, u64)> {
+        self.store
+            .holes()
+            .into_iter()
+            .map(|(group, scl, prev)| (group.0, scl.0, prev.0))
+            .collect()
+    }
+
+    /// Batches after `scl`, oldest first; None when memory does not reach back so far.
+    fn batches_after<'py>(
+        &self,
+        py: Python<'py>,
+        group: u32,
+        scl: u64,
+        max: usize,
+    ) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let batches = self.store.batches_after(GroupNo(group), Lsn(scl), max)?;
+        Some(
+            batches
+                .iter()
+                .map(|bytes| PyBytes::new(py, bytes))
+                .collect(),
+        )
+    }
+
+    /// Pages at `lsn`. `pages`: (page, end of its group's last batch at or below `lsn`). `pieces`: (layer, offset, bytes) read so far.
+    /// Answers one of, for each page: bytes; ("needs", layer, offset, length); ("behind", scl); ("too old", floor).
+    fn read<'py>(
+        &mut self,
+        py: Python<'py>,
+        pages: Vec<(u64, u64)>,
+        lsn: u64,
+        pieces: Vec<(u64, u64, Vec<u8>)>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let pieces: Pieces = pieces
+            .into_iter()
+            .map(|(layer, offset, bytes)| ((layer, offset), bytes))
+            .collect();
+        let out = PyList::empty(py);
+        for (page, tail) in pages {
+            let answer = self
+                .store
+                .page_at(PageNo(page), Lsn(lsn), Lsn(tail), &pieces)
+                .map_err(|stop| failed(py, stop))?;
+            match answer {
+                Answer::Page(page) => out.append(PyBytes::new(py, &page.seal()))?,
+                Answer::Needs(piece) => {
+                    out.append(("needs", piece.layer, piece.offset, piece.len))?
+                }
+                Answer::Behind(scl) => out.append(("behind", scl.0))?,
+                Answer::TooOld(floor) => out.append(("too old", floor.0))?,
+            }
+        }
+        Ok(out)
+    }
+
+    /// The next page whose chain is long: (page, LSN). Reading it there makes the image.
+    fn next_wanted(&mut self) -> Option<(u64, u64)> {
+        self.store.next_wanted().map(|(page, lsn)| (page.0, lsn.0))
+    }
+
+    /// Begin to write what is durable to layer `id`. False: nothing to write.
+    fn freeze_begin(&mut self, py: Python<'_>, id: u64) -> PyResult<bool> {
+        self.freeze = self.store.freeze(id).map_err(|stop| failed(py, stop))?;
+        Ok(self.freeze.is_some())
+    }
+
+    /// The next bytes of the file, after about `budget` bytes of work; None at the end, when `freeze_finish` gives the last ones.
+    fn freeze_step<'py>(
+        &mut self,
+        py: Python<'py>,
+        budget: usize,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let Some(freeze) = &mut self.freeze else {
+            return Ok(None);
+        };
+        let bytes = self
+            .store
+            .freeze_step(freeze, budget)
+            .map_err(|stop| failed(py, stop))?;
+        Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
+    }
+
+    fn freeze_finish<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let (bytes, layer) = self.store.freeze_end(self.freeze.take()?);
+        self.frozen = Some(layer);
+        Some(PyBytes::new(py, &bytes))
+    }
+
+    /// The file is durable and in the manifest: memory may forget what it holds.
+    fn freeze_install(&mut self) {
+        if let Some(layer) = self.frozen.take() {
+            self.store.install_layer(layer);
+        }
+    }
+
+    fn freeze_failed(&mut self) {
+        self.freeze = None;
+        self.frozen = None;
+        self.store.freeze_failed();
+    }
+
+    /// At start: a layer that the manifest names.
+    fn open_layer(&mut self, py: Python<'_>, id: u64, footer: &[u8], index: &[u8]) -> PyResult<()> {
+        let layer = Layer::open(id, footer, index).map_err(|stop| failed(py, stop))?;
+        self.store.install_layer(layer);
+        Ok(())
+    }
+
+    /// Length of a layer file's footer.
+    #[classattr]
+    const LAYER_FOOTER: usize = FOOTER;
+
+    /// (offset, length) of a layer file's index, from its footer.
+    #[staticmethod]
+    fn layer_index(py: Python<'_>, footer: &[u8]) -> PyResult<(u64, usize)> {
+        Layer::index_place(footer).map_err(|stop| failed(py, stop))
+    }
+
+    #[getter]
+    fn layers(&self) -> Vec<u64> {
+        self.store.layers.iter().map(|layer| layer.id).collect()
+    }
+
+    /// Counters: pages and records in memory, layers, groups.
+    fn stats(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("memory_pages", self.store.pages.len()),
+            (
+                "memory_records",
+                self.store
+                    .pages
+                    .values()
+                    .map(|chain| chain.records.len())
+                    .sum(),
+            ),
+            ("memory_bytes", self.store.memory),
+            ("held_bytes", self.store.held_bytes),
+            ("layers", self.store.layers.len()),
+            ("groups", self.store.segments.len()),
+        ]
+    }
+}
+
+/// Journal entries for these payloads, numbered from `sequence` on.
+#[pyfunction]
+fn journal_frame<'py>(
+    py: Python<'py>,
+    kind: u8,
+    sequence: u64,
+    payloads: Vec<Bound<'py, PyBytes>>,
+) -> Bound<'py, PyBytes> {
+    let size = payloads
+        .iter()
+        .map(|payload| payload.as_bytes().len() + journal::HEADER)
+        .sum();
+    let mut out = Vec::with_capacity(size);
+    for (number, payload) in (sequence..).zip(&payloads) {
+        journal::frame(&mut out, kind, number, payload.as_bytes());
+    }
+    PyBytes::new(py, &out)
+}
+
+type Entries = Vec<(u8, u64, usize, usize)>;
+
+/// What a journal file holds: ([(kind, sequence, offset, length)], end of the last sound entry, damaged entries before it).
+#[pyfunction]
+fn journal_scan(bytes: &[u8]) -> (Entries, usize, usize) {
+    let scan = journal::scan(bytes);
+    let entries = scan
+        .entries
+        .iter()
+        .map(|found| (found.kind, found.sequence, found.at, found.len))
+        .collect();
+    (entries, scan.end, scan.damaged)
+}
+
+#[pyfunction]
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Batcher>()?;
+    module.add_class::<QuorumTracker>()?;
+    module.add_class::<SegmentStore>()?;
+    module.add_function(wrap_pyfunction!(batch_header, module)?)?;
+    module.add_function(wrap_pyfunction!(quorum_reached, module)?)?;
+    module.add_function(wrap_pyfunction!(journal_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(journal_scan, module)?)?;
+    module.add_function(wrap_pyfunction!(checksum, module)?)
+}

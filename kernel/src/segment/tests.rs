@@ -1,0 +1,377 @@
+//! Segments against a model: every page at every LSN, through holes, freezes, voids and restarts.
+
+use super::batch::{Batcher, Header};
+use super::layer::Layer;
+use super::read::{Answer, Pieces};
+use super::records::tests::{insert, record};
+use super::store::{Store, Verdict, Void};
+use crate::base::{Epoch, GroupNo, Lsn, PageNo};
+use crate::page::Page;
+use std::collections::BTreeMap;
+
+const PAGES_PER_GROUP: u64 = 4;
+
+struct World {
+    batcher: Batcher,
+    end: u64,
+    batches: Vec<Vec<u8>>,
+    /// What each page is after each record.
+    model: BTreeMap<u64, Vec<(u64, Page)>>,
+    files: BTreeMap<u64, Vec<u8>>,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            batcher: Batcher::new(1, Epoch(1), PAGES_PER_GROUP),
+            end: 0,
+            batches: Vec::new(),
+            model: BTreeMap::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// One flush that touches these pages; the batches' VDL and PGMRPL hints are `hint`.
+    fn flush(&mut self, pages: &[u64], hint: u64) -> Vec<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for &page in pages {
+            let versions = self.model.entry(page).or_default();
+            let cell = format!("{page}@{}", self.end + bytes.len() as u64).into_bytes();
+            let fresh = versions.len().is_multiple_of(100);
+            let raw = if fresh {
+                record(page, &cell)
+            } else {
+                insert(page, &cell)
+            };
+            bytes.extend_from_slice(&raw);
+            let lsn = self.end + bytes.len() as u64;
+            let mut built = versions
+                .last()
+                .map(|(_, page)| page.clone())
+                .unwrap_or_default();
+            super::records::apply(&mut built, Lsn(lsn), &raw).unwrap();
+            versions.push((lsn, built));
+        }
+        let cut = self
+            .batcher
+            .cut(Lsn(self.end), &bytes, Lsn(hint), Lsn(hint))
+            .unwrap();
+        self.end += bytes.len() as u64;
+        let cut: Vec<Vec<u8>> = cut.into_iter().map(|(_, batch)| batch).collect();
+        self.batches.extend(cut.iter().cloned());
+        cut
+    }
+
+    fn expected(&self, page: u64, lsn: u64) -> Page {
+        let versions = self.model.get(&page);
+        versions
+            .and_then(|v| v.iter().rev().find(|(at, _)| *at <= lsn))
+            .map(|(_, p)| p.clone())
+            .unwrap_or_default()
+    }
+
+    fn read(&self, store: &mut Store, page: u64, lsn: u64) -> Page {
+        let mut pieces = Pieces::default();
+        loop {
+            match store
+                .page_at(PageNo(page), Lsn(lsn), Lsn(0), &pieces)
+                .unwrap()
+            {
+                Answer::Page(found) => return (*found).clone(),
+                Answer::Needs(piece) => {
+                    let at = piece.offset as usize;
+                    let bytes = self.files[&piece.layer][at..at + piece.len as usize].to_vec();
+                    pieces.insert((piece.layer, piece.offset), bytes);
+                }
+                other => panic!("page {page} at {lsn}: {other:?}"),
+            }
+        }
+    }
+
+    fn check(&self, store: &mut Store, lowest: u64) {
+        for (&page, versions) in &self.model {
+            for &(lsn, _) in versions {
+                for at in [lsn.saturating_sub(1), lsn, lsn + 1, self.end] {
+                    if at >= lowest {
+                        assert!(
+                            self.read(store, page, at) == self.expected(page, at),
+                            "page {page} at {at}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn freeze(&mut self, store: &mut Store, id: u64) -> bool {
+        let Some(mut freeze) = store.freeze(id).unwrap() else {
+            return false;
+        };
+        let mut file = Vec::new();
+        while let Some(bytes) = store.freeze_step(&mut freeze, 500).unwrap() {
+            file.extend_from_slice(&bytes);
+        }
+        let (bytes, layer) = store.freeze_end(freeze);
+        file.extend_from_slice(&bytes);
+        let footer = &file[file.len() - super::layer::FOOTER..];
+        let (offset, len) = Layer::index_place(footer).unwrap();
+        let again = Layer::open(id, footer, &file[offset as usize..offset as usize + len]).unwrap();
+        assert_eq!(again, layer);
+        self.files.insert(id, file);
+        store.install_layer(again);
+        true
+    }
+}
+
+fn store() -> Store {
+    let mut store = Store::new(1, PAGES_PER_GROUP);
+    assert!(store.install_voids(Epoch(1), Vec::new()));
+    store
+}
+
+#[test]
+fn pages_read_at_every_lsn() {
+    let mut world = World::new();
+    let mut store = store();
+    for i in 0..300u64 {
+        for batch in world.flush(&[i % 7, i % 3, 9], 0) {
+            assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+        }
+    }
+    world.check(&mut store, 0);
+}
+
+#[test]
+fn a_hole_holds_the_scl_until_it_is_filled() {
+    let mut world = World::new();
+    let mut store = store();
+    let batches: Vec<Vec<u8>> = (0..6).map(|_| world.flush(&[1], 0).remove(0)).collect();
+    let end = |i: usize| Header::parse(&batches[i]).unwrap().end;
+    for (i, verdict, scl) in [
+        (0, Verdict::Joined, end(0)),
+        (3, Verdict::Held, end(0)),
+        (2, Verdict::Held, end(0)),
+        (3, Verdict::Known, end(0)),
+        (5, Verdict::Held, end(0)),
+        (1, Verdict::Joined, end(3)),
+        (4, Verdict::Joined, end(5)),
+        (2, Verdict::Known, end(5)),
+    ] {
+        assert_eq!(
+            store.accept(&batches[i], true).unwrap(),
+            verdict,
+            "batch {i}"
+        );
+        assert_eq!(store.scl(GroupNo(0)), scl, "batch {i}");
+    }
+    assert_eq!(store.take_acks(), [(GroupNo(0), end(5))]);
+    assert_eq!((store.held_bytes, store.holes().len()), (0, 0));
+    world.check(&mut store, 0);
+}
+
+#[test]
+fn gossip_hands_over_what_a_peer_lacks() {
+    let mut world = World::new();
+    let (mut full, mut poor) = (store(), store());
+    for i in 0..50 {
+        for batch in world.flush(&[i % 9, 2], 0) {
+            full.accept(&batch, true).unwrap();
+            if !(5..=40).contains(&i) {
+                poor.accept(&batch, true).unwrap();
+            }
+        }
+    }
+    for (group, scl) in poor.scls() {
+        for batch in full.batches_after(group, scl, usize::MAX).unwrap() {
+            poor.accept(&batch, false).unwrap();
+        }
+    }
+    assert_eq!(poor.scls(), full.scls());
+    world.check(&mut poor, 0);
+}
+
+#[test]
+fn layers_answer_as_memory_did() {
+    let mut world = World::new();
+    let mut store = store();
+    let mut durable = 0;
+    for round in 0..5u64 {
+        for i in 0..120u64 {
+            for batch in world.flush(&[i % 5, 8 + i % 2, 30 + round], durable) {
+                store.accept(&batch, true).unwrap();
+            }
+        }
+        durable = world.end;
+        store.set_hints(Lsn(durable), Lsn(durable));
+        if round == 2 {
+            // A snapshot is held back: nothing above it may be folded.
+            store.pgmrpl = Lsn(durable / 2).max(store.floor);
+        }
+        assert!(world.freeze(&mut store, round + 1));
+        assert_eq!(store.pages.len(), 0);
+        let floor = store.floor.0;
+        world.check(&mut store, floor);
+        assert!(matches!(
+            store
+                .page_at(
+                    PageNo(1),
+                    Lsn(store.floor.0 - 1),
+                    Lsn(0),
+                    &Pieces::default()
+                )
+                .unwrap(),
+            Answer::TooOld(_)
+        ));
+    }
+    assert!(!world.freeze(&mut store, 99));
+}
+
+#[test]
+fn batches_that_come_during_a_freeze_stay() {
+    let mut world = World::new();
+    let mut store = store();
+    for i in 0..100 {
+        world
+            .flush(&[i % 6], 0)
+            .iter()
+            .for_each(|b| assert_eq!(store.accept(b, true).unwrap(), Verdict::Joined));
+    }
+    store.set_hints(Lsn(world.end), Lsn(world.end));
+    let frozen = world.end;
+    let mut freeze = store.freeze(1).unwrap().unwrap();
+    let mut file = Vec::new();
+    while let Some(bytes) = store.freeze_step(&mut freeze, 50).unwrap() {
+        file.extend_from_slice(&bytes);
+        for _ in 0..40 {
+            for batch in world.flush(&[2, 20], frozen) {
+                store.accept(&batch, true).unwrap();
+            }
+        }
+        store.set_hints(Lsn(world.end), Lsn(world.end));
+        let end = world.end;
+        world.read(&mut store, 2, end);
+    }
+    let (bytes, layer) = store.freeze_end(freeze);
+    file.extend_from_slice(&bytes);
+    world.files.insert(1, file);
+    // What a restart would find: the layer, and the batches above it.
+    let mut again = self::store();
+    again.install_layer(layer.clone());
+    for batch in &world.batches {
+        again.accept(batch, false).unwrap();
+    }
+    store.install_layer(layer);
+    assert_eq!(again.scls(), store.scls());
+    world.check(&mut store, world.end);
+    world.check(&mut again, frozen);
+}
+
+#[test]
+fn void_ranges_remove_what_was_never_durable_and_keep_it_out() {
+    let mut world = World::new();
+    let mut store = store();
+    for i in 0..10 {
+        for batch in world.flush(&[i % 5], 0) {
+            store.accept(&batch, true).unwrap();
+        }
+    }
+    let vdl = world.end;
+    let kept = world.model.clone();
+    let lost: Vec<Vec<u8>> = (0..6).flat_map(|i| world.flush(&[i % 5], 0)).collect();
+    for batch in lost.iter().skip(1) {
+        store.accept(batch, true).unwrap();
+    }
+    store.install_epoch(Epoch(2));
+    assert_eq!(store.accept(&lost[0], true).unwrap(), Verdict::Stale);
+    assert!(!store.install_epoch(Epoch(1)));
+    let void = Void {
+        epoch: Epoch(2),
+        start: Lsn(vdl),
+        end: Lsn(vdl + 1000),
+    };
+    assert!(store.install_voids(Epoch(2), vec![void]));
+    assert_eq!(store.held_bytes, 0);
+    for batch in &lost {
+        assert_eq!(store.accept(batch, false).unwrap(), Verdict::Void);
+    }
+    world.model = kept;
+    world.end = vdl + 1000;
+    world.batcher = Batcher::new(1, Epoch(2), PAGES_PER_GROUP);
+    for (group, scl) in store.scls() {
+        assert!(scl <= Lsn(vdl));
+        world.batcher.set_prev(group, scl);
+    }
+    for i in 0..20 {
+        for batch in world.flush(&[i % 5], vdl + 1000) {
+            assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+        }
+    }
+    world.check(&mut store, 0);
+}
+
+#[test]
+fn a_batch_of_an_epoch_whose_voids_are_unknown_waits() {
+    let mut world = World::new();
+    world.batcher = Batcher::new(1, Epoch(2), PAGES_PER_GROUP);
+    let batch = world.flush(&[1], 0).remove(0);
+    let mut store = store();
+    store.install_epoch(Epoch(2));
+    assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Unknown);
+    store.install_voids(Epoch(2), Vec::new());
+    assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+}
+
+#[test]
+fn long_chains_get_images_and_reads_stay_short() {
+    let mut world = World::new();
+    let mut store = store();
+    let all: Vec<Vec<u8>> = (0..5000).flat_map(|_| world.flush(&[3], 0)).collect();
+    for batch in &all {
+        store.accept(batch, true).unwrap();
+    }
+    store.set_hints(Lsn(world.end), Lsn(world.end));
+    while let Some((page, lsn)) = store.next_wanted() {
+        assert!(matches!(
+            store
+                .page_at(page, lsn, Lsn(0), &Pieces::default())
+                .unwrap(),
+            Answer::Page(_)
+        ));
+    }
+    let chain = &store.pages[&PageNo(3)];
+    assert_eq!((chain.records.len(), chain.images.len()), (0, 1));
+    assert!(world.read(&mut store, 3, world.end) == world.expected(3, world.end));
+}
+
+#[test]
+fn a_flipped_bit_in_a_layer_is_an_error() {
+    let mut world = World::new();
+    let mut store = store();
+    for i in 0..50 {
+        world
+            .flush(&[i % 3], 0)
+            .iter()
+            .for_each(|b| assert_eq!(store.accept(b, true).unwrap(), Verdict::Joined));
+    }
+    store.set_hints(Lsn(world.end), Lsn(world.end));
+    world.freeze(&mut store, 1);
+    let block = *store.layers[0].block(PageNo(1)).unwrap();
+    let sound = world.files[&1][block.offset as usize..][..block.len as usize].to_vec();
+    for bit in 0..sound.len() * 8 {
+        let mut damaged = sound.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let pieces = Pieces::from_iter([((1, block.offset), damaged)]);
+        assert!(store
+            .page_at(PageNo(1), Lsn(world.end), Lsn(0), &pieces)
+            .is_err());
+    }
+    let file = &world.files[&1];
+    let footer = &file[file.len() - super::layer::FOOTER..];
+    let (offset, len) = Layer::index_place(footer).unwrap();
+    let index = &file[offset as usize..offset as usize + len];
+    for at in 0..index.len() {
+        let mut damaged = index.to_vec();
+        damaged[at] ^= 4;
+        assert!(Layer::open(1, footer, &damaged).is_err());
+    }
+}
