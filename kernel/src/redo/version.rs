@@ -12,8 +12,10 @@ pub const FROZEN: u8 = 1;
 pub const DELETED: u8 = 2;
 /// The payload has pointers into the overflow tree.
 pub const EXTERNAL: u8 = 4;
+/// Not a version: its payload points to the older versions, which were moved to the overflow tree. Always frozen and last.
+pub const HISTORY: u8 = 8;
 /// All flags that a version may carry; the upper bits belong to the redo record that pushes it.
-pub const FLAGS: u8 = FROZEN | DELETED | EXTERNAL;
+pub const FLAGS: u8 = FROZEN | DELETED | EXTERNAL | HISTORY;
 
 /// Bytes of the row id before the versions.
 pub const KEY_SIZE: usize = 8;
