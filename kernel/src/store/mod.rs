@@ -12,5 +12,6 @@ mod volume;
 
 pub use header::Field;
 pub use log::Flush;
+pub(crate) use mtr::cannot_wait;
 pub use mtr::Mtr;
 pub use volume::{Config, Pages, Role, Volume};

@@ -13,7 +13,16 @@ use crate::redo::{apply, stream, Record};
 use ahash::AHashMap;
 use parking_lot::MutexGuard;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// What tree operations prepared in one MTR will do to a leaf (see `btree::write`).
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Claim {
+    pub bytes: usize,
+    pub splits: usize,
+    pub removes: usize,
+}
 
 pub struct Mtr<'v> {
     pub(super) vol: &'v Volume,
@@ -24,11 +33,10 @@ pub struct Mtr<'v> {
     bytes: Vec<u8>,
     last: usize,
     start: Lsn,
-    pub(super) reserved: Vec<PageNo>,
+    pub(super) reserved: VecDeque<PageNo>,
     pub(super) allocated: Vec<PageNo>,
     pub(super) freed: Vec<PageNo>,
-    /// Bytes that prepared tree operations will put on a leaf (see `btree::write`).
-    pub(crate) claims: AHashMap<PageNo, usize>,
+    pub(crate) claims: AHashMap<PageNo, Claim>,
 }
 
 impl Pages for Mtr<'_> {

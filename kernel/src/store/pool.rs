@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-const SHARDS: usize = 64;
+/// Most shards a cache has; small caches have fewer, so that each holds a fair sample.
+const SHARDS_MAX: usize = 64;
 
 pub struct Pool {
     shards: Vec<RwLock<Shard>>,
@@ -36,7 +37,8 @@ struct Frame {
 
 impl Pool {
     pub fn new(capacity: usize) -> Pool {
-        let each = capacity.div_ceil(SHARDS).max(1);
+        let shards = (capacity / 16).next_power_of_two().clamp(1, SHARDS_MAX);
+        let each = capacity.div_ceil(shards).max(1);
         let shard = || Shard {
             places: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
             frames: Vec::new(),
@@ -45,7 +47,7 @@ impl Pool {
             stuck: None,
         };
         Pool {
-            shards: (0..SHARDS).map(|_| RwLock::new(shard())).collect(),
+            shards: (0..shards).map(|_| RwLock::new(shard())).collect(),
             durable: AtomicU64::new(0),
             pressed: AtomicBool::new(false),
         }
@@ -53,7 +55,7 @@ impl Pool {
 
     fn shard(&self, no: PageNo) -> &RwLock<Shard> {
         // Neighbours go to different shards: a scan spreads over all of them.
-        &self.shards[no.0 as usize % SHARDS]
+        &self.shards[no.0 as usize & (self.shards.len() - 1)]
     }
 
     pub fn get(&self, no: PageNo) -> Option<PageRef> {
@@ -106,6 +108,20 @@ impl Pool {
         let mut shard = self.shard(no).write();
         if let Some(place) = shard.places.get(&no).copied() {
             shard.drop_frame(place);
+        }
+    }
+
+    /// Tests: evict everything that may be evicted.
+    #[cfg(test)]
+    pub fn forget(&self) {
+        let durable = self.durable();
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            for place in (0..shard.frames.len()).rev() {
+                if shard.frames[place].page.lsn() <= durable {
+                    shard.drop_frame(place);
+                }
+            }
         }
     }
 

@@ -50,7 +50,7 @@ impl Mtr<'_> {
     /// Choose `n` more pages and fetch what marking them needs, so that `n` calls of `alloc` can't wait.
     pub fn reserve(&mut self, n: usize) -> Res<()> {
         let wanted = self.reserved.len() + n;
-        let mut at = match self.reserved.last() {
+        let mut at = match self.reserved.back() {
             Some(last) => last.0 + 1,
             None => self.writer.space.hint.max(2),
         };
@@ -64,7 +64,7 @@ impl Mtr<'_> {
             if map.0 > maps * COVERED {
                 // A map that does not exist yet; `alloc` makes it. Its own page is its first bit.
                 at = at.max(map.0 + 1);
-                self.reserved.push(PageNo(at));
+                self.reserved.push_back(PageNo(at));
                 at += 1;
                 continue;
             }
@@ -73,7 +73,7 @@ impl Mtr<'_> {
                 Some(bit) => {
                     at = map.0 + u64::from(bit);
                     if !self.writer.space.held.contains(&PageNo(at)) {
-                        self.reserved.push(PageNo(at));
+                        self.reserved.push_back(PageNo(at));
                     }
                     at += 1;
                 }
@@ -85,10 +85,9 @@ impl Mtr<'_> {
 
     /// A page that is now in use; its content is whatever an Init record says next. Needs `reserve`.
     pub fn alloc(&mut self) -> Res<PageNo> {
-        if self.reserved.is_empty() {
+        let Some(no) = self.reserved.pop_front() else {
             return corrupt("a page is allocated without having been reserved");
-        }
-        let no = self.reserved.remove(0);
+        };
         let Some((map, bit)) = place(no) else {
             return corrupt("page 0 can't be allocated");
         };

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 pub(crate) struct Storage {
     pub pages: BTreeMap<PageNo, Page>,
     pub end: u64,
+    /// Every so many calls of `run` begin with a cache that has forgotten all that it may. 0: never.
+    pub forgetful: usize,
+    calls: usize,
 }
 
 impl Storage {
@@ -31,6 +34,10 @@ impl Storage {
 
     /// Run until done, fetching what is missing and making durable what has to be.
     pub fn run<T>(&mut self, vol: &Volume, mut call: impl FnMut() -> Res<T>) -> Res<T> {
+        self.calls += 1;
+        if self.forgetful > 0 && self.calls % self.forgetful == 0 {
+            vol.pool.forget();
+        }
         loop {
             match call() {
                 Err(Stop::Need(Need::Page(no))) => self.fetch(vol, no),

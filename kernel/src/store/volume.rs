@@ -3,7 +3,7 @@
 use super::fetch::Fetches;
 use super::header::{self, Field, HEADER};
 use super::log::{Flush, LogTail};
-use super::mtr::Mtr;
+use super::mtr::{Claim, Mtr};
 use super::pool::Pool;
 use super::space::Space;
 use crate::base::error::fail;
@@ -12,6 +12,7 @@ use crate::page::{Kind, PageRef};
 use crate::redo::Record;
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where pages come from: a volume's cache, or an open MTR. A page that is not there is `Err(Need::Page)`.
@@ -78,8 +79,8 @@ pub(super) struct Writer {
 pub(super) struct Scratch {
     pub pins: AHashMap<PageNo, PageRef>,
     pub bytes: Vec<u8>,
-    pub reserved: Vec<PageNo>,
-    pub claims: AHashMap<PageNo, usize>,
+    pub reserved: VecDeque<PageNo>,
+    pub claims: AHashMap<PageNo, Claim>,
 }
 
 impl Pages for Volume {

@@ -1,0 +1,446 @@
+use super::*;
+use crate::base::{Need, PageNo, Res, RowId, Stop, Xid};
+use crate::page::{Kind, PageRef};
+use crate::redo::version::{self, Push};
+use crate::store::tests::Storage;
+use crate::store::{Config, Pages, Volume};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Pages as storage has them, without a cache.
+impl Pages for Storage {
+    fn page(&self, no: PageNo) -> Res<PageRef> {
+        match self.pages.get(&no) {
+            Some(page) => Ok(Arc::new(page.clone())),
+            None => Err(Need::Page(no).into()),
+        }
+    }
+
+    fn absent(&self, list: &[PageNo]) -> Vec<PageNo> {
+        list.to_vec()
+    }
+}
+
+fn volume(cache_pages: usize) -> (Volume, Storage) {
+    let vol = Volume::create(Config {
+        cache_pages,
+        ..Config::default()
+    })
+    .unwrap();
+    (vol, Storage::default())
+}
+
+fn create(vol: &Volume, store: &mut Storage, kind: Kind) -> Tree {
+    store
+        .run(vol, || {
+            let mut mtr = vol.begin()?;
+            mtr.reserve(1)?;
+            let tree = Tree::create(&mut mtr, kind)?;
+            mtr.commit();
+            Ok(tree)
+        })
+        .unwrap()
+}
+
+fn insert(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8], value: &[u8]) -> bool {
+    store
+        .run(vol, || {
+            let mut mtr = vol.begin()?;
+            let spot = tree.prepare(&mut mtr, key, key.len() + value.len() + 3)?;
+            let done = tree.insert(&mut mtr, &spot, key, value)?;
+            mtr.commit();
+            Ok(done)
+        })
+        .unwrap()
+}
+
+fn remove(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8]) -> bool {
+    store
+        .run(vol, || {
+            let mut mtr = vol.begin()?;
+            let spot = tree.prepare_remove(&mut mtr, key)?;
+            let done = tree.remove(&mut mtr, &spot, key)?;
+            mtr.commit();
+            Ok(done)
+        })
+        .unwrap()
+}
+
+fn replace(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8], value: &[u8]) -> bool {
+    store
+        .run(vol, || {
+            let mut mtr = vol.begin()?;
+            let spot = tree.prepare(&mut mtr, key, key.len() + value.len() + 3)?;
+            let done = tree.replace(&mut mtr, &spot, key, value)?;
+            mtr.commit();
+            Ok(done)
+        })
+        .unwrap()
+}
+
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn forward(vol: &Volume, store: &mut Storage, tree: Tree, ahead: usize) -> Pairs {
+    let mut cursor = Cursor::new(tree).with_read_ahead(ahead);
+    let mut seen = Pairs::new();
+    store.run(vol, || cursor.seek_first(vol)).unwrap();
+    while let Some(cell) = store
+        .run(vol, || {
+            let Some((page, slot)) = cursor.next(vol)? else {
+                return Ok(None);
+            };
+            Ok(Some((
+                key_of(page, slot)?.to_vec(),
+                value_of(page, slot)?.to_vec(),
+            )))
+        })
+        .unwrap()
+    {
+        seen.push(cell);
+    }
+    seen
+}
+
+fn backward(vol: &Volume, store: &mut Storage, tree: Tree) -> Pairs {
+    let mut cursor = Cursor::new(tree);
+    let mut seen = Pairs::new();
+    store.run(vol, || cursor.seek_last(vol)).unwrap();
+    while let Some(cell) = store
+        .run(vol, || {
+            let Some((page, slot)) = cursor.prev(vol)? else {
+                return Ok(None);
+            };
+            Ok(Some((
+                key_of(page, slot)?.to_vec(),
+                value_of(page, slot)?.to_vec(),
+            )))
+        })
+        .unwrap()
+    {
+        seen.push(cell);
+    }
+    seen
+}
+
+/// The tree has exactly the model's content, both ways, on the node and in storage; and the cache agrees with storage.
+fn agree(vol: &Volume, store: &mut Storage, tree: Tree, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+    let all: Pairs = model.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    assert_eq!(forward(vol, store, tree, 0), all);
+    assert_eq!(forward(vol, store, tree, 20), all);
+    let mut reversed = all;
+    reversed.reverse();
+    assert_eq!(backward(vol, store, tree), reversed);
+    store.flush(vol);
+    let stats = check(store, tree).unwrap();
+    assert_eq!(stats.cells, model.len() as u64);
+    for (no, page) in &store.pages {
+        if let Some(cached) = vol.cached(*no) {
+            assert!(*cached == *page, "page {no} differs from its replay");
+        }
+    }
+}
+
+#[test]
+fn rising_keys_fill_pages_and_falling_removals_give_them_back() {
+    let (vol, mut store) = volume(100);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    let mut model = BTreeMap::new();
+    for n in 0..20_000u64 {
+        let key = n.to_be_bytes().to_vec();
+        assert!(insert(&vol, &mut store, tree, &key, b"value"));
+        model.insert(key, b"value".to_vec());
+    }
+    agree(&vol, &mut store, tree, &model);
+    let stats = check(&store, tree).unwrap();
+    assert!(stats.bytes / stats.leaves > 8000, "{stats:?}");
+    let pages = store.pages.len();
+    for n in (0..20_000u64).rev() {
+        assert!(remove(&vol, &mut store, tree, &n.to_be_bytes()));
+    }
+    agree(&vol, &mut store, tree, &BTreeMap::new());
+    assert_eq!(check(&store, tree).unwrap().leaves, 1);
+    // What was freed is used again once the horizon has passed.
+    vol.set_horizon(vol.vdl());
+    for n in 0..20_000u64 {
+        insert(&vol, &mut store, tree, &n.to_be_bytes(), b"value");
+    }
+    store.flush(&vol);
+    assert_eq!(store.pages.len(), pages);
+}
+
+#[test]
+fn a_queue_does_not_leave_a_trail() {
+    let (vol, mut store) = volume(100);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    let mut model = BTreeMap::new();
+    for n in 0..30_000u64 {
+        insert(&vol, &mut store, tree, &n.to_be_bytes(), b"queued");
+        model.insert(n.to_be_bytes().to_vec(), b"queued".to_vec());
+        if n >= 1000 {
+            assert!(remove(&vol, &mut store, tree, &(n - 1000).to_be_bytes()));
+            model.remove(&(n - 1000).to_be_bytes().to_vec());
+        }
+        vol.set_horizon(vol.vdl());
+    }
+    agree(&vol, &mut store, tree, &model);
+    assert!(check(&store, tree).unwrap().leaves < 8);
+    assert!(store.pages.len() < 40, "{}", store.pages.len());
+}
+
+#[test]
+fn row_leaves_keep_room_for_versions_and_split_when_it_is_gone() {
+    let (vol, mut store) = volume(200);
+    let tree = create(&vol, &mut store, Kind::RowLeaf);
+    let mut rows: Vec<Vec<Vec<u8>>> = Vec::new();
+    for n in 0..500u64 {
+        let payload = vec![n as u8; 100];
+        let cell = version::cell(RowId(n), 0, Xid(1), 0, &payload);
+        store
+            .run(&vol, || {
+                let mut mtr = vol.begin()?;
+                let key = n.to_be_bytes();
+                let spot = tree.prepare(&mut mtr, &key, cell.len())?;
+                assert!(tree.insert_cell(&mut mtr, &spot, &key, &cell)?);
+                mtr.commit();
+                Ok(())
+            })
+            .unwrap();
+        rows.push(vec![payload]);
+    }
+    for round in 0..3000u64 {
+        let n = round * 7919 % 500;
+        let mut payload = rows[n as usize][0].clone();
+        payload[10] = round as u8;
+        store
+            .run(&vol, || {
+                let mut mtr = vol.begin()?;
+                let key = n.to_be_bytes();
+                let spot = tree.prepare(&mut mtr, &key, 130)?;
+                assert!(spot.found);
+                let page = mtr.page(spot.leaf)?;
+                let mut push = Push::diff(page.cell(spot.slot)?, 0, Xid(round), 0, &payload)?;
+                drop(page);
+                push.keep = 4;
+                assert!(tree.push_version(&mut mtr, &spot, &key, &push)?);
+                mtr.commit();
+                Ok(())
+            })
+            .unwrap();
+        rows[n as usize].insert(0, payload);
+        rows[n as usize].truncate(5);
+    }
+    let model = forward(&vol, &mut store, tree, 8);
+    for ((key, versions), (n, row)) in model.iter().zip(rows.iter().enumerate()) {
+        assert_eq!(key, &(n as u64).to_be_bytes());
+        let mut cell = key.clone();
+        cell.extend_from_slice(versions);
+        let seen: Vec<Vec<u8>> = version::versions(&cell)
+            .map(|v| v.unwrap().payload.to_vec())
+            .collect();
+        assert_eq!(&seen, row);
+    }
+    let model = model.into_iter().collect();
+    agree(&vol, &mut store, tree, &model);
+}
+
+#[test]
+fn a_cursor_survives_what_happens_around_it() {
+    let (vol, mut store) = volume(10_000);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    for n in (0..10_000u64).step_by(2) {
+        insert(&vol, &mut store, tree, &n.to_be_bytes(), b"even");
+    }
+    let (mut up, mut down) = (Cursor::new(tree), Cursor::new(tree));
+    up.seek_first(&vol).unwrap();
+    down.seek_last(&vol).unwrap();
+    let (mut ups, mut downs) = (Vec::new(), Vec::new());
+    for n in (1..10_000u64).step_by(2) {
+        // Splits everywhere, and whole ranges vanish ahead of both cursors and behind them.
+        insert(
+            &vol,
+            &mut store,
+            tree,
+            &(n * 7919 % 10_000).to_be_bytes(),
+            b"odd",
+        );
+        if n > 4001 && n < 5001 {
+            remove(&vol, &mut store, tree, &(n - 1).to_be_bytes());
+            remove(&vol, &mut store, tree, &n.to_be_bytes());
+        }
+        if let Some((page, slot)) = up.next(&vol).unwrap() {
+            ups.push(key_of(page, slot).unwrap().to_vec());
+        }
+        if let Some((page, slot)) = down.prev(&vol).unwrap() {
+            downs.push(key_of(page, slot).unwrap().to_vec());
+        }
+    }
+    assert!(ups.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(downs.windows(2).all(|pair| pair[0] > pair[1]));
+    while let Some((page, slot)) = up.next(&vol).unwrap() {
+        ups.push(key_of(page, slot).unwrap().to_vec());
+    }
+    while let Some((page, slot)) = down.prev(&vol).unwrap() {
+        downs.push(key_of(page, slot).unwrap().to_vec());
+    }
+    assert!(ups.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(downs.windows(2).all(|pair| pair[0] > pair[1]));
+    for n in (0..10_000u64)
+        .step_by(2)
+        .filter(|n| !(4000..5002).contains(n))
+    {
+        let key = n.to_be_bytes().to_vec();
+        assert!(ups.binary_search(&key).is_ok(), "{n} is missing going up");
+        let found = downs.binary_search_by(|other| key.cmp(other));
+        assert!(found.is_ok(), "{n} is missing going down");
+    }
+    store.flush(&vol);
+    check(&store, tree).unwrap();
+}
+
+#[test]
+fn too_long_a_key_and_too_big_a_row_are_54000() {
+    let (vol, mut store) = volume(100);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    let mut mtr = vol.begin().unwrap();
+    let Err(Stop::Error(error)) = tree.prepare(&mut mtr, &[1; MAX_KEY + 1], 10) else {
+        panic!("accepted");
+    };
+    assert_eq!(error.code_str(), "54000");
+    drop(mtr);
+    assert!(insert(&vol, &mut store, tree, &[1; MAX_KEY], b""));
+    assert!(insert(&vol, &mut store, tree, b"k", &[7; MAX_CELL - 2]));
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Insert(Vec<u8>, Vec<u8>),
+    Replace(usize, Vec<u8>),
+    Remove(usize),
+    /// Insert all of them in one MTR: prepared first, then performed.
+    Many(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Remove these, likewise.
+    RemoveMany(usize, usize),
+    Flush,
+    Horizon,
+}
+
+fn op(key_max: usize, value_max: usize) -> impl Strategy<Value = Op> {
+    let key = move || {
+        prop_oneof![
+            3 => proptest::collection::vec(0u8..4, 0..12),
+            1 => (proptest::collection::vec(0u8..3, 0..6), 0..key_max)
+                .prop_map(|(mut key, len)| { key.resize(key.len().max(len), 9); key }),
+        ]
+    };
+    let value = move || (any::<u8>(), 0..value_max).prop_map(|(byte, len)| vec![byte; len]);
+    prop_oneof![
+        8 => (key(), value()).prop_map(|(k, v)| Op::Insert(k, v)),
+        3 => (any::<usize>(), value()).prop_map(|(k, v)| Op::Replace(k, v)),
+        5 => any::<usize>().prop_map(Op::Remove),
+        2 => proptest::collection::vec((key(), value()), 1..10).prop_map(Op::Many),
+        1 => (any::<usize>(), 1usize..30).prop_map(|(at, n)| Op::RemoveMany(at, n)),
+        1 => Just(Op::Flush),
+        1 => Just(Op::Horizon),
+    ]
+}
+
+fn run_ops(ops: Vec<Op>, cache_pages: usize, forgetful: usize) {
+    let (vol, mut store) = volume(cache_pages);
+    store.forgetful = forgetful;
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let nth = |model: &BTreeMap<Vec<u8>, Vec<u8>>, at: usize| {
+        model.keys().nth(at % model.len().max(1)).cloned()
+    };
+    for op in ops {
+        match op {
+            Op::Insert(key, value) => {
+                let fresh = insert(&vol, &mut store, tree, &key, &value);
+                assert_eq!(fresh, !model.contains_key(&key));
+                model.entry(key).or_insert(value);
+            }
+            Op::Replace(at, value) => {
+                if let Some(key) = nth(&model, at) {
+                    assert!(replace(&vol, &mut store, tree, &key, &value));
+                    model.insert(key, value);
+                }
+            }
+            Op::Remove(at) => {
+                if let Some(key) = nth(&model, at) {
+                    assert!(remove(&vol, &mut store, tree, &key));
+                    model.remove(&key);
+                    assert!(!remove(&vol, &mut store, tree, &key));
+                }
+            }
+            Op::Many(pairs) => {
+                store.run(&vol, || insert_many(&vol, tree, &pairs)).unwrap();
+                for (key, value) in pairs {
+                    model.entry(key).or_insert(value);
+                }
+            }
+            Op::RemoveMany(at, n) => {
+                let from = at % model.len().max(1);
+                let keys: Vec<Vec<u8>> = model.keys().skip(from).take(n).cloned().collect();
+                store
+                    .run(&vol, || {
+                        let mut mtr = vol.begin()?;
+                        let mut spots = Vec::new();
+                        for key in &keys {
+                            spots.push(tree.prepare_remove(&mut mtr, key)?);
+                        }
+                        for (key, spot) in keys.iter().zip(&spots) {
+                            assert!(tree.remove(&mut mtr, spot, key)?);
+                        }
+                        mtr.commit();
+                        Ok(())
+                    })
+                    .unwrap();
+                keys.iter().for_each(|key| drop(model.remove(key)));
+            }
+            Op::Flush => store.flush(&vol),
+            Op::Horizon => vol.set_horizon(vol.vdl()),
+        }
+    }
+    agree(&vol, &mut store, tree, &model);
+    for (key, value) in &model {
+        let (page, slot) = store.run(&vol, || tree.get(&vol, key)).unwrap().unwrap();
+        assert_eq!(value_of(&page, slot).unwrap(), &value[..]);
+    }
+}
+
+fn insert_many(vol: &Volume, tree: Tree, pairs: &Pairs) -> Res<()> {
+    let mut mtr = vol.begin()?;
+    let mut spots = Vec::new();
+    for (key, value) in pairs {
+        spots.push(tree.prepare(&mut mtr, key, key.len() + value.len() + 3)?);
+    }
+    // Performed in another order than prepared.
+    for ((key, value), spot) in pairs.iter().zip(&spots).rev() {
+        tree.insert(&mut mtr, spot, key, value)?;
+    }
+    // `rev` keeps the last of equal keys, the model the first.
+    for ((key, value), spot) in pairs.iter().zip(&spots).rev() {
+        tree.replace(&mut mtr, spot, key, value)?;
+    }
+    mtr.commit();
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_tree_is_a_sorted_map_whatever_the_cache_forgets(
+        ops in proptest::collection::vec(op(60, 300), 1..400), cache in prop_oneof![Just(1usize), Just(4000)], forgetful in 0usize..3,
+    ) {
+        run_ops(ops, cache, forgetful);
+    }
+
+    #[test]
+    fn long_keys_and_big_values_split_too(
+        ops in proptest::collection::vec(op(MAX_KEY, 3000), 1..200), cache in prop_oneof![Just(1usize), Just(4000)], forgetful in 0usize..3,
+    ) {
+        run_ops(ops, cache, forgetful);
+    }
+}
