@@ -9,7 +9,7 @@ Three rules hold everywhere:
 
   ===================================  ==========================================================================
   ``("page", no)``                     a page that the cache lacks: ``lsn = volume.fetch_begin(no)``, read page@LSN
-                                       from the page store, ``volume.install_page(no, data)``
+                                       from the page store, ``volume.install_page(no, data, lsn)``
   ``("pages", [no, ...])``             the same for several; go on when the first is there, fetch the rest behind
   ``("xid", xid)``                     the end of that transaction; `Volume.take_woken` names this session then
   ``("lock",)``                        a queued lock; `Volume.take_woken` names this session when it is granted
@@ -85,6 +85,9 @@ class Volume:
     def take_flush(self, max_bytes: int = 1048576) -> tuple[int, int, list[tuple[int, bytes]]] | None:
         """Cut whole MTRs from the tail: (start, end, [(group, framed batch)]), about `max_bytes`; None when nothing is new."""
 
+    def set_prev(self, group: int, end: int) -> None:
+        """After recovery and after `set_epoch`: the end of the group's last batch, for the next one's back link."""
+
     def set_vdl(self, lsn: int) -> None:
         """Everything up to `lsn` is durable: commits become visible, pages may be evicted. On a reader: apply the
         streamed MTRs up to there, to pages held. Never goes back."""
@@ -115,8 +118,9 @@ class Volume:
     def fetch_begin(self, no: int) -> int | None:
         """The LSN at which to read page `no` now; from here on redo for it is kept. None: the cache holds it already."""
 
-    def install_page(self, no: int, data: bytes) -> None:
-        """Page `no` as read at `fetch_begin`'s LSN (8192 bytes, checksum is verified: XX001). Installing twice is harmless."""
+    def install_page(self, no: int, data: bytes, lsn: int | None = None) -> bool:
+        """Page `no` as read at `lsn`, which `fetch_begin` named (8192 bytes, checksum is verified: XX001). Installing twice is
+        harmless. False: the answer is older than what the cache needs by now (or nobody asked): fetch again if still needed."""
 
     def fetch_failed(self, no: int) -> None:
         """The fetch was given up; stop keeping redo for it."""
@@ -144,8 +148,16 @@ class Volume:
         """Of the last durable DDL commit (kept on page 0)."""
 
     def stats(self) -> dict[str, int]:
-        """Counters: cache_pages, cache_bytes, cache_hits, cache_misses, evictions, redo_bytes, mtrs, commits, rollbacks,
-        sessions, locks_held, locks_waiting, vacuum_queue, …"""
+        """Counters: cache_pages, cache_capacity, cache_bytes, redo_bytes, commits, rollbacks, running (xids), snapshots, locks, …"""
+
+    def root(self, index: int) -> Step:
+        """Done: named root `index` (0..63) of page 0; 0 when never set."""
+
+    def set_root(self, index: int, value: int) -> Step:
+        """A mini-transaction of its own (bootstrap of the catalogue)."""
+
+    def set_sequence(self, oid: int, page: int | None) -> None:
+        """Where nextval finds the sequence that SQL names by this OID. Not told: asked for by ``ask("sequence", oid)``."""
     # -- trees; each is redo of its own, not undone by a rollback: drop what a rolled-back DDL made ---------------
     def create_table(self) -> Step:
         """Done: (root, overflow)."""
@@ -284,8 +296,9 @@ class Session:
         self,
         isolation: Literal["read committed", "repeatable read", "serializable"] | None = None,
         read_only: bool | None = None,
-    ) -> None:
-        """Open a block (25001 when one is open). None: the session's defaults."""
+    ) -> bool:
+        """Open a block (an implicit transaction becomes it). False: one was open, nothing is changed (PostgreSQL warns 25001).
+        None: the session's defaults."""
 
     def begin_implicit(self) -> None:
         """Open an implicit transaction unless one is open; `portal` does this by itself."""
@@ -337,8 +350,8 @@ class Session:
     """True: COMMIT, ROLLBACK and savepoint statements, and implicit commits, come to Python as events (set while the
     transaction has on-commit work, such as DDL)."""
 
-    def bump_catalog(self) -> Step:
-        """This transaction changes the catalogue: its commit raises `Volume.catalog_version`. Done: the new version (provisional)."""
+    def bump_catalog(self) -> None:
+        """This transaction changes the catalogue: its commit raises `Volume.catalog_version` (once it is durable)."""
     # -- locks -------------------------------------------------------------------------------------------------
     def lock_relation(self, oid: int, mode: int, nowait: bool = False) -> Step:
         """PostgreSQL's modes 1 (ACCESS SHARE) … 8 (ACCESS EXCLUSIVE), till the transaction's end. `nowait`: 55P03."""
@@ -365,10 +378,15 @@ class Session:
     def set_host(
         self,
         call: Callable[[str, list[list[Any]], int], list[Any]] | None,
-        scan: Callable[[str, list[Any]], Sequence[tuple[Any, ...]]] | None,
+        scan: Callable[[str, list[Any]], Sequence[Sequence[Any]]] | None,
+        ask: Callable[[str, list[Any]], Any] | None,
     ) -> None:
         """`call(prosrc, columns, rows)` answers one value a row for `Host` expressions; `columns[i][row]` are arguments.
-        `scan(name, args)` answers `HostScan` rows. Both may run in a worker thread; what they raise ends the statement."""
+        `scan(name, args)` answers `HostScan` rows ("copy" is the kernel's own). `ask(what, args)` answers what functions want to
+        know of the session: "current_setting" (name; None: no such), "set_config" (name, value, local), "current_user",
+        "session_user", "current_database", "current_schema", "version", "pg_backend_pid", "sequence" (oid → page),
+        "sequence_name" (oid). All may run in a worker thread; what they raise ends the statement (`code` and `message`
+        of the exception are used if it has them). Values come without types here: int for all integers and date/times, etc."""
 
     def cancel(self, code: str = "57014", message: str = "canceling statement due to user request") -> None:
         """Thread-safe. The running (or, if it waits, the next resumed) statement fails with this. Forgotten when a new one begins."""

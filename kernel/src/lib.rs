@@ -22,8 +22,10 @@ pub mod func;
 pub mod exec;
 
 pub mod segment;
-pub mod session;
+
 pub mod wire;
+
+pub mod session;
 
 #[cfg(feature = "python")]
 mod py;

@@ -5,7 +5,12 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-create_exception!(_kernel, KernelError, PyException, "An SQL error with PostgreSQL's fields.");
+create_exception!(
+    _kernel,
+    KernelError,
+    PyException,
+    "An SQL error with PostgreSQL's fields."
+);
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("KernelError", module.py().get_type::<KernelError>())
@@ -13,7 +18,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// The exception for an error, ready to be raised or passed in an event.
 pub fn to_object<'py>(py: Python<'py>, error: &SqlError) -> PyResult<Bound<'py, PyAny>> {
-    let object = py.get_type::<KernelError>().call1((error.code_str(), &error.message))?;
+    let object = py
+        .get_type::<KernelError>()
+        .call1((error.code_str(), &error.message))?;
     object.setattr("code", error.code_str())?;
     object.setattr("message", &error.message)?;
     object.setattr("detail", &error.detail)?;

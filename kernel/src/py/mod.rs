@@ -2,13 +2,17 @@
 
 use pyo3::prelude::*;
 
+mod common;
 mod errors;
 mod segment;
+mod values;
+mod volume;
 
 #[pymodule]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
     segment::register(module)?;
+    volume::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())
 }

@@ -1,1 +1,21 @@
-//! session
+//! A client's session: transaction state, settings, and plans that run step by step.
+
+pub mod backend;
+pub mod cancel;
+pub mod connection;
+pub mod copy_in;
+
+pub mod host;
+pub mod node;
+pub mod run;
+pub mod settings;
+pub mod state;
+pub mod txn;
+
+pub use backend::Backend;
+pub use run::{Outcome, Run};
+pub use state::Session;
+pub use txn::Isolation;
+
+#[cfg(test)]
+mod tests;

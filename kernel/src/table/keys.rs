@@ -11,11 +11,20 @@ use crate::types::{key, registry, Datum, Settings};
 pub const KEY_MAX: usize = 2500;
 
 /// The key of a row; `value` gives the value of a table column.
-pub fn of_row<'d>(index: &IndexDef, value: impl Fn(usize) -> Option<&'d Datum>, out: &mut Vec<u8>) -> Res<()> {
+pub fn of_row<'d>(
+    index: &IndexDef,
+    value: impl Fn(usize) -> Option<&'d Datum>,
+    out: &mut Vec<u8>,
+) -> Res<()> {
     for part in &index.keys {
         match value(part.column) {
             Some(datum) => put(part, datum, out)?,
-            None => return corrupt(format!("index {} is on a column that its table lacks", index.name)),
+            None => {
+                return corrupt(format!(
+                    "index {} is on a column that its table lacks",
+                    index.name
+                ))
+            }
         }
     }
     Ok(())
@@ -30,7 +39,11 @@ pub fn check_size(index: &IndexDef, table: &TableDef, key: &[u8]) -> Res<()> {
     if key.len() <= KEY_MAX {
         return Ok(());
     }
-    let message = format!("index row size {} exceeds btree version 4 maximum {KEY_MAX} for index \"{}\"", key.len(), index.name);
+    let message = format!(
+        "index row size {} exceeds btree version 4 maximum {KEY_MAX} for index \"{}\"",
+        key.len(),
+        index.name
+    );
     let mut error = SqlError::new("54000", message)
         .hint("Values larger than 1/3 of a buffer page cannot be indexed.\nConsider a function index of an MD5 hash of the value, or use full text indexing.");
     error.schema = Some(table.schema.clone());
@@ -98,13 +111,24 @@ pub fn range(index: &IndexDef, bounds: &Bounds) -> Res<Range> {
     };
     let bytes = |parts: &[Vec<u8>]| -> Vec<u8> { parts.iter().flatten().copied().collect() };
     let mut out = match &bounds.low {
-        Some((_, true)) => Range { low: bytes(&low), high: None },
+        Some((_, true)) => Range {
+            low: bytes(&low),
+            high: None,
+        },
         // Nothing above: an empty range.
         Some((_, false)) => match after(&bytes(&low)) {
             Some(low) => Range { low, high: None },
-            None => return Ok(Range { low: vec![0xff], high: Some(vec![0xff]) }),
+            None => {
+                return Ok(Range {
+                    low: vec![0xff],
+                    high: Some(vec![0xff]),
+                })
+            }
         },
-        None => Range { low: Vec::new(), high: None },
+        None => Range {
+            low: Vec::new(),
+            high: None,
+        },
     };
     out.high = match &bounds.high {
         Some((_, true)) => after(&bytes(&high)),
@@ -126,16 +150,28 @@ pub fn range(index: &IndexDef, bounds: &Bounds) -> Res<Range> {
 }
 
 /// 23505, as PostgreSQL words it.
-pub fn duplicate<'d>(table: &TableDef, index: &IndexDef, value: impl Fn(usize) -> Option<&'d Datum>, building: bool) -> Stop {
+pub fn duplicate<'d>(
+    table: &TableDef,
+    index: &IndexDef,
+    value: impl Fn(usize) -> Option<&'d Datum>,
+    building: bool,
+) -> Stop {
     let shown = describe(table, index, value);
     let message = if building {
         format!("could not create unique index \"{}\"", index.name)
     } else {
-        format!("duplicate key value violates unique constraint \"{}\"", index.name)
+        format!(
+            "duplicate key value violates unique constraint \"{}\"",
+            index.name
+        )
     };
     let mut error = SqlError::new("23505", message);
     if let Some((columns, values)) = shown {
-        let what = if building { "is duplicated" } else { "already exists" };
+        let what = if building {
+            "is duplicated"
+        } else {
+            "already exists"
+        };
         error = error.detail(format!("Key ({columns})=({values}) {what}."));
     }
     error.schema = Some(table.schema.clone());
@@ -145,7 +181,11 @@ pub fn duplicate<'d>(table: &TableDef, index: &IndexDef, value: impl Fn(usize) -
 }
 
 /// Column names and values of a key, as texts.
-fn describe<'d>(table: &TableDef, index: &IndexDef, value: impl Fn(usize) -> Option<&'d Datum>) -> Option<(String, String)> {
+fn describe<'d>(
+    table: &TableDef,
+    index: &IndexDef,
+    value: impl Fn(usize) -> Option<&'d Datum>,
+) -> Option<(String, String)> {
     let settings = Settings::default();
     let mut columns = Vec::new();
     let mut values = Vec::new();
@@ -155,7 +195,10 @@ fn describe<'d>(table: &TableDef, index: &IndexDef, value: impl Fn(usize) -> Opt
         columns.push(column.name.clone());
         values.push(match datum {
             Datum::Null => "null".to_string(),
-            datum => registry::get(column.typ).ok()?.text(datum, &settings).ok()?,
+            datum => registry::get(column.typ)
+                .ok()?
+                .text(datum, &settings)
+                .ok()?,
         });
     }
     Some((columns.join(", "), values.join(", ")))
@@ -167,7 +210,12 @@ mod tests {
     use crate::base::{Oid, PageNo};
 
     fn index(nulls_first: bool) -> IndexDef {
-        let key = |column| IndexKey { column, typ: Oid(23), desc: false, nulls_first };
+        let key = |column| IndexKey {
+            column,
+            typ: Oid(23),
+            desc: false,
+            nulls_first,
+        };
         IndexDef {
             oid: Oid(1),
             name: "i".into(),
@@ -189,7 +237,9 @@ mod tests {
 
     #[test]
     fn ranges_hold_what_their_bounds_say_and_no_nulls_of_a_half_open_column() {
-        let bound = |values: &[i64], inclusive| Some((values.iter().map(|v| Datum::Int(*v)).collect(), inclusive));
+        let bound = |values: &[i64], inclusive| {
+            Some((values.iter().map(|v| Datum::Int(*v)).collect(), inclusive))
+        };
         let values = [None, Some(-1), Some(0), Some(1), Some(255), Some(256)];
         for nulls_first in [false, true] {
             let index = index(nulls_first);
@@ -197,19 +247,43 @@ mod tests {
                 for b in values {
                     let all = Bounds::default();
                     assert!(inside(&index, &all, [a, b]));
-                    let above = Bounds { low: bound(&[0], false), high: None };
+                    let above = Bounds {
+                        low: bound(&[0], false),
+                        high: None,
+                    };
                     assert_eq!(inside(&index, &above, [a, b]), a > Some(0), "{a:?} {b:?}");
-                    let from = Bounds { low: bound(&[0], true), high: None };
+                    let from = Bounds {
+                        low: bound(&[0], true),
+                        high: None,
+                    };
                     assert_eq!(inside(&index, &from, [a, b]), a >= Some(0));
-                    let below = Bounds { low: None, high: bound(&[255], false) };
+                    let below = Bounds {
+                        low: None,
+                        high: bound(&[255], false),
+                    };
                     assert_eq!(inside(&index, &below, [a, b]), a.is_some_and(|a| a < 255));
-                    let equal = Bounds { low: bound(&[1], true), high: bound(&[1], true) };
+                    let equal = Bounds {
+                        low: bound(&[1], true),
+                        high: bound(&[1], true),
+                    };
                     assert_eq!(inside(&index, &equal, [a, b]), a == Some(1));
-                    let second = Bounds { low: bound(&[1, 0], false), high: bound(&[1], true) };
+                    let second = Bounds {
+                        low: bound(&[1, 0], false),
+                        high: bound(&[1], true),
+                    };
                     assert_eq!(inside(&index, &second, [a, b]), a == Some(1) && b > Some(0));
-                    let upper = Bounds { low: bound(&[1], true), high: bound(&[1, 255], true) };
-                    assert_eq!(inside(&index, &upper, [a, b]), a == Some(1) && b.is_some_and(|b| b <= 255));
-                    let null = Bounds { low: Some((vec![Datum::Null], true)), high: Some((vec![Datum::Null], true)) };
+                    let upper = Bounds {
+                        low: bound(&[1], true),
+                        high: bound(&[1, 255], true),
+                    };
+                    assert_eq!(
+                        inside(&index, &upper, [a, b]),
+                        a == Some(1) && b.is_some_and(|b| b <= 255)
+                    );
+                    let null = Bounds {
+                        low: Some((vec![Datum::Null], true)),
+                        high: Some((vec![Datum::Null], true)),
+                    };
                     assert_eq!(inside(&index, &null, [a, b]), a.is_none());
                 }
             }

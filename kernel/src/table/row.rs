@@ -56,7 +56,12 @@ impl External {
         let Some(&packed) = bytes.get(at) else {
             return corrupt("a moved value's pointer is cut off");
         };
-        Ok(External { id, len, stored, packed: packed != 0 })
+        Ok(External {
+            id,
+            len,
+            stored,
+            packed: packed != 0,
+        })
     }
 }
 
@@ -92,7 +97,12 @@ impl Layout {
         for typ in types {
             let repr = registry::get(typ)?.repr;
             let width = repr.width().unwrap_or(0);
-            cols.push(Col { typ, repr, width, place: if width > 0 { at } else { variable } });
+            cols.push(Col {
+                typ,
+                repr,
+                width,
+                place: if width > 0 { at } else { variable },
+            });
             if width > 0 {
                 at += width;
             } else {
@@ -148,7 +158,11 @@ fn put_fixed(out: &mut Vec<u8>, repr: Repr, value: &Datum) -> Res<()> {
             out.extend_from_slice(&v.zone.to_le_bytes());
         }
         (Repr::Uuid, Datum::Uuid(v)) => out.extend_from_slice(v),
-        (repr, value) => return corrupt(format!("a value {value:?} does not fit a column stored as {repr:?}")),
+        (repr, value) => {
+            return corrupt(format!(
+                "a value {value:?} does not fit a column stored as {repr:?}"
+            ))
+        }
     }
     Ok(())
 }
@@ -166,9 +180,17 @@ impl Draft {
     /// `row` has a value for every column of the layout.
     pub fn new(layout: &Layout, row: &[Datum]) -> Res<Draft> {
         if row.len() != layout.cols.len() {
-            return corrupt(format!("a row of {} values for {} columns", row.len(), layout.cols.len()));
+            return corrupt(format!(
+                "a row of {} values for {} columns",
+                row.len(),
+                layout.cols.len()
+            ));
         }
-        let mut draft = Draft { nulls: Vec::new(), fixed: Vec::new(), pieces: Vec::new() };
+        let mut draft = Draft {
+            nulls: Vec::new(),
+            fixed: Vec::new(),
+            pieces: Vec::new(),
+        };
         for (column, (col, value)) in layout.cols.iter().zip(row).enumerate() {
             if value.is_null() {
                 draft.nulls.resize(row.len(), false);
@@ -180,7 +202,11 @@ impl Draft {
             } else {
                 let mut bytes = Vec::new();
                 put_variable(&mut bytes, col, value)?;
-                draft.pieces.push(Piece { column, form: PLAIN, bytes });
+                draft.pieces.push(Piece {
+                    column,
+                    form: PLAIN,
+                    bytes,
+                });
             }
         }
         Ok(draft)
@@ -188,7 +214,11 @@ impl Draft {
 
     pub fn size(&self) -> usize {
         let head = 2 + self.nulls.len().div_ceil(8);
-        let pieces: usize = self.pieces.iter().map(|p| p.bytes.len() + varint::len((p.bytes.len() as u64) << 2)).sum();
+        let pieces: usize = self
+            .pieces
+            .iter()
+            .map(|p| p.bytes.len() + varint::len((p.bytes.len() as u64) << 2))
+            .sum();
         head + self.fixed.len() + pieces
     }
 
@@ -219,7 +249,11 @@ impl Draft {
         if self.size() <= TARGET {
             return None;
         }
-        let movable = self.pieces.iter().enumerate().filter(|(_, p)| p.form != EXTERNAL && p.bytes.len() >= SHORT);
+        let movable = self
+            .pieces
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.form != EXTERNAL && p.bytes.len() >= SHORT);
         movable.max_by_key(|(_, p)| p.bytes.len()).map(|(i, _)| i)
     }
 
@@ -230,9 +264,18 @@ impl Draft {
         };
         let packed = piece.form == PACKED;
         let mut at = 0;
-        let len = if packed { varint::get(&piece.bytes, &mut at)? } else { piece.bytes.len() as u64 };
+        let len = if packed {
+            varint::get(&piece.bytes, &mut at)?
+        } else {
+            piece.bytes.len() as u64
+        };
         let bytes = piece.bytes.split_off(at);
-        let external = External { id, len, stored: bytes.len() as u64, packed };
+        let external = External {
+            id,
+            len,
+            stored: bytes.len() as u64,
+            packed,
+        };
         piece.form = EXTERNAL;
         piece.bytes.clear();
         external.put(&mut piece.bytes);
@@ -258,7 +301,12 @@ impl Draft {
         varint::put(&mut out, (layout.cols.len() as u64) << 1 | u64::from(nulls));
         if nulls {
             for eight in self.nulls.chunks(8) {
-                out.push(eight.iter().enumerate().fold(0, |byte, (i, null)| byte | u8::from(*null) << i));
+                out.push(
+                    eight
+                        .iter()
+                        .enumerate()
+                        .fold(0, |byte, (i, null)| byte | u8::from(*null) << i),
+                );
             }
         }
         out.extend_from_slice(&self.fixed);
@@ -363,17 +411,28 @@ impl<'a> Head<'a> {
         };
         let columns = (word >> 1) as usize;
         if word & 1 == 0 {
-            return Ok(Head { columns, bitmap: None, at });
+            return Ok(Head {
+                columns,
+                bitmap: None,
+                at,
+            });
         }
         let end = at + columns.div_ceil(8);
         match payload.get(at..end) {
-            Some(bitmap) => Ok(Head { columns, bitmap: Some(bitmap), at: end }),
+            Some(bitmap) => Ok(Head {
+                columns,
+                bitmap: Some(bitmap),
+                at: end,
+            }),
             None => corrupt("a row's null bitmap is cut off"),
         }
     }
 
     fn is_null(&self, column: usize) -> bool {
-        self.bitmap.is_some_and(|b| b.get(column / 8).is_some_and(|byte| byte >> (column % 8) & 1 == 1))
+        self.bitmap.is_some_and(|b| {
+            b.get(column / 8)
+                .is_some_and(|byte| byte >> (column % 8) & 1 == 1)
+        })
     }
 }
 
@@ -434,13 +493,21 @@ impl Reader {
             let (Some(col), Some(def)) = (layout.cols.get(column), columns.get(column)) else {
                 return corrupt(format!("no column {column} in the table"));
             };
-            reader.missing.push(if def.dropped { Datum::Null } else { def.missing.clone() });
+            reader.missing.push(if def.dropped {
+                Datum::Null
+            } else {
+                def.missing.clone()
+            });
             if def.dropped {
                 // Reads as null always: as if rows never had it.
                 continue;
             }
             reader.needs = reader.needs.max(column + 1);
-            let want = Want { column, out, col: *col };
+            let want = Want {
+                column,
+                out,
+                col: *col,
+            };
             if col.width > 0 {
                 reader.fixed.push(want);
             } else {
@@ -462,13 +529,19 @@ impl Reader {
     #[inline]
     pub fn push(&self, payload: &[u8], out: &mut Batch) -> Res<()> {
         let head = Head::of(payload)?;
-        if head.bitmap.is_some() || head.columns < self.needs || self.fixed.len() + self.variable.len() < self.width {
+        if head.bitmap.is_some()
+            || head.columns < self.needs
+            || self.fixed.len() + self.variable.len() < self.width
+        {
             return self.push_slow(payload, &head, out);
         }
         for want in &self.fixed {
             let at = head.at + want.col.place;
             match (want.col.repr, out.columns.get_mut(want.out)) {
-                (Repr::Int4 | Repr::Int8 | Repr::Int2 | Repr::Oid | Repr::Char, Some(Vector::Int(values, nulls))) => {
+                (
+                    Repr::Int4 | Repr::Int8 | Repr::Int2 | Repr::Oid | Repr::Char,
+                    Some(Vector::Int(values, nulls)),
+                ) => {
                     values.push(int_at(payload, at, want.col.repr)?);
                     if !nulls.is_empty() {
                         nulls.push(false);
@@ -500,7 +573,9 @@ impl Reader {
     #[cold]
     #[inline(never)]
     fn push_slow(&self, payload: &[u8], head: &Head<'_>, out: &mut Batch) -> Res<()> {
-        let row = self.read(payload, head, &mut |_, _| corrupt("a moved value where none should be"))?;
+        let row = self.read(payload, head, &mut |_, _| {
+            corrupt("a moved value where none should be")
+        })?;
         for (value, vector) in row.into_iter().zip(&mut out.columns) {
             vector.push(value);
         }
@@ -508,7 +583,11 @@ impl Reader {
     }
 
     /// The wanted columns; `moved` brings in values from the overflow tree (it gets the type and the pointer).
-    pub fn row(&self, payload: &[u8], moved: &mut dyn FnMut(Oid, External) -> Res<Vec<u8>>) -> Res<Vec<Datum>> {
+    pub fn row(
+        &self,
+        payload: &[u8],
+        moved: &mut dyn FnMut(Oid, External) -> Res<Vec<u8>>,
+    ) -> Res<Vec<Datum>> {
         self.read(payload, &Head::of(payload)?, moved)
     }
 
@@ -583,11 +662,14 @@ impl Reader {
             return 0;
         }
         let cols = self.layout.cols.iter().take(end).enumerate();
-        cols.filter(|(i, _)| head.is_null(*i)).map(|(_, c)| c.width).sum()
+        cols.filter(|(i, _)| head.is_null(*i))
+            .map(|(_, c)| c.width)
+            .sum()
     }
 
     fn fixed_len(&self, head: &Head<'_>) -> usize {
-        self.layout.fixed.get(head.columns).copied().unwrap_or(0) - self.null_width(head, head.columns)
+        self.layout.fixed.get(head.columns).copied().unwrap_or(0)
+            - self.null_width(head, head.columns)
     }
 }
 
@@ -596,7 +678,14 @@ pub fn externals(layout: &Layout, payload: &[u8]) -> Res<Vec<(usize, External)>>
     let head = Head::of(payload)?;
     let mut out = Vec::new();
     let mut fixed = 0;
-    let columns = || layout.cols.iter().enumerate().take(head.columns).filter(|(i, _)| !head.is_null(*i));
+    let columns = || {
+        layout
+            .cols
+            .iter()
+            .enumerate()
+            .take(head.columns)
+            .filter(|(i, _)| !head.is_null(*i))
+    };
     for (_, col) in columns() {
         fixed += col.width;
     }

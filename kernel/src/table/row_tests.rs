@@ -31,9 +31,17 @@ fn value(typ: u32) -> BoxedStrategy<Datum> {
         21 => any::<i16>().prop_map(|v| Datum::Int(v.into())).boxed(),
         16 => any::<bool>().prop_map(Datum::Bool).boxed(),
         701 => any::<i32>().prop_map(|v| Datum::Float(v.into())).boxed(),
-        17 => prop::collection::vec(any::<u8>(), 0..80).prop_map(|v| Datum::Bytes(v.into())).boxed(),
+        17 => prop::collection::vec(any::<u8>(), 0..80)
+            .prop_map(|v| Datum::Bytes(v.into()))
+            .boxed(),
         1186 => (any::<i32>(), any::<i32>(), any::<i64>())
-            .prop_map(|(months, days, micros)| Datum::Interval(crate::types::Interval { months, days, micros }))
+            .prop_map(|(months, days, micros)| {
+                Datum::Interval(crate::types::Interval {
+                    months,
+                    days,
+                    micros,
+                })
+            })
             .boxed(),
         _ => "\\PC{0,200}".prop_map(Datum::text).boxed(),
     };
@@ -91,18 +99,42 @@ proptest! {
 #[test]
 fn columns_added_later_read_as_missing_and_dropped_ones_as_null() {
     let old = layout(&[23, 25]);
-    let payload = Draft::new(&old, &[Datum::Int(1), Datum::text("x")]).unwrap().finish(&old);
+    let payload = Draft::new(&old, &[Datum::Int(1), Datum::text("x")])
+        .unwrap()
+        .finish(&old);
     let new = layout(&[23, 25, 23, 25]);
     let mut columns: Vec<ColumnDef> = [23, 25, 23, 25].map(column).to_vec();
     columns[2].missing = Datum::Int(7);
     columns[3].missing = Datum::text("seven");
-    let row = |columns: &[ColumnDef]| Reader::all(&new, columns).unwrap().row(&payload, &mut |_, _| unreachable!()).unwrap();
+    let row = |columns: &[ColumnDef]| {
+        Reader::all(&new, columns)
+            .unwrap()
+            .row(&payload, &mut |_, _| unreachable!())
+            .unwrap()
+    };
     let all = row(&columns);
-    assert!(same(&all, &[Datum::Int(1), Datum::text("x"), Datum::Int(7), Datum::text("seven")]), "{all:?}");
+    assert!(
+        same(
+            &all,
+            &[
+                Datum::Int(1),
+                Datum::text("x"),
+                Datum::Int(7),
+                Datum::text("seven")
+            ]
+        ),
+        "{all:?}"
+    );
     columns[0].dropped = true;
     columns[3].dropped = true;
     let all = row(&columns);
-    assert!(same(&all, &[Datum::Null, Datum::text("x"), Datum::Int(7), Datum::Null]), "{all:?}");
+    assert!(
+        same(
+            &all,
+            &[Datum::Null, Datum::text("x"), Datum::Int(7), Datum::Null]
+        ),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -110,11 +142,17 @@ fn long_values_are_packed_then_moved() {
     let layout = layout(&[23, 25, 17]);
     let mut state = 1u64;
     let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 56) as u8
     };
     let noise: Vec<u8> = (0..9000).map(|_| random()).collect();
-    let row = [Datum::Int(5), Datum::text("ab".repeat(20_000)), Datum::Bytes(noise.clone().into())];
+    let row = [
+        Datum::Int(5),
+        Datum::text("ab".repeat(20_000)),
+        Datum::Bytes(noise.clone().into()),
+    ];
     let mut draft = Draft::new(&layout, &row).unwrap();
     draft.pack();
     let mut stored = Vec::new();
@@ -124,9 +162,24 @@ fn long_values_are_packed_then_moved() {
     assert!(draft.size() <= TARGET && draft.has_external());
     assert_eq!(stored.len(), 1, "the text packs well, the noise has to go");
     let payload = draft.finish(&layout);
-    assert_eq!(externals(&layout, &payload).unwrap(), vec![(2, External { id: 42, len: 9000, stored: 9000, packed: false })]);
+    assert_eq!(
+        externals(&layout, &payload).unwrap(),
+        vec![(
+            2,
+            External {
+                id: 42,
+                len: 9000,
+                stored: 9000,
+                packed: false
+            }
+        )]
+    );
     let columns: Vec<ColumnDef> = [23, 25, 17].map(column).to_vec();
     let reader = Reader::all(&layout, &columns).unwrap();
-    let got = reader.row(&payload, &mut |_, e| Ok(stored.iter().find(|(s, _)| *s == e).unwrap().1.clone())).unwrap();
+    let got = reader
+        .row(&payload, &mut |_, e| {
+            Ok(stored.iter().find(|(s, _)| *s == e).unwrap().1.clone())
+        })
+        .unwrap();
     assert!(same(&got, &row));
 }

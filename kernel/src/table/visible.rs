@@ -36,7 +36,11 @@ pub struct Eyes {
 
 impl Eyes {
     pub fn new(view: &View) -> Eyes {
-        Eyes { view: view.clone(), last: (Xid::FROZEN, Sight::Seen), known: AHashMap::new() }
+        Eyes {
+            view: view.clone(),
+            last: (Xid::FROZEN, Sight::Seen),
+            known: AHashMap::new(),
+        }
     }
 
     #[inline]
@@ -53,7 +57,11 @@ impl Eyes {
             None => {
                 let sight = match txns.status(xid)? {
                     Status::Running { session, .. } if session == self.view.session => Sight::Own,
-                    Status::Running { csn: Some(csn), .. } | Status::Committed(csn) if csn <= self.view.snapshot => Sight::Seen,
+                    Status::Running { csn: Some(csn), .. } | Status::Committed(csn)
+                        if csn <= self.view.snapshot =>
+                    {
+                        Sight::Seen
+                    }
                     _ => Sight::Unseen,
                 };
                 if self.known.len() >= 4096 {
@@ -82,7 +90,11 @@ impl Eyes {
                     Sight::Own => version.command < self.view.command,
                 };
             if seen {
-                return Ok(if version.is_deleted() { Seen::Nothing } else { Seen::Row(version) });
+                return Ok(if version.is_deleted() {
+                    Seen::Nothing
+                } else {
+                    Seen::Row(version)
+                });
             }
         }
         Ok(Seen::Nothing)
@@ -101,7 +113,11 @@ pub enum Judged<'a> {
     /// Committed after what the caller has seen.
     Changed { version: Version<'a>, csn: Lsn },
     /// Of another transaction that has not ended.
-    Busy { version: Version<'a>, xid: Xid, session: SessionId },
+    Busy {
+        version: Version<'a>,
+        xid: Xid,
+        session: SessionId,
+    },
     /// Everything before the moved-out versions has aborted: they must be brought back first.
     History(&'a [u8]),
 }
@@ -114,7 +130,11 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
             return Ok(Judged::History(version.payload));
         }
         if version.is_frozen() {
-            return Ok(if version.is_deleted() { Judged::Gone { csn: None } } else { Judged::Free(version) });
+            return Ok(if version.is_deleted() {
+                Judged::Gone { csn: None }
+            } else {
+                Judged::Free(version)
+            });
         }
         return Ok(match txns.status(version.xid)? {
             Status::Aborted => continue,
@@ -127,11 +147,17 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
                     Judged::Free(version)
                 }
             }
-            Status::Running { session, .. } => Judged::Busy { version, xid: version.xid, session },
-            Status::Committed(csn) if version.is_deleted() => {
-                Judged::Gone { csn: (csn > accept && csn > view.snapshot).then_some(csn) }
+            Status::Running { session, .. } => Judged::Busy {
+                version,
+                xid: version.xid,
+                session,
+            },
+            Status::Committed(csn) if version.is_deleted() => Judged::Gone {
+                csn: (csn > accept && csn > view.snapshot).then_some(csn),
+            },
+            Status::Committed(csn) if csn > accept && csn > view.snapshot => {
+                Judged::Changed { version, csn }
             }
-            Status::Committed(csn) if csn > accept && csn > view.snapshot => Judged::Changed { version, csn },
             Status::Committed(_) => Judged::Free(version),
         });
     }
@@ -153,7 +179,13 @@ pub struct Prune {
 
 impl Prune {
     pub fn of(txns: &Txns, cell: &[u8], horizon: Lsn) -> Res<Prune> {
-        let mut out = Prune { skip: 0, keep: 0, all: 0, dead: false, freezable: false };
+        let mut out = Prune {
+            skip: 0,
+            keep: 0,
+            all: 0,
+            dead: false,
+            freezable: false,
+        };
         let mut settled = false;
         for version in versions(cell) {
             let version = version?;
@@ -165,7 +197,11 @@ impl Prune {
                 out.keep += 1;
                 continue;
             }
-            let status = if version.is_frozen() { Status::Committed(Lsn::ZERO) } else { txns.status(version.xid)? };
+            let status = if version.is_frozen() {
+                Status::Committed(Lsn::ZERO)
+            } else {
+                txns.status(version.xid)?
+            };
             match status {
                 Status::Aborted if out.keep == 0 => out.skip += 1,
                 Status::Committed(csn) if csn <= horizon => {

@@ -38,8 +38,15 @@ pub struct Commits {
 
 impl Default for Commits {
     fn default() -> Commits {
-        let slot = || Slot { xid: AtomicU64::new(0), csn: AtomicU64::new(0) };
-        Commits { pages: RwLock::default(), recent: (0..RECENT).map(|_| slot()).collect(), writing: Mutex::new(()) }
+        let slot = || Slot {
+            xid: AtomicU64::new(0),
+            csn: AtomicU64::new(0),
+        };
+        Commits {
+            pages: RwLock::default(),
+            recent: (0..RECENT).map(|_| slot()).collect(),
+            writing: Mutex::new(()),
+        }
     }
 }
 
@@ -103,7 +110,10 @@ impl Commits {
         }
         let (number, index) = place(xid);
         let csn = match self.page_of(volume, number)? {
-            Some(no) => volume.page(no)?.u64_at(BODY + usize::from(index) * 8).unwrap_or(0),
+            Some(no) => volume
+                .page(no)?
+                .u64_at(BODY + usize::from(index) * 8)
+                .unwrap_or(0),
             None => 0,
         };
         if csn != 0 || settled {
@@ -144,19 +154,31 @@ impl Commits {
             steps.push((at, offset));
             at = PageNo(next);
         }
-        let missing = if at == PageNo(0) { LEVELS + 1 - steps.len() } else { 0 };
+        let missing = if at == PageNo(0) {
+            LEVELS + 1 - steps.len()
+        } else {
+            0
+        };
         mtr.reserve(missing)?;
         // Nothing waits from here on. Each new page is entered into the one above.
         let mut above = steps.pop();
         for level in LEVELS + 1 - missing..=LEVELS {
             let no = mtr.alloc()?;
-            let kind = if level == LEVELS { Kind::Commit } else { Kind::Plain };
+            let kind = if level == LEVELS {
+                Kind::Commit
+            } else {
+                Kind::Plain
+            };
             mtr.log(no, &Record::empty(kind, 0, PageNo(0)))?;
             match above {
                 None => mtr.set_field(ROOT, no.0)?,
-                Some((parent, offset)) => {
-                    mtr.log(parent, &Record::PutBytes { offset: offset as u16, bytes: &no.0.to_le_bytes() })?
-                }
+                Some((parent, offset)) => mtr.log(
+                    parent,
+                    &Record::PutBytes {
+                        offset: offset as u16,
+                        bytes: &no.0.to_le_bytes(),
+                    },
+                )?,
             };
             above = path(number).get(level).map(|offset| (no, *offset));
         }

@@ -28,13 +28,21 @@ fn code(result: Res<bool>) -> String {
 fn conflict_tables_are_symmetric() {
     for a in 1..=8u8 {
         for b in 1..=8u8 {
-            assert_eq!(conflicts(&T, a) & (1 << b) != 0, conflicts(&T, b) & (1 << a) != 0, "{a} {b}");
+            assert_eq!(
+                conflicts(&T, a) & (1 << b) != 0,
+                conflicts(&T, b) & (1 << a) != 0,
+                "{a} {b}"
+            );
         }
     }
     let key = LockKey::Row(Oid(1), RowId(1));
     for a in 1..=4u8 {
         for b in 1..=4u8 {
-            assert_eq!(conflicts(&key, a) & (1 << b) != 0, conflicts(&key, b) & (1 << a) != 0, "{a} {b}");
+            assert_eq!(
+                conflicts(&key, a) & (1 << b) != 0,
+                conflicts(&key, b) & (1 << a) != 0,
+                "{a} {b}"
+            );
             assert_eq!(conflicts(&key, a) & (1 << b) != 0, a + b >= 5, "{a} {b}");
         }
     }
@@ -60,16 +68,26 @@ fn first_come_first_served_and_a_holder_may_pass_the_queue() {
 #[test]
 fn a_ring_is_refused_and_says_who_waits_for_whom() {
     let locks = Locks::new();
-    let (one, two) = (LockKey::Row(Oid(9), RowId(1)), LockKey::Row(Oid(9), RowId(2)));
+    let (one, two) = (
+        LockKey::Row(Oid(9), RowId(1)),
+        LockKey::Row(Oid(9), RowId(2)),
+    );
     assert!(take(&locks, A, one, row::UPDATE).unwrap());
     assert!(take(&locks, B, two, row::UPDATE).unwrap());
     waits(take(&locks, A, two, row::UPDATE));
     let refused = take(&locks, B, one, row::UPDATE);
-    let Err(Stop::Error(error)) = refused else { panic!("not refused") };
+    let Err(Stop::Error(error)) = refused else {
+        panic!("not refused")
+    };
     assert_eq!(error.code_str(), "40P01");
     assert_eq!(error.message, "deadlock detected");
     let detail = error.detail.unwrap();
-    assert!(detail.contains("Process 2 waits for ExclusiveLock on tuple 1 of relation 9; blocked by process 1."), "{detail}");
+    assert!(
+        detail.contains(
+            "Process 2 waits for ExclusiveLock on tuple 1 of relation 9; blocked by process 1."
+        ),
+        "{detail}"
+    );
     assert_eq!(detail.lines().count(), 2);
     locks.release_all(B);
     assert_eq!(locks.take_woken(), vec![A]);
@@ -84,7 +102,10 @@ fn a_ring_through_transactions_is_found_too() {
     assert!(take(&locks, A, T, relation::EXCLUSIVE).unwrap());
     waits(take(&locks, B, T, relation::EXCLUSIVE));
     assert_eq!(code(locks.wait_xid(A, Xid(7), B, || true)), "40P01");
-    assert!(matches!(locks.wait_xid::<bool>(C, Xid(7), B, || true), Err(Stop::Need(Need::Xid(Xid(7))))));
+    assert!(matches!(
+        locks.wait_xid::<bool>(C, Xid(7), B, || true),
+        Err(Stop::Need(Need::Xid(Xid(7))))
+    ));
     locks.xid_ended(Xid(7));
     assert_eq!(locks.take_woken(), vec![C]);
 }

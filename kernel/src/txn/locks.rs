@@ -103,7 +103,14 @@ impl Locks {
 
     /// Take `mode` on `key`. `Ok(true)` means held. A conflict queues (`Need::Lock`) or is answered `Ok(false)`.
     /// Asking again after being woken finds the lock held; asking again while queued keeps the place.
-    pub fn acquire(&self, session: SessionId, key: LockKey, mode: u8, level: Level, how: OnConflict) -> Res<bool> {
+    pub fn acquire(
+        &self,
+        session: SessionId,
+        key: LockKey,
+        mode: u8,
+        level: Level,
+        how: OnConflict,
+    ) -> Res<bool> {
         let mut state = self.state.lock();
         if state.already(session, key, mode, level) {
             return Ok(true);
@@ -122,8 +129,17 @@ impl Locks {
             return Ok(false);
         }
         self.count_new(&state, key);
-        let waiter = Waiter { session, mode, level };
-        state.entries.entry(key).or_default().queue.push_back(waiter);
+        let waiter = Waiter {
+            session,
+            mode,
+            level,
+        };
+        state
+            .entries
+            .entry(key)
+            .or_default()
+            .queue
+            .push_back(waiter);
         state.waiting.insert(session, Waiting::Key(key, mode));
         if let Some(ring) = state.find_ring(session) {
             let error = state.deadlock(&ring);
@@ -146,7 +162,13 @@ impl Locks {
 
     /// Begin to wait for the end of `xid`, which `owner` runs. Always an error: `Need::Xid`, or a deadlock.
     /// `running` is asked under the lock, so that an end in between is not missed.
-    pub fn wait_xid<T>(&self, session: SessionId, xid: Xid, owner: SessionId, running: impl Fn() -> bool) -> Res<T> {
+    pub fn wait_xid<T>(
+        &self,
+        session: SessionId,
+        xid: Xid,
+        owner: SessionId,
+        running: impl Fn() -> bool,
+    ) -> Res<T> {
         let mut state = self.state.lock();
         if state.waiting.get(&session) == Some(&Waiting::Xid(xid, owner)) && running() {
             return Err(Need::Xid(xid).into());
@@ -234,8 +256,15 @@ impl Locks {
         state.leave_queue(session, self);
         state.woken.retain(|s| *s != session);
         // Granted while the cancel was on its way: nobody will come back for it.
-        let orphan = |((s, _, _), count): &(&(SessionId, LockKey, u8), &u32)| *s == session && **count & GRANTED_LATER != 0;
-        let orphans: Vec<_> = state.counts.iter().filter(orphan).map(|(k, _)| *k).collect();
+        let orphan = |((s, _, _), count): &(&(SessionId, LockKey, u8), &u32)| {
+            *s == session && **count & GRANTED_LATER != 0
+        };
+        let orphans: Vec<_> = state
+            .counts
+            .iter()
+            .filter(orphan)
+            .map(|(k, _)| *k)
+            .collect();
         for (session, key, mode) in orphans {
             state.counts.remove(&(session, key, mode));
             state.drop_bit(session, key, mode, Level::Session, self);
@@ -254,11 +283,21 @@ impl Locks {
         for (key, entry) in &state.entries {
             for holder in &entry.holders {
                 for mode in (0..16u8).filter(|m| holder.bits() & (1 << m) != 0) {
-                    out.push(LockInfo { session: holder.session, key: *key, mode: name(key, mode), granted: true });
+                    out.push(LockInfo {
+                        session: holder.session,
+                        key: *key,
+                        mode: name(key, mode),
+                        granted: true,
+                    });
                 }
             }
             for waiter in &entry.queue {
-                out.push(LockInfo { session: waiter.session, key: *key, mode: name(key, waiter.mode), granted: false });
+                out.push(LockInfo {
+                    session: waiter.session,
+                    key: *key,
+                    mode: name(key, waiter.mode),
+                    granted: false,
+                });
             }
         }
         out
@@ -298,7 +337,10 @@ impl State {
 
     /// Held already: nothing to do (a session-level lock counts once more).
     fn already(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level) -> bool {
-        let bits = self.entries.get(&key).and_then(|e| e.holders.iter().find(|h| h.session == session));
+        let bits = self
+            .entries
+            .get(&key)
+            .and_then(|e| e.holders.iter().find(|h| h.session == session));
         let Some(holder) = bits else { return false };
         match level {
             Level::Transaction => holder.txn & (1 << mode) != 0,
@@ -319,7 +361,9 @@ impl State {
     }
 
     fn grantable(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
-        let Some(entry) = self.entries.get(&key) else { return true };
+        let Some(entry) = self.entries.get(&key) else {
+            return true;
+        };
         let mask = conflicts(&key, mode);
         let mut mine = false;
         for holder in &entry.holders {
@@ -330,7 +374,10 @@ impl State {
             }
         }
         // Who holds something here already may pass the queue: waiting behind those that wait for it is a deadlock.
-        mine || !entry.queue.iter().any(|w| w.session != session && mask & (1 << w.mode) != 0)
+        mine || !entry
+            .queue
+            .iter()
+            .any(|w| w.session != session && mask & (1 << w.mode) != 0)
     }
 
     fn grant(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level, owner: &Locks) {
@@ -339,7 +386,11 @@ impl State {
         let index = match entry.holders.iter().position(|h| h.session == session) {
             Some(index) => index,
             None => {
-                entry.holders.push(Holder { session, txn: 0, held: 0 });
+                entry.holders.push(Holder {
+                    session,
+                    txn: 0,
+                    held: 0,
+                });
                 entry.holders.len() - 1
             }
         };
@@ -357,7 +408,14 @@ impl State {
         }
     }
 
-    fn drop_bit(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level, owner: &Locks) {
+    fn drop_bit(
+        &mut self,
+        session: SessionId,
+        key: LockKey,
+        mode: u8,
+        level: Level,
+        owner: &Locks,
+    ) {
         if let Some(entry) = self.entries.get_mut(&key) {
             for holder in entry.holders.iter_mut().filter(|h| h.session == session) {
                 match level {
@@ -371,7 +429,9 @@ impl State {
     }
 
     fn release_to(&mut self, session: SessionId, mark: usize, owner: &Locks) {
-        let Some(journal) = self.journals.get_mut(&session) else { return };
+        let Some(journal) = self.journals.get_mut(&session) else {
+            return;
+        };
         let released = journal.split_off(mark.min(journal.len()));
         for (key, mode) in released.into_iter().rev() {
             self.drop_bit(session, key, mode, Level::Transaction, owner);
@@ -381,9 +441,15 @@ impl State {
     /// Grant from the head of the queue as far as it goes; drop the entry when nobody is left.
     fn serve(&mut self, key: LockKey, owner: &Locks) {
         loop {
-            let Some(entry) = self.entries.get_mut(&key) else { return };
-            let Some(position) = next_grant(&key, entry) else { break };
-            let Some(waiter) = entry.queue.remove(position) else { break };
+            let Some(entry) = self.entries.get_mut(&key) else {
+                return;
+            };
+            let Some(position) = next_grant(&key, entry) else {
+                break;
+            };
+            let Some(waiter) = entry.queue.remove(position) else {
+                break;
+            };
             self.waiting.remove(&waiter.session);
             self.grant(waiter.session, key, waiter.mode, waiter.level, owner);
             if waiter.level == Level::Session {
@@ -393,7 +459,11 @@ impl State {
             }
             self.woken.push(waiter.session);
         }
-        if self.entries.get(&key).is_some_and(|e| e.holders.is_empty() && e.queue.is_empty()) {
+        if self
+            .entries
+            .get(&key)
+            .is_some_and(|e| e.holders.is_empty() && e.queue.is_empty())
+        {
             self.entries.remove(&key);
             owner.count_gone(key);
         }
@@ -433,11 +503,23 @@ impl State {
             None => {}
             Some(Waiting::Xid(_, owner)) => out.push(*owner),
             Some(Waiting::Key(key, mode)) => {
-                let Some(entry) = self.entries.get(key) else { return };
+                let Some(entry) = self.entries.get(key) else {
+                    return;
+                };
                 let mask = conflicts(key, *mode);
-                out.extend(entry.holders.iter().filter(|h| h.session != session && h.bits() & mask != 0).map(|h| h.session));
+                out.extend(
+                    entry
+                        .holders
+                        .iter()
+                        .filter(|h| h.session != session && h.bits() & mask != 0)
+                        .map(|h| h.session),
+                );
                 let before = entry.queue.iter().take_while(|w| w.session != session);
-                out.extend(before.filter(|w| mask & (1 << w.mode) != 0).map(|w| w.session));
+                out.extend(
+                    before
+                        .filter(|w| mask & (1 << w.mode) != 0)
+                        .map(|w| w.session),
+                );
             }
         }
     }
@@ -455,7 +537,9 @@ impl State {
                 None => {
                     path.pop();
                 }
-                Some(session) if session == start => return Some(path.into_iter().map(|(s, _)| s).collect()),
+                Some(session) if session == start => {
+                    return Some(path.into_iter().map(|(s, _)| s).collect())
+                }
                 Some(session) => {
                     if seen.insert(session, ()).is_none() {
                         let mut edges = Vec::new();
@@ -470,15 +554,23 @@ impl State {
     fn deadlock(&self, ring: &[SessionId]) -> Box<SqlError> {
         let mut lines = Vec::new();
         for (index, session) in ring.iter().enumerate() {
-            let blocker = ring.get(index + 1).or(ring.first()).copied().unwrap_or(*session);
+            let blocker = ring
+                .get(index + 1)
+                .or(ring.first())
+                .copied()
+                .unwrap_or(*session);
             let what = match self.waiting.get(session) {
                 Some(Waiting::Key(key, mode)) => format!("{} on {key}", name(key, *mode)),
                 Some(Waiting::Xid(xid, _)) => format!("ShareLock on transaction {xid}"),
                 None => continue,
             };
-            lines.push(format!("Process {session} waits for {what}; blocked by process {blocker}."));
+            lines.push(format!(
+                "Process {session} waits for {what}; blocked by process {blocker}."
+            ));
         }
-        SqlError::new("40P01", "deadlock detected").detail(lines.join("\n")).hint("See server log for query details.")
+        SqlError::new("40P01", "deadlock detected")
+            .detail(lines.join("\n"))
+            .hint("See server log for query details.")
     }
 }
 
@@ -490,7 +582,10 @@ fn next_grant(key: &LockKey, entry: &Entry) -> Option<usize> {
     let mut ahead = 0u16;
     for (position, waiter) in entry.queue.iter().enumerate() {
         let mask = conflicts(key, waiter.mode);
-        let blocked = entry.holders.iter().any(|h| h.session != waiter.session && h.bits() & mask != 0);
+        let blocked = entry
+            .holders
+            .iter()
+            .any(|h| h.session != waiter.session && h.bits() & mask != 0);
         if !blocked && ahead & mask == 0 {
             return Some(position);
         }

@@ -37,7 +37,10 @@ const OID_STEP: u64 = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Of a transaction that has not ended; `csn`: its commit record is in the log, perhaps not durable yet.
-    Running { session: SessionId, csn: Option<Lsn> },
+    Running {
+        session: SessionId,
+        csn: Option<Lsn>,
+    },
     Committed(Lsn),
     Aborted,
 }
@@ -100,9 +103,17 @@ impl Txns {
         let version = self.volume.field(Field::Catalog)?;
         let mut next = self.next.lock();
         if self.running.is_empty() {
-            *self.catalog.lock() = Catalog { version, coming: VecDeque::new() };
+            *self.catalog.lock() = Catalog {
+                version,
+                coming: VecDeque::new(),
+            };
             // Xid 0 is "frozen": the very first page begins with 1.
-            *next = Next { xid: xid.max(1), xid_end: xid, oid, oid_end: oid };
+            *next = Next {
+                xid: xid.max(1),
+                xid_end: xid,
+                oid,
+                oid_end: oid,
+            };
             if xid <= 1 {
                 next.xid_end = 0;
             }
@@ -190,7 +201,10 @@ impl Txns {
             return Ok(Status::Committed(Lsn::ZERO));
         }
         if let Some(entry) = self.running.get(xid) {
-            return Ok(Status::Running { session: entry.session, csn: entry.csn });
+            return Ok(Status::Running {
+                session: entry.session,
+                csn: entry.csn,
+            });
         }
         // On the writer an xid that no longer runs and has no state has aborted for good. (It left the running table after
         // its state was written.)
@@ -203,7 +217,8 @@ impl Txns {
 
     /// Wait until `xid`, which `owner` runs, has ended. Always an error: the need, or a deadlock.
     pub fn wait_for<T>(&self, session: SessionId, xid: Xid, owner: SessionId) -> Res<T> {
-        self.locks.wait_xid(session, xid, owner, || self.running.contains(xid))
+        self.locks
+            .wait_xid(session, xid, owner, || self.running.contains(xid))
     }
 
     // -- the end of a transaction -----------------------------------------------------------------------------
@@ -215,7 +230,9 @@ impl Txns {
         if own.is_empty() {
             return Ok(None);
         }
-        if let Some(running::Entry { csn: Some(_), .. }) = own.first().and_then(|x| self.running.get(*x)) {
+        if let Some(running::Entry { csn: Some(_), .. }) =
+            own.first().and_then(|x| self.running.get(*x))
+        {
             return fail("XX000", "the transaction has a commit record already");
         }
         let mut mtr = self.volume.begin()?;
@@ -273,7 +290,9 @@ impl Txns {
 
     /// ROLLBACK TO: what happened since has not; the savepoint stays. False when there is no such level.
     pub fn rollback_to(&self, session: SessionId, level: usize) -> bool {
-        let Some((mark, xids)) = self.running.rollback_to(session, level) else { return false };
+        let Some((mark, xids)) = self.running.rollback_to(session, level) else {
+            return false;
+        };
         for xid in xids {
             self.locks.xid_ended(xid);
         }

@@ -26,7 +26,12 @@ impl fmt::Display for LockKey {
             LockKey::Row(oid, row) => write!(f, "tuple {row} of relation {oid}"),
             LockKey::Advisory(key, pair) => {
                 let class = if *pair { 2 } else { 1 };
-                write!(f, "advisory lock [{},{},{class}]", (key >> 32) as u32, *key as u32)
+                write!(
+                    f,
+                    "advisory lock [{},{},{class}]",
+                    (key >> 32) as u32,
+                    *key as u32
+                )
             }
         }
     }
@@ -79,7 +84,13 @@ const RELATION: [u16; 9] = [
     bits(&[1, 2, 3, 4, 5, 6, 7, 8]),
 ];
 
-const ROW: [u16; 5] = [0, bits(&[4]), bits(&[3, 4]), bits(&[2, 3, 4]), bits(&[1, 2, 3, 4])];
+const ROW: [u16; 5] = [
+    0,
+    bits(&[4]),
+    bits(&[3, 4]),
+    bits(&[2, 3, 4]),
+    bits(&[1, 2, 3, 4]),
+];
 
 /// Bits of the modes that conflict with `mode` on `key`.
 pub fn conflicts(key: &LockKey, mode: u8) -> u16 {
@@ -103,7 +114,17 @@ pub fn name(key: &LockKey, mode: u8) -> &'static str {
         "ExclusiveLock",
         "AccessExclusiveLock",
     ];
-    const ROW: [&str; 5] = ["NoLock", "KeyShareLock", "RowShareLock", "NoKeyUpdateLock", "ExclusiveLock"];
-    let table: &[&'static str] = if matches!(key, LockKey::Row(..)) { &ROW } else { &RELATION };
+    const ROW: [&str; 5] = [
+        "NoLock",
+        "KeyShareLock",
+        "RowShareLock",
+        "NoKeyUpdateLock",
+        "ExclusiveLock",
+    ];
+    let table: &[&'static str] = if matches!(key, LockKey::Row(..)) {
+        &ROW
+    } else {
+        &RELATION
+    };
     table.get(usize::from(mode)).copied().unwrap_or("NoLock")
 }

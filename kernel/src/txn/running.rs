@@ -34,7 +34,11 @@ struct Txn {
 
 impl Txn {
     fn xids(&self) -> Vec<Xid> {
-        let mut out: Vec<Xid> = self.levels.iter().flat_map(|l| l.xid.iter().chain(&l.merged).copied()).collect();
+        let mut out: Vec<Xid> = self
+            .levels
+            .iter()
+            .flat_map(|l| l.xid.iter().chain(&l.merged).copied())
+            .collect();
         out.sort_unstable();
         out
     }
@@ -75,7 +79,13 @@ impl Running {
 
     /// The transaction's own xid, before any savepoint's.
     pub fn top(&self, session: SessionId) -> Option<Xid> {
-        self.state.read().sessions.get(&session)?.levels.first()?.xid
+        self.state
+            .read()
+            .sessions
+            .get(&session)?
+            .levels
+            .first()?
+            .xid
     }
 
     /// The xid that a write of `session` carries now, if it has one already.
@@ -86,9 +96,12 @@ impl Running {
     /// How many xids the next write of `session` takes: its own, and the top one's first if that is missing.
     pub fn wanting(&self, session: SessionId) -> usize {
         let state = self.state.read();
-        let Some(txn) = state.sessions.get(&session) else { return 1 };
+        let Some(txn) = state.sessions.get(&session) else {
+            return 1;
+        };
         let top = usize::from(txn.levels.first().is_none_or(|l| l.xid.is_none()));
-        let last = usize::from(txn.levels.len() > 1 && txn.levels.last().is_some_and(|l| l.xid.is_none()));
+        let last =
+            usize::from(txn.levels.len() > 1 && txn.levels.last().is_some_and(|l| l.xid.is_none()));
         top + last
     }
 
@@ -133,7 +146,9 @@ impl Running {
             }
         }
         let mut state = self.state.write();
-        let Some(txn) = state.sessions.get_mut(&session) else { return Arc::from([]) };
+        let Some(txn) = state.sessions.get_mut(&session) else {
+            return Arc::from([]);
+        };
         let own: Arc<[Xid]> = txn.xids().into();
         txn.own = Some(own.clone());
         own
@@ -146,14 +161,19 @@ impl Running {
         if txn.levels.is_empty() {
             txn.levels.push(Level::default());
         }
-        txn.levels.push(Level { mark, ..Level::default() });
+        txn.levels.push(Level {
+            mark,
+            ..Level::default()
+        });
         txn.levels.len() - 1
     }
 
     /// Release level `level` and all inside it: their xids belong to the level below now.
     pub fn release(&self, session: SessionId, level: usize) {
         let mut state = self.state.write();
-        let Some(txn) = state.sessions.get_mut(&session) else { return };
+        let Some(txn) = state.sessions.get_mut(&session) else {
+            return;
+        };
         while txn.levels.len() > level.max(1) {
             if let Some(gone) = txn.levels.pop() {
                 if let Some(under) = txn.levels.last_mut() {
@@ -173,11 +193,17 @@ impl Running {
         }
         let gone = txn.levels.split_off(level);
         let mark = gone.first()?.mark;
-        let aborted: Vec<Xid> = gone.iter().flat_map(|l| l.xid.iter().chain(&l.merged).copied()).collect();
+        let aborted: Vec<Xid> = gone
+            .iter()
+            .flat_map(|l| l.xid.iter().chain(&l.merged).copied())
+            .collect();
         for xid in &aborted {
             xids.remove(xid);
         }
-        txn.levels.push(Level { mark, ..Level::default() });
+        txn.levels.push(Level {
+            mark,
+            ..Level::default()
+        });
         txn.own = None;
         self.raise_floor(xids);
         Some((mark, aborted))
@@ -185,7 +211,11 @@ impl Running {
 
     /// How many levels there are above the transaction itself.
     pub fn depth(&self, session: SessionId) -> usize {
-        self.state.read().sessions.get(&session).map_or(0, |t| t.levels.len().saturating_sub(1))
+        self.state
+            .read()
+            .sessions
+            .get(&session)
+            .map_or(0, |t| t.levels.len().saturating_sub(1))
     }
 
     /// The commit record of these xids is in the log.
@@ -202,7 +232,9 @@ impl Running {
     pub fn end(&self, session: SessionId) -> Vec<Xid> {
         let mut state = self.state.write();
         let State { xids, sessions } = &mut *state;
-        let Some(txn) = sessions.remove(&session) else { return Vec::new() };
+        let Some(txn) = sessions.remove(&session) else {
+            return Vec::new();
+        };
         let own = txn.xids();
         for xid in &own {
             xids.remove(xid);
@@ -243,18 +275,30 @@ mod tests {
         assert_eq!(running.savepoint(S, 3), 1);
         assert_eq!(running.wanting(S), 2);
         assert_eq!(running.assign(S, &mut next), Xid(101));
-        assert_eq!((running.top(S), running.current(S)), (Some(Xid(100)), Some(Xid(101))));
+        assert_eq!(
+            (running.top(S), running.current(S)),
+            (Some(Xid(100)), Some(Xid(101)))
+        );
         assert_eq!(running.savepoint(S, 5), 2);
         assert_eq!(running.assign(S, &mut next), Xid(102));
         running.release(S, 2);
         assert_eq!(running.own(S).as_ref(), &[Xid(100), Xid(101), Xid(102)]);
-        assert_eq!(running.rollback_to(S, 1), Some((3, vec![Xid(101), Xid(102)])));
+        assert_eq!(
+            running.rollback_to(S, 1),
+            Some((3, vec![Xid(101), Xid(102)]))
+        );
         assert_eq!(running.own(S).as_ref(), &[Xid(100)]);
         assert_eq!(running.wanting(S), 1);
         assert!(running.contains(Xid(100)) && !running.contains(Xid(102)));
         assert_eq!(running.assign(S, &mut next), Xid(103));
         running.committing(&running.own(S), Lsn(9));
-        assert_eq!(running.get(Xid(103)), Some(Entry { session: S, csn: Some(Lsn(9)) }));
+        assert_eq!(
+            running.get(Xid(103)),
+            Some(Entry {
+                session: S,
+                csn: Some(Lsn(9))
+            })
+        );
         assert_eq!(running.end(S), vec![Xid(100), Xid(103)]);
         assert!(running.is_empty() && running.own(S).is_empty());
     }

@@ -18,7 +18,12 @@ pub struct Snapshots {
 
 impl Default for Snapshots {
     fn default() -> Snapshots {
-        Snapshots { state: Mutex::new(State { used: BTreeMap::new(), external: Lsn::MAX }) }
+        Snapshots {
+            state: Mutex::new(State {
+                used: BTreeMap::new(),
+                external: Lsn::MAX,
+            }),
+        }
     }
 }
 

@@ -31,10 +31,18 @@ fn a_commit_counts_when_it_is_durable_and_survives() {
     let xid = storage.run(txns.volume(), || txns.assign(A)).unwrap();
     let other = storage.run(txns.volume(), || txns.assign(B)).unwrap();
     assert_eq!(txns.assign(A).unwrap(), xid);
-    assert!(matches!(txns.status(xid).unwrap(), Status::Running { csn: None, .. }));
+    assert!(matches!(
+        txns.status(xid).unwrap(),
+        Status::Running { csn: None, .. }
+    ));
     let before = txns.take_snapshot();
-    let lsn = storage.run(txns.volume(), || txns.commit(A, true)).unwrap().unwrap();
-    let Status::Running { csn: Some(csn), .. } = txns.status(xid).unwrap() else { panic!("not committing") };
+    let lsn = storage
+        .run(txns.volume(), || txns.commit(A, true))
+        .unwrap()
+        .unwrap();
+    let Status::Running { csn: Some(csn), .. } = txns.status(xid).unwrap() else {
+        panic!("not committing")
+    };
     assert!(before < csn && csn <= lsn && txns.volume().vdl() < lsn);
     assert_eq!(txns.catalog_version(), 0);
     storage.flush(txns.volume());
@@ -46,8 +54,14 @@ fn a_commit_counts_when_it_is_durable_and_survives() {
     assert_eq!(txns.status(other).unwrap(), Status::Aborted);
 
     let later = reopened(&mut storage);
-    assert_eq!(storage.run(later.volume(), || later.status(xid)).unwrap(), Status::Committed(csn));
-    assert_eq!(storage.run(later.volume(), || later.status(other)).unwrap(), Status::Aborted);
+    assert_eq!(
+        storage.run(later.volume(), || later.status(xid)).unwrap(),
+        Status::Committed(csn)
+    );
+    assert_eq!(
+        storage.run(later.volume(), || later.status(other)).unwrap(),
+        Status::Aborted
+    );
     assert_eq!(later.catalog_version(), 1);
     let fresh = storage.run(later.volume(), || later.assign(A)).unwrap();
     assert!(fresh > other, "{fresh} was used before the crash");
@@ -66,13 +80,18 @@ fn xids_go_on_over_pages_and_restarts() {
             last = xid;
         }
         let own = txns.running.own(A);
-        storage.run(txns.volume(), || txns.commit(A, false)).unwrap();
+        storage
+            .run(txns.volume(), || txns.commit(A, false))
+            .unwrap();
         storage.flush(txns.volume());
         txns.finish(A);
         txns = reopened(&mut storage);
         for xid in own.iter() {
             let status = storage.run(txns.volume(), || txns.status(*xid)).unwrap();
-            assert!(matches!(status, Status::Committed(_)), "round {round}: {xid} {status:?}");
+            assert!(
+                matches!(status, Status::Committed(_)),
+                "round {round}: {xid} {status:?}"
+            );
         }
     }
 }
@@ -83,7 +102,10 @@ fn oids_are_never_given_out_twice() {
     let first = storage.run(txns.volume(), || txns.alloc_oid()).unwrap();
     assert_eq!(first.0, 16384);
     for i in 1..1500 {
-        assert_eq!(storage.run(txns.volume(), || txns.alloc_oid()).unwrap().0, first.0 + i);
+        assert_eq!(
+            storage.run(txns.volume(), || txns.alloc_oid()).unwrap().0,
+            first.0 + i
+        );
     }
     storage.flush(txns.volume());
     let later = reopened(&mut storage);
@@ -103,10 +125,16 @@ fn a_rolled_back_savepoint_has_aborted_and_the_rest_commits() {
     assert_eq!(txns.status(inner).unwrap(), Status::Aborted);
     let again = storage.run(txns.volume(), || txns.assign(A)).unwrap();
     assert!(again > inner);
-    storage.run(txns.volume(), || txns.commit(A, false)).unwrap();
+    storage
+        .run(txns.volume(), || txns.commit(A, false))
+        .unwrap();
     storage.flush(txns.volume());
     txns.finish(A);
     for (xid, committed) in [(top, true), (inner, false), (again, true)] {
-        assert_eq!(matches!(txns.status(xid).unwrap(), Status::Committed(_)), committed, "{xid}");
+        assert_eq!(
+            matches!(txns.status(xid).unwrap(), Status::Committed(_)),
+            committed,
+            "{xid}"
+        );
     }
 }

@@ -1,0 +1,82 @@
+//! Steps, needs and locks as Python sees them.
+
+use super::errors::raise;
+use crate::base::{Need, Res, Stop};
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::IntoPyObjectExt;
+
+/// Every kind of need, as the first element of its tuple.
+pub const NEED_KINDS: [&str; 7] = ["page", "pages", "xid", "lock", "durable", "spill", "slice"];
+
+/// `spill`: what the operator wants of its temporary file.
+pub fn need<'py>(
+    py: Python<'py>,
+    need: &Need,
+    spill: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    match need {
+        Need::Page(no) => ("page", no.0).into_pyobject(py),
+        Need::Pages(list) => {
+            ("pages", list.iter().map(|no| no.0).collect::<Vec<u64>>()).into_pyobject(py)
+        }
+        Need::Xid(xid) => ("xid", xid.0).into_pyobject(py),
+        Need::Lock => ("lock",).into_pyobject(py),
+        Need::Durable(lsn) => ("durable", lsn.0).into_pyobject(py),
+        Need::Spill => ("spill", spill).into_pyobject(py),
+        Need::Slice => ("slice",).into_pyobject(py),
+    }
+}
+
+pub fn done<'py>(py: Python<'py>, value: impl IntoPyObject<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    ("done", value.into_bound_py_any(py)?).into_pyobject(py)
+}
+
+/// ("done", value) or ("need", need); errors are raised.
+pub fn step<'py, T>(py: Python<'py>, result: Res<T>) -> PyResult<Bound<'py, PyTuple>>
+where
+    T: IntoPyObject<'py>,
+{
+    match result {
+        Ok(value) => done(py, value),
+        Err(stop) => stopped(py, stop, None),
+    }
+}
+
+pub fn stopped<'py>(
+    py: Python<'py>,
+    stop: Stop,
+    spill: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    match stop {
+        Stop::Need(what) => ("need", need(py, &what, spill)?).into_pyobject(py),
+        Stop::Error(error) => Err(raise(py, &error)),
+    }
+}
+
+/// For calls that never wait.
+pub fn plain<T>(py: Python<'_>, result: Res<T>) -> PyResult<T> {
+    result.map_err(|stop| match stop {
+        Stop::Error(error) => raise(py, &error),
+        Stop::Need(need) => {
+            PyRuntimeError::new_err(format!("this call cannot wait, yet it needs {need:?}"))
+        }
+    })
+}
+
+/// One call at a time: a second one is refused rather than waited for, since a wait with the GIL held could never end.
+pub fn lock<T>(mutex: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Some(guard) => Ok(guard),
+        None => Err(PyRuntimeError::new_err(
+            "busy: another thread is in this object",
+        )),
+    }
+}
+
+/// Time slices that a budget buys; a slice takes about a millisecond.
+pub fn slices(budget_us: u64) -> u32 {
+    u32::try_from((budget_us / 1000).max(1)).unwrap_or(u32::MAX)
+}

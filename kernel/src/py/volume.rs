@@ -1,0 +1,299 @@
+//! `Volume`: cache, log tail, transactions and tables of one compute node.
+
+use super::common::{plain, step};
+use crate::base::{Epoch, GroupNo, Lsn, Oid, PageNo, Res};
+use crate::page::{Page, PAGE_SIZE};
+use crate::redo::Decoder;
+use crate::segment::batch::{Batcher, Entries, Header};
+use crate::session::node::Node;
+use crate::session::Backend;
+use crate::store::{Config, Field, Role, Volume as Store};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
+type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
+
+#[pyclass(frozen, module = "sixfold.kernel._kernel")]
+pub struct Volume {
+    pub node: Arc<Node>,
+    epoch: AtomicU64,
+    batcher: Mutex<Batcher>,
+}
+
+fn config(volume_id: u64, cache_bytes: usize, pages_per_group: u64) -> Config {
+    let cache_pages = (cache_bytes / PAGE_SIZE).max(64);
+    Config {
+        volume_id,
+        cache_pages,
+        pages_per_group,
+        ..Config::default()
+    }
+}
+
+impl Volume {
+    fn over(store: Store, epoch: u32) -> Volume {
+        let batcher = Batcher::new(
+            store.config().volume_id,
+            Epoch(epoch),
+            store.config().pages_per_group,
+        );
+        Volume {
+            node: Arc::new(Node::open(store)),
+            epoch: AtomicU64::new(u64::from(epoch)),
+            batcher: Mutex::new(batcher),
+        }
+    }
+
+    fn store(&self) -> &Store {
+        &self.node.volume
+    }
+
+    fn receive(&self, batch: &[u8]) -> Res<()> {
+        let header = Header::parse(batch)?;
+        let mut records = Vec::with_capacity(header.records as usize);
+        for entry in Entries::new(&header, batch) {
+            let entry = entry?;
+            let raw = batch.get(entry.at..entry.at + entry.len).unwrap_or(&[]);
+            for record in Decoder::new(Lsn(entry.lsn.0 - entry.len as u64), raw) {
+                records.push(record?);
+            }
+        }
+        self.store().receive_entries(header.end, &records);
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Volume {
+    #[staticmethod]
+    #[pyo3(signature = (*, volume_id, epoch, cache_bytes, pages_per_group = 1_310_720))]
+    fn create(
+        py: Python<'_>,
+        volume_id: u64,
+        epoch: u32,
+        cache_bytes: usize,
+        pages_per_group: u64,
+    ) -> PyResult<Volume> {
+        let store = plain(
+            py,
+            Store::create(config(volume_id, cache_bytes, pages_per_group)),
+        )?;
+        Ok(Volume::over(store, epoch))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, volume_id, epoch, cache_bytes, vdl, tail, pages_per_group = 1_310_720))]
+    fn open(
+        volume_id: u64,
+        epoch: u32,
+        cache_bytes: usize,
+        vdl: u64,
+        tail: u64,
+        pages_per_group: u64,
+    ) -> Volume {
+        let store = Store::open(
+            config(volume_id, cache_bytes, pages_per_group),
+            Lsn(vdl),
+            Lsn(tail),
+        );
+        Volume::over(store, epoch)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, volume_id, epoch, cache_bytes, vdl, pages_per_group = 1_310_720))]
+    fn open_reader(
+        volume_id: u64,
+        epoch: u32,
+        cache_bytes: usize,
+        vdl: u64,
+        pages_per_group: u64,
+    ) -> Volume {
+        let store = Store::open_reader(config(volume_id, cache_bytes, pages_per_group), Lsn(vdl));
+        Volume::over(store, epoch)
+    }
+
+    fn promote(&self, py: Python<'_>, epoch: u32, vdl: u64, tail: u64) -> PyResult<()> {
+        plain(py, self.store().promote(Lsn(vdl), Lsn(tail)))?;
+        self.set_epoch(epoch);
+        Ok(())
+    }
+
+    fn prepare<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        step(py, self.node.txns.prepare())
+    }
+
+    #[pyo3(signature = (max_bytes = 1_048_576))]
+    fn take_flush<'py>(&self, py: Python<'py>, max_bytes: usize) -> PyResult<Option<Flushed<'py>>> {
+        let Some(flush) = self.store().take_flush(max_bytes) else {
+            return Ok(None);
+        };
+        let horizon = self.node.txns.horizon();
+        let cut = self
+            .batcher
+            .lock()
+            .cut(flush.start, &flush.records, self.store().vdl(), horizon);
+        let batches = plain(py, cut)?
+            .into_iter()
+            .map(|(group, bytes)| (group.0, PyBytes::new(py, &bytes)))
+            .collect();
+        Ok(Some((flush.start.0, flush.end.0, batches)))
+    }
+
+    fn set_prev(&self, group: u32, end: u64) {
+        self.batcher.lock().set_prev(GroupNo(group), Lsn(end));
+    }
+
+    fn set_vdl(&self, py: Python<'_>, lsn: u64) -> PyResult<()> {
+        plain(py, self.store().set_vdl(Lsn(lsn)))
+    }
+
+    fn set_limit(&self, lsn: u64) {
+        self.store().set_limit(Lsn(lsn));
+    }
+
+    fn set_epoch(&self, epoch: u32) {
+        let config = self.store().config();
+        *self.batcher.lock() = Batcher::new(config.volume_id, Epoch(epoch), config.pages_per_group);
+        self.epoch.store(u64::from(epoch), Ordering::Release);
+    }
+
+    #[getter]
+    fn volume_id(&self) -> u64 {
+        self.store().config().volume_id
+    }
+
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    #[getter]
+    fn role(&self) -> &'static str {
+        match self.store().role() {
+            Role::Writer => "writer",
+            Role::Reader => "reader",
+        }
+    }
+
+    #[getter]
+    fn vdl(&self) -> u64 {
+        self.store().vdl().0
+    }
+
+    #[getter]
+    fn tail(&self) -> u64 {
+        self.store().tail().0
+    }
+
+    #[getter]
+    fn taken(&self) -> u64 {
+        self.store().taken().0
+    }
+
+    fn apply_stream(&self, py: Python<'_>, batches: Vec<Bound<'_, PyBytes>>) -> PyResult<()> {
+        batches
+            .iter()
+            .try_for_each(|batch| plain(py, self.receive(batch.as_bytes())))
+    }
+
+    fn fetch_begin(&self, no: u64) -> Option<u64> {
+        self.store().fetch_begin(PageNo(no)).map(|lsn| lsn.0)
+    }
+
+    #[pyo3(signature = (no, data, lsn = None))]
+    fn install_page(
+        &self,
+        py: Python<'_>,
+        no: u64,
+        data: &[u8],
+        lsn: Option<u64>,
+    ) -> PyResult<bool> {
+        let page = plain(py, Page::from_bytes(data))?;
+        plain(
+            py,
+            self.store()
+                .install_at(PageNo(no), page, Lsn(lsn.unwrap_or(u64::MAX))),
+        )
+    }
+
+    fn fetch_failed(&self, no: u64) {
+        self.store().fetch_failed(PageNo(no));
+    }
+
+    fn page<'py>(&self, py: Python<'py>, no: u64) -> Option<Bound<'py, PyBytes>> {
+        let page = self.store().cached(PageNo(no))?;
+        Some(PyBytes::new(py, &page.seal()))
+    }
+
+    fn take_woken(&self) -> Vec<u64> {
+        self.node
+            .txns
+            .locks
+            .take_woken()
+            .into_iter()
+            .map(|session| session.0)
+            .collect()
+    }
+
+    fn horizon(&self) -> u64 {
+        self.node.txns.local_horizon().0
+    }
+
+    fn set_external_horizon(&self, lsn: u64) {
+        self.node.txns.set_external_horizon(Lsn(lsn));
+        self.node.txns.horizon();
+    }
+
+    #[getter]
+    fn catalog_version(&self) -> u64 {
+        self.node.catalog_version()
+    }
+
+    fn root<'py>(&self, py: Python<'py>, index: u8) -> Tuple<'py> {
+        step(py, self.store().field(Field::Root(index)))
+    }
+
+    fn set_root<'py>(&self, py: Python<'py>, index: u8, value: u64) -> Tuple<'py> {
+        let set = || -> Res<()> {
+            let mut mtr = self.store().begin()?;
+            mtr.field(Field::Root(index))?;
+            mtr.set_field(Field::Root(index), value)?;
+            mtr.commit();
+            Ok(())
+        };
+        step(py, set())
+    }
+
+    fn alloc_oid<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        step(py, self.node.txns.alloc_oid().map(|oid| oid.0))
+    }
+
+    #[pyo3(signature = (oid, page))]
+    fn set_sequence(&self, oid: u32, page: Option<u64>) {
+        self.node.set_sequence(Oid(oid), page.map(PageNo));
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (pages, capacity) = self.store().cache_size();
+        let counters = &self.node.txns.counters;
+        let stats = PyDict::new(py);
+        stats.set_item("cache_pages", pages)?;
+        stats.set_item("cache_capacity", capacity)?;
+        stats.set_item("cache_bytes", pages * PAGE_SIZE)?;
+        stats.set_item("redo_bytes", self.store().tail().0)?;
+        stats.set_item("commits", counters.commits.load(Ordering::Relaxed))?;
+        stats.set_item("rollbacks", counters.rollbacks.load(Ordering::Relaxed))?;
+        stats.set_item("running", self.node.txns.running.len())?;
+        stats.set_item("snapshots", self.node.txns.snapshots.count())?;
+        stats.set_item("locks", self.node.txns.locks.list().len())?;
+        Ok(stats)
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Volume>()
+}

@@ -1,0 +1,246 @@
+//! The extended-query protocol: Parse, Bind, Describe, Execute, Close.
+
+use super::events::{Event, Raised};
+use super::messages::Flow;
+use super::portal::Portal;
+use super::statement::{Entry, Statement, What};
+use super::{Connection, Doing};
+use crate::base::error::{fail, Res};
+use crate::session::state::Session;
+use crate::types::registry;
+use crate::types::Datum;
+use crate::wire::backend;
+use crate::wire::frontend::{self, format_of, Frame, Target};
+use crate::wire::lexer;
+use std::sync::Arc;
+
+impl Connection {
+    pub(super) fn parse(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        let message = frontend::parse(frame.body)?;
+        if !message.name.is_empty() && self.statements.contains_key(message.name) {
+            return fail(
+                "42P05",
+                format!("prepared statement \"{}\" already exists", message.name),
+            );
+        }
+        let known = self.queries.parse(self.scope, message.text, &message.types);
+        let statement = match known.filter(|statement| !statement.stale(session.catalog_version()))
+        {
+            Some(statement) => Some(statement),
+            None => {
+                let mut key = std::mem::take(&mut self.key);
+                lexer::normalise(message.text, &mut key);
+                let empty = key.is_empty();
+                self.key = key;
+                empty.then(|| Statement::new(What::Empty, &[], 0))
+            }
+        };
+        let Some(statement) = statement else {
+            let (name, text) = (message.name.to_owned(), message.text.to_owned());
+            let event = Event::Parse {
+                name,
+                text,
+                types: message.types.to_vec(),
+            };
+            return Ok(Flow::Say(self.raise(Raised::Parse, event)));
+        };
+        check_failed(session, &statement)?;
+        let (name, text) = (message.name, message.text);
+        self.register(name, statement, text, None);
+        self.at += frame.size;
+        backend::bare(&mut session.out, backend::PARSE_COMPLETE);
+        Ok(Flow::On)
+    }
+
+    /// Python has registered what a Parse event asked for.
+    pub(super) fn parsed(&mut self, session: &mut Session, input: &[u8]) -> Res<Flow> {
+        if let Some(frame) = frontend::frame(input.get(self.at..).unwrap_or(&[]), self.max_message)?
+        {
+            self.at += frame.size;
+        }
+        self.raised = 0;
+        self.doing = Doing::Next;
+        backend::bare(&mut session.out, backend::PARSE_COMPLETE);
+        Ok(Flow::On)
+    }
+
+    fn entry(&self, name: &str) -> Res<Arc<Entry>> {
+        match self.statement(name) {
+            Some(entry) => Ok(entry.clone()),
+            None if name.is_empty() => fail("26000", "unnamed prepared statement does not exist"),
+            None => fail(
+                "26000",
+                format!("prepared statement \"{name}\" does not exist"),
+            ),
+        }
+    }
+
+    /// The event that asks for a new plan, if the statement's is too old.
+    fn stale(&mut self, session: &Session, name: &str, entry: &Entry) -> Option<Event> {
+        if !entry.statement.stale(session.catalog_version()) {
+            return None;
+        }
+        let (name, text) = (Some(name.to_owned()), entry.text.clone());
+        let event = Event::Stale {
+            name,
+            token: entry.statement.token,
+            text,
+        };
+        Some(self.raise(Raised::Stale, event))
+    }
+
+    pub(super) fn bind(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        let message = frontend::bind(frame.body)?;
+        let entry = self.entry(message.statement)?;
+        check_failed(session, &entry.statement)?;
+        if message.values.len() != entry.params.len() {
+            let text = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+                message.values.len(),
+                message.statement,
+                entry.params.len()
+            );
+            return fail("08P01", text);
+        }
+        self.sweep(session);
+        if !message.portal.is_empty() && self.portals.contains_key(message.portal) {
+            return fail(
+                "42P03",
+                format!("cursor \"{}\" already exists", message.portal),
+            );
+        }
+        if let Some(event) = self.stale(session, message.statement, &entry) {
+            return Ok(Flow::Say(event));
+        }
+        let mut params = Vec::with_capacity(entry.params.len());
+        for (at, (value, &typ)) in message.values.iter().zip(entry.params.iter()).enumerate() {
+            params.push(match value {
+                None => Datum::Null,
+                Some(bytes) => {
+                    let info = registry::get(typ)?;
+                    match format_of(&message.param_formats, at) {
+                        0 => info.input(frontend::utf8(bytes)?, -1, &session.kept.settings)?,
+                        _ => info.recv(bytes, -1, &session.kept.settings)?,
+                    }
+                }
+            });
+        }
+        let portal = Portal::new(entry.statement.clone(), params, message.result_formats)?;
+        match message.portal {
+            "" => self.unnamed_portal = Some(portal),
+            name => {
+                self.portals.insert(name.to_owned(), portal);
+            }
+        }
+        self.at += frame.size;
+        backend::bare(&mut session.out, backend::BIND_COMPLETE);
+        Ok(Flow::On)
+    }
+
+    pub(super) fn describe(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        match frontend::target(frame.body)? {
+            Target::Statement(name) => {
+                let entry = self.entry(name)?;
+                if !entry.statement.columns().is_empty() {
+                    check_failed(session, &entry.statement)?;
+                }
+                if let Some(event) = self.stale(session, name, &entry) {
+                    return Ok(Flow::Say(event));
+                }
+                backend::parameter_description(&mut session.out, &entry.params);
+                backend::row_description(&mut session.out, entry.statement.columns(), &[]);
+            }
+            Target::Portal(name) => {
+                self.sweep(session);
+                let portal = match name {
+                    "" => self.unnamed_portal.as_ref(),
+                    name => self.portals.get(name),
+                };
+                let Some(portal) = portal else {
+                    return no_portal(name);
+                };
+                if !portal.statement.columns().is_empty() {
+                    check_failed(session, &portal.statement)?;
+                }
+                backend::row_description(
+                    &mut session.out,
+                    portal.statement.columns(),
+                    &portal.formats,
+                );
+            }
+        }
+        self.at += frame.size;
+        Ok(Flow::On)
+    }
+
+    pub(super) fn execute(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        let (name, limit) = frontend::execute(frame.body)?;
+        self.sweep(session);
+        let portal = match name {
+            "" => self.unnamed_portal.as_mut(),
+            name => self.portals.get_mut(name),
+        };
+        let Some(portal) = portal else {
+            return no_portal(name);
+        };
+        check_failed(session, &portal.statement)?;
+        let statement = &portal.statement;
+        if portal.done && statement.columns().is_empty() {
+            return fail("55000", format!("portal \"{name}\" cannot be run"));
+        }
+        let host = matches!(statement.what, What::Host { .. });
+        if host || (session.intercept && statement.ends_something()) {
+            portal.done = true;
+            let event = Event::Execute {
+                portal: name.to_owned(),
+                token: statement.token,
+                params: portal.params.clone(),
+                types: statement.params.clone(),
+                formats: portal.formats.to_vec(),
+                max_rows: limit as u64,
+            };
+            return Ok(Flow::Say(self.raise(Raised::Execute, event)));
+        }
+        let portal = match name {
+            "" => self.unnamed_portal.take(),
+            name => self.portals.remove(name),
+        };
+        let Some(portal) = portal else {
+            return no_portal(name);
+        };
+        self.at += frame.size;
+        self.doing = Doing::Execute {
+            name: name.to_owned(),
+            portal: Box::new(portal),
+            max_rows: limit as u64,
+        };
+        self.work(session)
+    }
+
+    pub(super) fn close(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        match frontend::target(frame.body)? {
+            Target::Statement(name) => {
+                self.drop_statement(name);
+            }
+            Target::Portal("") => self.unnamed_portal = None,
+            Target::Portal(name) => {
+                self.portals.remove(name);
+            }
+        }
+        self.at += frame.size;
+        backend::bare(&mut session.out, backend::CLOSE_COMPLETE);
+        Ok(Flow::On)
+    }
+}
+
+fn no_portal<T>(name: &str) -> Res<T> {
+    fail("34000", format!("portal \"{name}\" does not exist"))
+}
+
+/// In a failed block only what ends it may run.
+pub(super) fn check_failed(session: &Session, statement: &Statement) -> Res<()> {
+    match statement.allowed_in_failed() {
+        true => Ok(()),
+        false => session.check_usable(),
+    }
+}

@@ -1,0 +1,232 @@
+//! One client connection: protocol state, prepared statements, portals. Bytes come in, bytes and events go out.
+//!
+//! What the kernel knows how to run (plans, transaction statements) it runs here; everything else is an [`Event`] for Python. A message
+//! that raised an event stays in the input until `done` or `error`; a step without either tries it again.
+//!
+//! Invariants:
+//! 1. After an error in an extended-query message every message up to Sync is skipped.
+//! 2. Each Query and each Sync is answered by exactly one ReadyForQuery.
+//! 3. While a commit is not durable, `take_output` gives nothing that was written since the last ReadyForQuery.
+
+mod events;
+mod extended;
+mod messages;
+mod portal;
+mod simple;
+pub mod statement;
+mod work;
+
+pub use events::{Event, Raised};
+pub use statement::{Cached, Entry, Queries, Statement, What};
+
+use super::copy_in::CopyIn;
+use super::state::Session;
+use crate::base::Oid;
+use crate::wire::backend;
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use portal::Portal;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A startup packet comes next.
+    Startup,
+    /// Password messages come.
+    Login,
+    Ready,
+    /// After a FATAL: nothing is read any more.
+    Closed,
+}
+
+/// What the connection is in the middle of.
+enum Doing {
+    /// The next message.
+    Next,
+    /// A portal of an Execute message.
+    Execute {
+        name: String,
+        portal: Box<Portal>,
+        max_rows: u64,
+    },
+    /// A simple Query's statement.
+    Query { portal: Box<Portal> },
+    /// The end of a Query or a Sync: commit what is implicit, then ReadyForQuery. `told`: Python has seen `End`.
+    Finish { told: bool },
+    /// COPY FROM of the event `of`.
+    Copy {
+        copy: Arc<Mutex<CopyIn>>,
+        of: Raised,
+        done: bool,
+    },
+    /// Python decides. `used`: the message is out of the input already.
+    Event { of: Raised, used: bool },
+}
+
+pub struct Connection {
+    queries: Arc<Queries>,
+    pub scope: u64,
+    input: Vec<u8>,
+    /// Bytes of `input` that are used up.
+    at: usize,
+    max_message: usize,
+    phase: Phase,
+    statements: AHashMap<String, Arc<Entry>>,
+    unnamed: Option<Arc<Entry>>,
+    portals: AHashMap<String, Portal>,
+    unnamed_portal: Option<Portal>,
+    skipping: bool,
+    doing: Doing,
+    /// A statement was registered since the event was raised.
+    registered: bool,
+    /// How often the message at hand has raised an event.
+    raised: u8,
+    /// The message at hand is one of the extended-query protocol's.
+    extended: bool,
+    /// Output position of the last ReadyForQuery's end.
+    group: usize,
+    /// `Session::ended` when the portals were made.
+    era: u64,
+    key: Vec<u8>,
+    tag: String,
+}
+
+impl Connection {
+    pub fn new(queries: Arc<Queries>, max_message: usize, startup: bool) -> Connection {
+        Connection {
+            queries,
+            scope: 0,
+            input: Vec::new(),
+            at: 0,
+            max_message,
+            phase: if startup {
+                Phase::Startup
+            } else {
+                Phase::Ready
+            },
+            statements: AHashMap::new(),
+            unnamed: None,
+            portals: AHashMap::new(),
+            unnamed_portal: None,
+            skipping: false,
+            doing: Doing::Next,
+            registered: false,
+            raised: 0,
+            extended: false,
+            group: 0,
+            era: 0,
+            key: Vec::new(),
+            tag: String::new(),
+        }
+    }
+
+    pub fn feed(&mut self, data: &[u8]) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.at > 0 && self.at == self.input.len() {
+            self.input.clear();
+            self.at = 0;
+        } else if self.at > (64 << 10) {
+            self.input.drain(..self.at);
+            self.at = 0;
+        }
+        self.input.extend_from_slice(data);
+    }
+
+    /// Input bytes not used yet.
+    pub fn buffered(&self) -> usize {
+        self.input.len() - self.at
+    }
+
+    fn use_up(&mut self, size: usize) {
+        self.at += size;
+        self.raised = 0;
+        if self.at == self.input.len() {
+            self.at = 0;
+            self.input.clear();
+            // One 50 MB statement does not keep its memory for the connection's life.
+            if self.input.capacity() > (1 << 20) {
+                self.input.shrink_to(64 << 10);
+            }
+        }
+    }
+
+    /// What may be sent now.
+    pub fn take_output(&mut self, session: &mut Session) -> Vec<u8> {
+        if !session.committing() {
+            self.group = 0;
+            return std::mem::take(&mut session.out);
+        }
+        let held = session.out.split_off(self.group.min(session.out.len()));
+        self.group = 0;
+        std::mem::replace(&mut session.out, held)
+    }
+
+    fn ready(&mut self, session: &mut Session) {
+        let status = session.status();
+        backend::ready(&mut session.out, status);
+        self.group = session.out.len();
+        self.doing = Doing::Next;
+    }
+
+    /// Portals end with their transaction.
+    fn sweep(&mut self, session: &Session) {
+        if self.era != session.ended {
+            self.era = session.ended;
+            self.portals.clear();
+            self.unnamed_portal = None;
+        }
+    }
+
+    pub fn close_portals(&mut self) {
+        self.portals.clear();
+        self.unnamed_portal = None;
+    }
+
+    /// Parse or PREPARE; an empty name is the unnamed statement.
+    pub fn register(
+        &mut self,
+        name: &str,
+        statement: Arc<Statement>,
+        text: &str,
+        params: Option<&[Oid]>,
+    ) {
+        let params = params.map_or_else(|| statement.params.clone(), Arc::from);
+        let entry = Arc::new(Entry {
+            statement,
+            text: text.to_owned(),
+            params,
+        });
+        match name {
+            "" => self.unnamed = Some(entry),
+            name => {
+                self.statements.insert(name.to_owned(), entry);
+            }
+        }
+        self.registered = true;
+    }
+
+    pub fn statement(&self, name: &str) -> Option<&Arc<Entry>> {
+        match name {
+            "" => self.unnamed.as_ref(),
+            name => self.statements.get(name),
+        }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.statements.keys().map(String::as_str)
+    }
+
+    pub fn drop_statement(&mut self, name: &str) -> bool {
+        match name {
+            "" => self.unnamed.take().is_some(),
+            name => self.statements.remove(name).is_some(),
+        }
+    }
+
+    pub fn drop_all_statements(&mut self) {
+        self.statements.clear();
+        self.unnamed = None;
+    }
+}

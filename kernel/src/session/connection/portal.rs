@@ -1,0 +1,42 @@
+//! Portals: statements with their parameters bound, running or not.
+
+use super::statement::{Statement, What};
+use crate::base::error::Res;
+use crate::session::run::{Form, Run};
+use crate::types::Datum;
+use crate::wire::encode::Encoder;
+use crate::wire::frontend::Formats;
+use std::sync::Arc;
+
+pub struct Portal {
+    pub statement: Arc<Statement>,
+    /// For host statements; a plan's are in its run.
+    pub params: Vec<Datum>,
+    pub formats: Formats,
+    pub run: Option<Run>,
+    /// Ran to its end.
+    pub done: bool,
+}
+
+impl Portal {
+    pub fn new(statement: Arc<Statement>, mut params: Vec<Datum>, formats: Formats) -> Res<Portal> {
+        let run = match &statement.what {
+            What::Plan(plan) => {
+                let encoder = Encoder::new(plan.output.iter().map(|column| column.typ), &formats)?;
+                Some(Run::new(
+                    plan.clone(),
+                    std::mem::take(&mut params),
+                    Form::Rows(encoder),
+                ))
+            }
+            _ => None,
+        };
+        Ok(Portal {
+            statement,
+            params,
+            formats,
+            run,
+            done: false,
+        })
+    }
+}

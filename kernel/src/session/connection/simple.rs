@@ -1,0 +1,118 @@
+//! The simple Query: texts that differ from a registered one in literals only run here.
+
+use super::events::{Event, Raised};
+use super::extended::check_failed;
+use super::messages::Flow;
+use super::portal::Portal;
+use super::statement::{Cached, What};
+use super::{Connection, Doing};
+use crate::base::error::{fail, Res};
+use crate::session::state::Session;
+use crate::types::registry;
+use crate::types::Datum;
+use crate::wire::backend;
+use crate::wire::frontend::{self, Formats, Frame};
+use crate::wire::lexer::{self, Literal};
+use std::sync::Arc;
+
+impl Connection {
+    pub(super) fn query(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        let text = frontend::query(frame.body)?;
+        self.unnamed = None;
+        self.unnamed_portal = None;
+        self.sweep(session);
+        let mut key = std::mem::take(&mut self.key);
+        let literals = lexer::normalise(text, &mut key);
+        let known = self.queries.query(self.scope, &key, &literals);
+        let empty = key.is_empty();
+        let result = match known {
+            _ if empty => {
+                backend::bare(&mut session.out, backend::EMPTY_QUERY);
+                self.at += frame.size;
+                self.doing = Doing::Finish { told: false };
+                Ok(Flow::On)
+            }
+            Some(cached) => self.run_cached(session, frame, text, &cached, &literals),
+            None => Ok(Flow::Say(self.unknown(text, &key, &literals))),
+        };
+        self.key = key;
+        result
+    }
+
+    fn unknown(&mut self, text: &str, key: &[u8], literals: &[Literal<'_>]) -> Event {
+        let literals = positions(text, literals);
+        self.raise(
+            Raised::Query,
+            Event::Query {
+                text: text.to_owned(),
+                key: key.to_vec(),
+                literals,
+            },
+        )
+    }
+
+    fn run_cached(
+        &mut self,
+        session: &mut Session,
+        frame: Frame<'_>,
+        text: &str,
+        cached: &Arc<Cached>,
+        literals: &[Literal<'_>],
+    ) -> Res<Flow> {
+        let statement = &cached.statement;
+        check_failed(session, statement)?;
+        if statement.stale(session.catalog_version()) {
+            let event = Event::Stale {
+                name: None,
+                token: statement.token,
+                text: text.to_owned(),
+            };
+            return Ok(Flow::Say(self.raise(Raised::Stale, event)));
+        }
+        let host = matches!(statement.what, What::Host { .. });
+        if host || (session.intercept && statement.ends_something()) {
+            let key = std::mem::take(&mut self.key);
+            let event = Event::Query {
+                text: text.to_owned(),
+                key,
+                literals: positions(text, literals),
+            };
+            return Ok(Flow::Say(self.raise(Raised::Query, event)));
+        }
+        let mut params = vec![Datum::Null; statement.params.len()];
+        for &(literal, param) in &cached.lift {
+            let (Some(literal), Some(slot), Some(&typ)) = (
+                literals.get(literal),
+                params.get_mut(param),
+                statement.params.get(param),
+            ) else {
+                return fail("XX000", "a cached statement names literals that it has not");
+            };
+            *slot = registry::get(typ)?.input(&literal.value, -1, &session.kept.settings)?;
+        }
+        let portal = Portal::new(statement.clone(), params, Formats::new())?;
+        if !statement.columns().is_empty() {
+            backend::row_description(&mut session.out, statement.columns(), &[]);
+        }
+        self.at += frame.size;
+        self.doing = Doing::Query {
+            portal: Box::new(portal),
+        };
+        self.work(session)
+    }
+}
+
+/// Byte offsets to character positions.
+fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<(lexer::Kind, String, usize)> {
+    let mut counted = (0, 0);
+    literals
+        .iter()
+        .map(|literal| {
+            counted.1 += text
+                .get(counted.0..literal.at)
+                .map_or(0, |between| between.chars().count());
+            counted.0 = literal.at;
+            (literal.kind, literal.value.to_string(), counted.1)
+        })
+        .collect()
+}

@@ -1,0 +1,245 @@
+//! What statements reach outside of the kernel: functions and row sources in Python, sequences, facts about the session.
+
+use super::backend::Backend;
+use super::state::Session;
+use crate::base::error::{fail, Res};
+use crate::base::{Lsn, Oid, PageNo, SessionId};
+use crate::exec::access::View;
+use crate::exec::batch::Vector;
+use crate::expr::Setup;
+use crate::types::Datum;
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// The engine's side, implemented by the Python face. Any of these may answer `Need` and is then called again.
+pub trait Outside: Send + Sync {
+    /// One value a row for a `Host` expression.
+    fn call(&self, name: &str, args: &[Vector], rows: usize) -> Res<Vector>;
+    /// Rows of a `HostScan`.
+    fn scan(&self, name: &str, args: &[Datum]) -> Res<Vec<Vec<Datum>>>;
+    /// A fact about the session: "current_setting", "current_user", …
+    fn ask(&self, what: &str, args: &[Datum]) -> Res<Datum>;
+}
+
+/// Values that nextval has given this session.
+#[derive(Default)]
+struct Sequences {
+    values: AHashMap<Oid, i64>,
+    last: Option<Oid>,
+}
+
+pub struct Host {
+    session: SessionId,
+    backend: Arc<dyn Backend>,
+    outside: Mutex<Option<Arc<dyn Outside>>>,
+    sequences: Mutex<Sequences>,
+    /// Rows for HostScan("copy"), one batch for each execution.
+    copied: Mutex<Option<Vec<Vec<Datum>>>>,
+}
+
+impl Host {
+    pub fn new(session: SessionId, backend: Arc<dyn Backend>) -> Host {
+        Host {
+            session,
+            backend,
+            outside: Mutex::new(None),
+            sequences: Mutex::default(),
+            copied: Mutex::new(None),
+        }
+    }
+
+    pub fn set_outside(&self, outside: Option<Arc<dyn Outside>>) {
+        *self.outside.lock() = outside;
+    }
+
+    pub fn put_copied(&self, rows: Vec<Vec<Datum>>) {
+        *self.copied.lock() = Some(rows);
+    }
+
+    fn outside(&self, name: &str) -> Res<Arc<dyn Outside>> {
+        match &*self.outside.lock() {
+            Some(outside) => Ok(outside.clone()),
+            None => fail("0A000", format!("{name} is not available in this session")),
+        }
+    }
+
+    fn ask(&self, what: &str, args: &[Datum]) -> Res<Datum> {
+        self.outside(what)?.ask(what, args)
+    }
+
+    fn ask_text(&self, what: &str) -> Res<String> {
+        Ok(self.ask(what, &[])?.str()?.to_owned())
+    }
+
+    fn view(&self) -> View {
+        View {
+            session: self.session,
+            snapshot: Lsn::MAX,
+            own: Arc::from([]),
+            command: 0,
+            strict: false,
+        }
+    }
+
+    fn sequence(&self, oid: Oid) -> Res<PageNo> {
+        if let Some(page) = self.backend.sequence(oid) {
+            return Ok(page);
+        }
+        let page = self
+            .ask("sequence", &[Datum::Int(i64::from(oid.0))])?
+            .int()?;
+        Ok(PageNo(page as u64))
+    }
+
+    fn unknown_sequence<T>(&self, function: &str, oid: Oid) -> Res<T> {
+        fail(
+            "55000",
+            format!("{function} of sequence with OID {oid} is not yet defined in this session"),
+        )
+    }
+}
+
+impl crate::expr::Host for Host {
+    fn call(&self, name: &str, args: &[Vector], len: usize) -> Res<Vector> {
+        self.outside(name)?.call(name, args, len)
+    }
+
+    fn scan(&self, name: &str, args: &[Datum]) -> Res<Vec<Vec<Datum>>> {
+        if name == "copy" {
+            return match self.copied.lock().take() {
+                Some(rows) => Ok(rows),
+                None => fail("XX000", "COPY's rows were read twice"),
+            };
+        }
+        self.outside(name)?.scan(name, args)
+    }
+}
+
+impl crate::func::ctx::Host for Host {
+    fn nextval(&self, oid: Oid) -> Res<i64> {
+        if self.backend.read_only() {
+            return fail(
+                "25006",
+                "cannot execute nextval() in a read-only transaction",
+            );
+        }
+        let page = self.sequence(oid)?;
+        let value = self.backend.access().nextval(&self.view(), page)?;
+        let mut sequences = self.sequences.lock();
+        sequences.values.insert(oid, value);
+        sequences.last = Some(oid);
+        Ok(value)
+    }
+
+    fn currval(&self, oid: Oid) -> Res<i64> {
+        let known = self.sequences.lock().values.get(&oid).copied();
+        match known {
+            Some(value) => Ok(value),
+            None => match self.ask("sequence_name", &[Datum::Int(i64::from(oid.0))]) {
+                Ok(Datum::Text(name)) => fail(
+                    "55000",
+                    format!("currval of sequence \"{name}\" is not yet defined in this session"),
+                ),
+                _ => self.unknown_sequence("currval", oid),
+            },
+        }
+    }
+
+    fn lastval(&self) -> Res<i64> {
+        let sequences = self.sequences.lock();
+        match sequences.last.and_then(|oid| sequences.values.get(&oid)) {
+            Some(&value) => Ok(value),
+            None => fail("55000", "lastval is not yet defined in this session"),
+        }
+    }
+
+    fn setval(&self, oid: Oid, value: i64, called: bool) -> Res<i64> {
+        if self.backend.read_only() {
+            return fail(
+                "25006",
+                "cannot execute setval() in a read-only transaction",
+            );
+        }
+        let page = self.sequence(oid)?;
+        self.backend
+            .access()
+            .setval(&self.view(), page, value, called)?;
+        if called {
+            self.sequences.lock().values.insert(oid, value);
+        }
+        Ok(value)
+    }
+
+    fn setting(&self, name: &str) -> Res<Option<String>> {
+        match self.ask("current_setting", &[Datum::text(name)])? {
+            Datum::Null => Ok(None),
+            value => Ok(Some(value.str()?.to_owned())),
+        }
+    }
+
+    fn set_setting(&self, name: &str, value: &str, local: bool) -> Res<String> {
+        let args = [Datum::text(name), Datum::text(value), Datum::Bool(local)];
+        Ok(self.ask("set_config", &args)?.str()?.to_owned())
+    }
+
+    fn current_user(&self) -> Res<String> {
+        self.ask_text("current_user")
+    }
+
+    fn session_user(&self) -> Res<String> {
+        self.ask_text("session_user")
+    }
+
+    fn current_database(&self) -> Res<String> {
+        self.ask_text("current_database")
+    }
+
+    fn current_schema(&self) -> Res<Option<String>> {
+        match self.ask("current_schema", &[])? {
+            Datum::Null => Ok(None),
+            value => Ok(Some(value.str()?.to_owned())),
+        }
+    }
+
+    fn version(&self) -> Res<String> {
+        self.ask_text("version")
+    }
+
+    fn backend_pid(&self) -> Res<i32> {
+        Ok(self.ask("pg_backend_pid", &[])?.int()? as i32)
+    }
+
+    fn current_xid(&self) -> Res<u64> {
+        let current = self.backend.assign_xid(self.session)?;
+        Ok(self
+            .backend
+            .own(self.session)
+            .first()
+            .copied()
+            .unwrap_or(current)
+            .0)
+    }
+}
+
+impl Session {
+    /// What a plan runs with.
+    pub(super) fn setup(&mut self, view: View, instrument: bool) -> Setup {
+        self.kept.begin_statement();
+        let backend = self.backend.clone();
+        let mut setup = Setup::bare(crate::expr::funcs::Ctx);
+        setup.access = Some(backend.access());
+        setup.view = view;
+        setup.host = self.host.clone();
+        setup.cancel = self.cancel.flag.clone();
+        setup.work_mem = self.kept.work_mem;
+        setup.slice = SLICE_ROWS;
+        setup.clock = self.clock;
+        setup.instrument = instrument;
+        setup.fresh = Some(self.fresh.clone());
+        setup
+    }
+}
+
+/// Rows that operators handle in one slice: a millisecond or two.
+pub const SLICE_ROWS: u64 = 8192;

@@ -1,0 +1,272 @@
+//! One run of a plan in a session: locks, snapshot, execution, and its rows to where they go, a step at a time.
+
+use super::backend::Backend;
+use super::state::Session;
+use super::txn::Put;
+use crate::base::error::{fail, Res};
+use crate::base::{Lsn, Need, SessionId, Stop};
+use crate::exec::batch::Batch;
+use crate::exec::run::{Execution, Prepared};
+use crate::types::Datum;
+use crate::wire::copy::CopyOut;
+use crate::wire::encode::Encoder;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Output above which a run pauses with `Need::Slice`, so that the client's socket can catch up.
+pub const OUTPUT_HIGH: usize = 256 << 10;
+
+/// A snapshot that nobody prunes below while this lives.
+pub struct Held {
+    backend: Arc<dyn Backend>,
+    session: SessionId,
+    pub snapshot: Lsn,
+}
+
+impl Held {
+    pub fn new(backend: Arc<dyn Backend>, session: SessionId) -> Held {
+        let snapshot = backend.take_snapshot(session);
+        Held {
+            backend,
+            session,
+            snapshot,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.backend.release_snapshot(self.session, self.snapshot);
+    }
+}
+
+/// Where rows go.
+pub enum Form {
+    /// DataRow messages in the session's output.
+    Rows(Encoder),
+    /// CopyData messages in the session's output.
+    Copy(Box<CopyOut>),
+    /// Kept, for `take_fetched`.
+    Fetch,
+    /// Counted only.
+    Discard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The plan is done.
+    Done,
+    /// The row limit was reached: rows of this step.
+    Suspended(u64),
+}
+
+pub struct Run {
+    pub prepared: Arc<Prepared>,
+    form: Form,
+    params: Vec<Datum>,
+    pub instrument: bool,
+    execution: Option<Execution>,
+    held: Option<Held>,
+    locked: usize,
+    /// Made and not yet sent; the place in the first.
+    batches: VecDeque<Batch>,
+    at: usize,
+    /// The plan has no more rows.
+    drained: bool,
+    finished: bool,
+    /// Rows since the last `Suspended`.
+    part: u64,
+    pub rows: u64,
+    fetched: Vec<Batch>,
+    /// `Session::ended` when it started: a portal does not outlive its transaction.
+    era: Option<u64>,
+}
+
+impl Run {
+    pub fn new(prepared: Arc<Prepared>, params: Vec<Datum>, form: Form) -> Run {
+        Run {
+            prepared,
+            form,
+            params,
+            instrument: false,
+            execution: None,
+            held: None,
+            locked: 0,
+            batches: VecDeque::new(),
+            at: 0,
+            drained: false,
+            finished: false,
+            part: 0,
+            rows: 0,
+            fetched: Vec::new(),
+            era: None,
+        }
+    }
+
+    /// Go on until done, until `max_rows` (0: no limit) rows of this step are out, or until something is needed.
+    /// After an error the caller calls `Session::fail` and drops the run.
+    pub fn step(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
+        self.advance(session, max_rows)
+            .map_err(|stop| session.cancel.explain(stop))
+    }
+
+    fn advance(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
+        session.cancel.check()?;
+        if self.execution.is_none() && !self.finished {
+            self.start(session)?;
+        }
+        if self.era.is_some_and(|era| era != session.ended) {
+            return fail("34000", "portal's transaction has ended");
+        }
+        loop {
+            if self.send(session, max_rows)? {
+                return Ok(Outcome::Suspended(std::mem::take(&mut self.part)));
+            }
+            if self.finished {
+                return Ok(Outcome::Done);
+            }
+            if self.drained {
+                self.finish(session);
+                continue;
+            }
+            let Some(execution) = &mut self.execution else {
+                return fail("XX000", "a run has no execution");
+            };
+            let limit = if max_rows == 0 || self.prepared.writes {
+                0
+            } else {
+                (max_rows - self.part) as usize
+            };
+            match execution.next(limit)? {
+                // A statement that writes changes everything before its first row is seen, as PostgreSQL does.
+                Some(batch) => self.batches.push_back(batch),
+                None => self.drained = true,
+            }
+        }
+    }
+
+    fn start(&mut self, session: &mut Session) -> Res<()> {
+        session.check_usable()?;
+        session.begin_implicit();
+        if self.prepared.writes && session.read_only() {
+            return fail(
+                "25006",
+                format!(
+                    "cannot execute {} in a read-only transaction",
+                    self.prepared.tag
+                ),
+            );
+        }
+        while let Some(&(relation, mode)) = self.prepared.locks.get(self.locked) {
+            session.lock_relation(relation, mode, false)?;
+            self.locked += 1;
+        }
+        let (view, held) = session.take_view()?;
+        self.held = held;
+        let setup = session.setup(view, self.instrument);
+        self.execution = Some(Execution::new(
+            self.prepared.clone(),
+            std::mem::take(&mut self.params),
+            setup,
+        ));
+        self.era = Some(session.ended);
+        Ok(())
+    }
+
+    /// Send what is made. `true`: the row limit is reached.
+    fn send(&mut self, session: &mut Session, max_rows: u64) -> Res<bool> {
+        if self.prepared.writes && !self.finished {
+            return Ok(false);
+        }
+        while let Some(batch) = self.batches.front() {
+            while self.at < batch.len {
+                if max_rows > 0 && self.part >= max_rows {
+                    return Ok(true);
+                }
+                if session.out.len() >= OUTPUT_HIGH && !matches!(self.form, Form::Fetch) {
+                    return Err(Need::Slice.into());
+                }
+                match &mut self.form {
+                    Form::Rows(encoder) => {
+                        encoder.row(batch, self.at, &session.kept.settings, &mut session.out)?
+                    }
+                    Form::Copy(copy) => {
+                        copy.row(batch, self.at, &session.kept.settings, &mut session.out)?
+                    }
+                    Form::Fetch | Form::Discard => {}
+                }
+                self.at += 1;
+                self.part += 1;
+                self.rows += 1;
+            }
+            if matches!(self.form, Form::Fetch) {
+                self.fetched.extend(self.batches.pop_front());
+            } else {
+                self.batches.pop_front();
+            }
+            self.at = 0;
+        }
+        Ok(max_rows > 0 && self.part >= max_rows)
+    }
+
+    fn finish(&mut self, session: &mut Session) {
+        self.finished = true;
+        self.held = None;
+        if let Some(execution) = &mut self.execution {
+            let actions = execution.take_deferred();
+            if self.prepared.writes {
+                session.advance(execution.command());
+                session.put_off(Put {
+                    plan: self.prepared.clone(),
+                    actions,
+                });
+            }
+        }
+    }
+
+    /// Rows for Python since the last call. A limited fetch cuts batches short by itself, since `next` was told the limit.
+    pub fn take_fetched(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.fetched)
+    }
+
+    /// Rows sent, or changed.
+    pub fn affected(&self) -> u64 {
+        match (&self.execution, self.prepared.writes) {
+            (Some(execution), true) => execution.affected(),
+            _ => self.rows,
+        }
+    }
+
+    /// The whole command tag.
+    pub fn tag(&self, out: &mut String) {
+        use std::fmt::Write;
+        out.clear();
+        let count = if self.prepared.writes {
+            self.affected()
+        } else {
+            self.part
+        };
+        let gap = if self.prepared.tag == "INSERT" {
+            " 0 "
+        } else {
+            " "
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}{gap}{count}", self.prepared.tag);
+    }
+
+    pub fn explain(&self) -> String {
+        self.execution
+            .as_ref()
+            .map_or_else(String::new, Execution::explain)
+    }
+
+    pub fn started(&self) -> bool {
+        self.era.is_some()
+    }
+}
+
+/// A Need is no failure.
+pub fn is_need(stop: &Stop) -> bool {
+    matches!(stop, Stop::Need(_))
+}

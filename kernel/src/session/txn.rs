@@ -1,0 +1,101 @@
+//! One transaction as its session holds it: levels (savepoints), xids, the snapshot, what is put off to COMMIT.
+
+use super::run::Held;
+use crate::base::Lsn;
+use crate::exec::run::{Deferred, Prepared};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Kept by name only: runs as READ COMMITTED, as in PostgreSQL.
+    ReadUncommitted,
+    #[default]
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+impl Isolation {
+    pub fn parse(name: &str) -> Option<Isolation> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "read uncommitted" => Isolation::ReadUncommitted,
+            "read committed" => Isolation::ReadCommitted,
+            "repeatable read" => Isolation::RepeatableRead,
+            "serializable" => Isolation::Serializable,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isolation::ReadUncommitted => "read uncommitted",
+            Isolation::ReadCommitted => "read committed",
+            Isolation::RepeatableRead => "repeatable read",
+            Isolation::Serializable => "serializable",
+        }
+    }
+
+    /// One snapshot for the whole transaction?
+    pub fn keeps_snapshot(self) -> bool {
+        matches!(self, Isolation::RepeatableRead | Isolation::Serializable)
+    }
+}
+
+/// Work for COMMIT, with the plan that it belongs to.
+pub struct Put {
+    pub plan: Arc<Prepared>,
+    pub actions: Vec<Deferred>,
+}
+
+/// A savepoint; its xids and locks are the backend's, under the number of its level.
+pub struct Savepoint {
+    pub name: String,
+    /// Deferred work put off before it.
+    pub deferred: usize,
+}
+
+pub struct Txn {
+    pub isolation: Isolation,
+    pub read_only: bool,
+    /// BEGIN was said.
+    pub explicit: bool,
+    /// A statement has failed; only ROLLBACK, COMMIT and ROLLBACK TO are answered.
+    pub failed: bool,
+    /// REPEATABLE READ and above: taken by the first statement.
+    pub snapshot: Option<Held>,
+    /// A query has run (SET TRANSACTION comes too late).
+    pub used: bool,
+    pub command: u32,
+    /// Outermost first: the one at index i is the backend's level i + 1.
+    pub savepoints: Vec<Savepoint>,
+    pub deferred: Vec<Put>,
+    /// The catalogue has changed: the commit raises its version.
+    pub catalog: bool,
+    /// The commit record's LSN, while it is not durable.
+    pub committing: Option<Lsn>,
+}
+
+impl Txn {
+    pub fn new(isolation: Isolation, read_only: bool, explicit: bool) -> Txn {
+        Txn {
+            isolation,
+            read_only,
+            explicit,
+            failed: false,
+            snapshot: None,
+            used: false,
+            command: 0,
+            savepoints: Vec::new(),
+            deferred: Vec::new(),
+            catalog: false,
+            committing: None,
+        }
+    }
+
+    /// The innermost savepoint of that name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.savepoints
+            .iter()
+            .rposition(|savepoint| savepoint.name == name)
+    }
+}
