@@ -17,7 +17,7 @@
 
 use super::array::Array;
 use super::registry::{self, Repr, TypeInfo};
-use super::{oids, text, Datum, Interval, Numeric, TimeTz};
+use super::{jsonb, oids, text, Datum, Interval, Numeric, TimeTz};
 use crate::base::error::{fail, unsupported, Res};
 use crate::base::Oid;
 use num_traits::Signed;
@@ -110,7 +110,7 @@ fn body(value: &Datum, info: &TypeInfo, out: &mut Vec<u8>) -> Res<()> {
             };
             put_text(counted, out);
         }
-        Repr::Bytes if info.oid == oids::JSONB => return unsupported("an index on type jsonb"),
+        Repr::Bytes if info.oid == oids::JSONB => jsonb::encode_key(value.bytes()?, out)?,
         Repr::Bytes => put_bytes(value.bytes()?, out),
         Repr::Numeric => put_numeric(value.numeric()?, out),
         Repr::Interval => {

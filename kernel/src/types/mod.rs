@@ -1,14 +1,24 @@
 //! Values and their types: text, binary and stored forms, order, keys.
 
+pub mod abbreviations;
 pub mod array;
 pub mod arraytext;
 pub mod arraytype;
 pub mod boolean;
 pub mod bytea;
+pub mod calendar;
+pub mod date;
+pub mod dateparse;
+pub mod dateput;
+pub mod datetoken;
 pub mod datum;
 pub mod float;
 pub mod hash;
 pub mod int;
+pub mod interval;
+pub mod intervalparse;
+pub mod json;
+pub mod jsonb;
 pub mod key;
 pub mod name;
 pub mod numeric;
@@ -18,6 +28,8 @@ pub mod registry;
 pub mod settings;
 pub mod store;
 pub mod text;
+pub mod time;
+pub mod timestamp;
 pub mod uuid;
 pub mod wire;
 pub mod zone;

@@ -2,7 +2,10 @@
 
 use super::oids::*;
 use super::settings::Settings;
-use super::{arraytype, boolean, bytea, float, int, name, numeric, record, text, uuid};
+use super::{
+    arraytype, boolean, bytea, date, float, int, interval, json, jsonb, name, numeric, record,
+    text, time, timestamp, uuid,
+};
 use super::{Datum, NO_TYPMOD};
 use crate::base::error::{fail, unsupported, Res};
 use crate::base::Oid;
@@ -283,19 +286,19 @@ static SCALARS: &[Entry] = &[
     (XID, "xid", "xid", Repr::Oid, 4, NONE, XID_ARRAY, "_xid", "xid[]", &int::XidOps),
     (CID, "cid", "cid", Repr::Oid, 4, NONE, CID_ARRAY, "_cid", "cid[]", &int::XidOps),
     (OIDVECTOR, "oidvector", "oidvector", Repr::Array, -1, OID, OIDVECTOR_ARRAY, "_oidvector", "oidvector[]", &arraytype::VectorOps),
-    (JSON, "json", "json", Repr::Text, -1, NONE, JSON_ARRAY, "_json", "json[]", &text::PseudoOps),
+    (JSON, "json", "json", Repr::Text, -1, NONE, JSON_ARRAY, "_json", "json[]", &json::Ops),
     (PG_NODE_TREE, "pg_node_tree", "pg_node_tree", Repr::Text, -1, NONE, NONE, "", "", &text::TextOps),
     (FLOAT4, "float4", "real", Repr::Float4, 4, NONE, FLOAT4_ARRAY, "_float4", "real[]", &float::Float4),
     (FLOAT8, "float8", "double precision", Repr::Float8, 8, NONE, FLOAT8_ARRAY, "_float8", "double precision[]", &float::Float8),
     (UNKNOWN, "unknown", "unknown", Repr::Text, -2, NONE, NONE, "", "", &text::TextOps),
     (BPCHAR, "bpchar", "character", Repr::Text, -1, NONE, BPCHAR_ARRAY, "_bpchar", "character[]", &text::BpcharOps),
     (VARCHAR, "varchar", "character varying", Repr::Text, -1, NONE, VARCHAR_ARRAY, "_varchar", "character varying[]", &text::VarcharOps),
-    (DATE, "date", "date", Repr::Int4, 4, NONE, DATE_ARRAY, "_date", "date[]", &text::PseudoOps),
-    (TIME, "time", "time without time zone", Repr::Int8, 8, NONE, TIME_ARRAY, "_time", "time without time zone[]", &text::PseudoOps),
-    (TIMESTAMP, "timestamp", "timestamp without time zone", Repr::Int8, 8, NONE, TIMESTAMP_ARRAY, "_timestamp", "timestamp without time zone[]", &text::PseudoOps),
-    (TIMESTAMPTZ, "timestamptz", "timestamp with time zone", Repr::Int8, 8, NONE, TIMESTAMPTZ_ARRAY, "_timestamptz", "timestamp with time zone[]", &text::PseudoOps),
-    (INTERVAL, "interval", "interval", Repr::Interval, 16, NONE, INTERVAL_ARRAY, "_interval", "interval[]", &text::PseudoOps),
-    (TIMETZ, "timetz", "time with time zone", Repr::TimeTz, 12, NONE, TIMETZ_ARRAY, "_timetz", "time with time zone[]", &text::PseudoOps),
+    (DATE, "date", "date", Repr::Int4, 4, NONE, DATE_ARRAY, "_date", "date[]", &date::Ops),
+    (TIME, "time", "time without time zone", Repr::Int8, 8, NONE, TIME_ARRAY, "_time", "time without time zone[]", &time::TimeOps),
+    (TIMESTAMP, "timestamp", "timestamp without time zone", Repr::Int8, 8, NONE, TIMESTAMP_ARRAY, "_timestamp", "timestamp without time zone[]", &timestamp::Ops),
+    (TIMESTAMPTZ, "timestamptz", "timestamp with time zone", Repr::Int8, 8, NONE, TIMESTAMPTZ_ARRAY, "_timestamptz", "timestamp with time zone[]", &timestamp::TzOps),
+    (INTERVAL, "interval", "interval", Repr::Interval, 16, NONE, INTERVAL_ARRAY, "_interval", "interval[]", &interval::Ops),
+    (TIMETZ, "timetz", "time with time zone", Repr::TimeTz, 12, NONE, TIMETZ_ARRAY, "_timetz", "time with time zone[]", &time::TimeTzOps),
     (NUMERIC, "numeric", "numeric", Repr::Numeric, -1, NONE, NUMERIC_ARRAY, "_numeric", "numeric[]", &numeric::Ops),
     (REFCURSOR, "refcursor", "refcursor", Repr::Text, -1, NONE, REFCURSOR_ARRAY, "_refcursor", "refcursor[]", &text::TextOps),
     (REGPROCEDURE, "regprocedure", "regprocedure", Repr::Oid, 4, NONE, REGPROCEDURE_ARRAY, "_regprocedure", "regprocedure[]", &int::RegOps),
@@ -314,7 +317,7 @@ static SCALARS: &[Entry] = &[
     (PG_LSN, "pg_lsn", "pg_lsn", Repr::Int8, 8, NONE, PG_LSN_ARRAY, "_pg_lsn", "pg_lsn[]", &int::LsnOps),
     (REGCONFIG, "regconfig", "regconfig", Repr::Oid, 4, NONE, REGCONFIG_ARRAY, "_regconfig", "regconfig[]", &int::RegOps),
     (REGDICTIONARY, "regdictionary", "regdictionary", Repr::Oid, 4, NONE, REGDICTIONARY_ARRAY, "_regdictionary", "regdictionary[]", &int::RegOps),
-    (JSONB, "jsonb", "jsonb", Repr::Bytes, -1, NONE, JSONB_ARRAY, "_jsonb", "jsonb[]", &text::PseudoOps),
+    (JSONB, "jsonb", "jsonb", Repr::Bytes, -1, NONE, JSONB_ARRAY, "_jsonb", "jsonb[]", &jsonb::Ops),
     (REGNAMESPACE, "regnamespace", "regnamespace", Repr::Oid, 4, NONE, REGNAMESPACE_ARRAY, "_regnamespace", "regnamespace[]", &int::RegOps),
     (REGROLE, "regrole", "regrole", Repr::Oid, 4, NONE, REGROLE_ARRAY, "_regrole", "regrole[]", &int::RegOps),
     (REGCOLLATION, "regcollation", "regcollation", Repr::Oid, 4, NONE, REGCOLLATION_ARRAY, "_regcollation", "regcollation[]", &int::RegOps),
