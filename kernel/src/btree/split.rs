@@ -54,7 +54,7 @@ impl Layout<'_> {
         Ok(separator(self.key(at - 1)?, self.key(at)?))
     }
 
-    /// Where the second page begins, and the third if there must be three.
+    /// Where the second page begins, and the others if there must be more.
     fn plan(&self) -> Res<Vec<usize>> {
         let count = self.count();
         let mut sums = vec![0];
@@ -82,10 +82,28 @@ impl Layout<'_> {
                 return Ok(vec![at]);
             }
         }
-        let (from, to) = (self.slot, self.slot + 1);
-        if from > 0 && to < count && fits(0, from)? && fits(from, to)? && fits(to, count)? {
-            return Ok(vec![from, to]);
+        // Big cells: as many pages as it takes, each as full as it gets.
+        let mut starts = Vec::new();
+        let mut from = 0;
+        while from < count {
+            let mut to = count;
+            while to > from && !fits(from, to)? {
+                to -= 1;
+            }
+            if to == from {
+                return self.too_big();
+            }
+            starts.push(to);
+            from = to;
         }
+        starts.pop();
+        if starts.is_empty() {
+            return self.too_big();
+        }
+        Ok(starts)
+    }
+
+    fn too_big<T>(&self) -> Res<T> {
         fail(
             "54000",
             format!("a cell of {} bytes does not fit into its tree", self.len),

@@ -47,6 +47,9 @@ impl Tree {
             }
         };
         let found = search(&page, key)?;
+        if found.is_err() {
+            check_size(key.len(), grow)?;
+        }
         if grow > 0 {
             self.claim(mtr, leaf, &page, key, grow)?;
         }
@@ -98,10 +101,10 @@ impl Tree {
         let over = (claim.bytes + spare).saturating_sub(page.free_space());
         let splits = over.div_ceil(BODY_SIZE / 4);
         if splits > claim.splits {
-            // The whole path may split: have it, and two pages a level and one for a new root.
+            // The whole path may split, in the worst case (big cells) each page into four.
             self.descend(mtr, key, 0)?;
             let levels = usize::from(mtr.page(self.root)?.level()) + 2;
-            mtr.reserve((splits - claim.splits) * levels * 2)?;
+            mtr.reserve((splits - claim.splits) * levels * 4)?;
             claim.splits = splits;
         }
         mtr.claims.insert(leaf, claim);
@@ -127,7 +130,7 @@ impl Tree {
         let (no, Err(slot)) = self.locate(mtr, spot, key)? else {
             return Ok(false);
         };
-        self.check_size(cell.len())?;
+        check_size(key.len(), cell.len())?;
         let (no, slot) = self
             .make_room(mtr, no, slot, key, None, cell.len())
             .map_err(cannot_wait)?;
@@ -146,7 +149,7 @@ impl Tree {
         let (no, Ok(slot)) = self.locate(mtr, spot, key)? else {
             return Ok(false);
         };
-        self.check_size(cell.len())?;
+        check_size(key.len(), cell.len())?;
         let old = mtr.page(no)?.cell(slot)?.len();
         let (no, slot) = self
             .make_room(mtr, no, slot, key, Some(old), cell.len())
@@ -177,7 +180,7 @@ impl Tree {
         let old = page.cell(slot)?;
         let (old, new) = (old.len(), push.build(old)?.len());
         drop(page);
-        self.check_size(new)?;
+        check_size(key.len(), new)?;
         let (no, slot) = self
             .make_room(mtr, no, slot, key, Some(old), new)
             .map_err(cannot_wait)?;
@@ -223,16 +226,6 @@ impl Tree {
         Ok((no, search(&page, key)?))
     }
 
-    fn check_size(&self, len: usize) -> Res<()> {
-        if len > MAX_CELL {
-            return fail(
-                "54000",
-                format!("row is too big: size {len}, maximum size {MAX_CELL}"),
-            );
-        }
-        Ok(())
-    }
-
     /// Tell the parents of a split page about its new right neighbour.
     pub(super) fn insert_separator(
         &self,
@@ -255,4 +248,15 @@ impl Tree {
         )?;
         Ok(())
     }
+}
+
+/// A cell must fit on a page beside a high key, which may be as long as its own.
+fn check_size(key: usize, cell: usize) -> Res<()> {
+    if cell > MAX_CELL || cell + key > BODY_SIZE - SLOT_SIZE {
+        return fail(
+            "54000",
+            format!("row is too big: size {cell}, maximum size {MAX_CELL}"),
+        );
+    }
+    Ok(())
 }

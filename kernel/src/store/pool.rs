@@ -36,7 +36,9 @@ struct Frame {
 }
 
 impl Pool {
+    /// Never fewer than 64 pages: an operation that needs several at once must be able to hold them.
     pub fn new(capacity: usize) -> Pool {
+        let capacity = capacity.max(64);
         let shards = (capacity / 16).next_power_of_two().clamp(1, SHARDS_MAX);
         let each = capacity.div_ceil(shards).max(1);
         let shard = || Shard {
