@@ -1,0 +1,252 @@
+"""A storage node's background work, which yields to the foreground: images, layer files, gossip, trimming."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from sixfold.kernel import _kernel
+from sixfold.pagestore.volume import LAYERS, NodeVolume, layer_path
+from sixfold.wal.rpc import RemoteError, Rpc, dial
+from sixfold.wal.runtime import ConnectionLost, File
+
+if TYPE_CHECKING:
+    from sixfold.pagestore.node import StorageNode
+
+_TICK_SECONDS = 0.05
+_IMAGES_PER_TURN = 8
+_IMAGES_PER_TICK = 256
+_FREEZE_STEP_BYTES = 128 << 10
+_GOSSIP_BYTES = 2 << 20
+# Acknowledgements wait this long when memory is this many times over its bound: the quorum absorbs it, chains stay bounded.
+_SLOW_SECONDS = 0.02
+_SLOW_FACTOR = 2
+
+
+class Background:
+    """Owned by one node; started and stopped with it."""
+
+    def __init__(self, node: StorageNode) -> None:
+        self._node = node
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._links: dict[str, Rpc] = {}
+        self._freezing = False
+        # Why no layer can be written at the moment.
+        self.failure: OSError | None = None
+
+    def start(self) -> None:
+        """Begin to work."""
+        runtime = self._node.runtime
+        name = self._node.config.name
+        self._tasks = [runtime.spawn(self._work(), f"{name} layers"), runtime.spawn(self._gossip(), f"{name} gossip")]
+
+    def stop(self) -> None:
+        """Stop wherever it is."""
+        for task in self._tasks:
+            task.cancel()
+        for link in self._links.values():
+            link.connection.abort()
+        self._links.clear()
+
+    def ack_delay(self) -> float:
+        """How long to hold acknowledgements back: back pressure when layers can't keep up."""
+        limit = self._node.config.memory_bytes * _SLOW_FACTOR
+        memory = sum(volume.store.memory for volume in self._node.volumes.values())
+        return _SLOW_SECONDS if memory > limit else 0.0
+
+    # -- images and layers ---------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        clock = self._node.runtime.clock
+        while True:
+            await clock.sleep(_TICK_SECONDS)
+            for volume in list(self._node.volumes.values()):
+                await self._images(volume)
+                if volume.store.memory > self._node.config.memory_bytes:
+                    await self._freeze(volume)
+            self.trim()
+
+    async def _images(self, volume: NodeVolume) -> None:
+        for turn in range(_IMAGES_PER_TICK // _IMAGES_PER_TURN):
+            if turn:
+                await self._node.runtime.clock.sleep(0)
+            for _ in range(_IMAGES_PER_TURN):
+                wanted = volume.store.next_wanted()
+                if wanted is None:
+                    return
+                page, lsn = wanted
+                volume.read([(page, 0)], lsn)
+
+    async def freeze(self) -> None:
+        """Write everything durable to layers now (tests, clean shutdowns of embedded clusters)."""
+        for volume in list(self._node.volumes.values()):
+            await self._freeze(volume)
+        self.trim()
+
+    async def _freeze(self, volume: NodeVolume) -> None:
+        """One layer file: written, synced, named in the manifest; only then does memory forget."""
+        if self._freezing:
+            return
+        node = self._node
+        layer = node.manifest.next_layer
+        if not volume.store.freeze_begin(layer):
+            return
+        self._freezing = True
+        node.manifest.next_layer = layer + 1
+        installed = False
+        file: File | None = None
+        try:
+            node.disk.mkdir(LAYERS)
+            file = node.disk.open(layer_path(layer), create=True)
+            await self._write_layer(volume, file)
+            node.disk.sync_dir(LAYERS)
+            volume.state.layers.append(layer)
+            volume.state.vdl = volume.store.vdl
+            try:
+                node.save_manifest()
+            except OSError:
+                volume.state.layers.remove(layer)
+                raise
+            volume.files[layer] = file
+            volume.store.freeze_install()
+            installed = True
+            self.failure = None
+        except OSError as error:
+            self.failure = error
+            await node.runtime.clock.sleep(1.0)
+        finally:
+            self._freezing = False
+            if not installed:
+                volume.store.freeze_failed()
+                if file is not None:
+                    file.close()
+
+    async def _write_layer(self, volume: NodeVolume, file: File) -> None:
+        clock = self._node.runtime.clock
+        position = 0
+        file.truncate(0)
+        while (data := volume.store.freeze_step(_FREEZE_STEP_BYTES)) is not None:
+            file.pwrite(position, data)
+            position += len(data)
+            await clock.sleep(0)
+        last = volume.store.freeze_finish()
+        if last is not None:
+            file.pwrite(position, last)
+        synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: OSError | None) -> None:
+            if synced.done():
+                return
+            if error is not None:
+                synced.set_exception(error)
+            else:
+                synced.set_result(None)
+
+        file.sync(done)
+        await synced
+
+    def trim(self) -> None:
+        """Remove journal files that layers cover and that no peer lacks; lagging peers are waited for up to a bound."""
+        node = self._node
+        keep_for_peers = node.journal.size <= node.config.journal_bytes
+
+        def may_go(number: int, group: int, end: int) -> bool:
+            volume = node.volumes.get(number)
+            if volume is None:
+                return True
+            if volume.store.frozen(group) < end:
+                return False
+            if not keep_for_peers:
+                return True
+            return all(volume.peers.get(peer, {}).get(group, 0) >= end for peer in node.config.peers)
+
+        try:
+            node.journal.trim(may_go)
+        except OSError as error:
+            self.failure = error
+
+    # -- gossip --------------------------------------------------------------------------------------------------
+
+    async def _gossip(self) -> None:
+        node = self._node
+        while True:
+            await node.runtime.clock.sleep(node.config.gossip_seconds * (0.5 + node.runtime.random.random()))
+            if not node.config.peers:
+                return
+            peer = node.runtime.random.choice(node.config.peers)
+            for volume in list(node.volumes.values()):
+                await self._ask(peer, volume)
+
+    async def heal(self, volume: NodeVolume) -> None:
+        """Ask every peer now, until none has more."""
+        await asyncio.gather(*(self._ask(peer, volume) for peer in self._node.config.peers))
+
+    async def _link(self, peer: str) -> Rpc:
+        link = self._links.get(peer)
+        if link is None or link.connection.closed:
+            link = await dial(self._node.runtime, peer, timeout=2.0)
+            self._links[peer] = link
+        return link
+
+    async def _ask(self, peer: str, volume: NodeVolume) -> None:
+        """Tell a peer what there is here; take what it has beyond that."""
+        try:
+            link = await self._link(peer)
+            while True:
+                question = {
+                    "volume": volume.state.volume,
+                    "from": self._node.config.address,
+                    "scls": volume.store.scls(),
+                }
+                answer = await link.call("gossip", question, timeout=5.0)
+                if not self._take(peer, volume, answer):
+                    return
+        except (ConnectionLost, RemoteError, OSError):
+            return  # a peer that is away is asked again another time
+
+    def _take(self, peer: str, volume: NodeVolume, answer: dict[str, Any]) -> bool:
+        """Learn from a peer's answer. True: it gave something new and may have more."""
+        store = volume.store
+        voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
+        if answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch and answer["owner"]:
+            self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids)
+        volume.peers[peer] = dict(answer["scls"])
+        news = False
+        for batch in answer["batches"]:
+            try:
+                verdict = store.accept(batch, False)
+            except _kernel.KernelError:
+                continue  # damaged on its way, or there: another peer will do
+            if verdict in ("joined", "held"):
+                self._node.journal.append(batch)
+                news = True
+        return news
+
+    def answer_gossip(self, volume: NodeVolume, question: dict[str, Any]) -> dict[str, Any]:
+        """What this node has beyond what the asker says it has."""
+        store = volume.store
+        theirs = dict(question["scls"])
+        volume.peers[question["from"]] = theirs
+        batches: list[bytes] = []
+        size = 0
+        older: dict[int, int] = {}
+        for group, scl in store.scls():
+            have = theirs.get(group, 0)
+            if have >= scl or size >= _GOSSIP_BYTES:
+                continue
+            found = store.batches_after(group, have, _GOSSIP_BYTES - size)
+            if found is None:
+                older[group] = have
+                continue
+            batches += found
+            size += sum(map(len, found))
+        if older and size < _GOSSIP_BYTES:
+            batches += self._node.journal.scan_after(volume.state.volume, older, _GOSSIP_BYTES - size)
+        return {
+            "voids_epoch": store.voids_epoch,
+            # Only the recovery of the current epoch vouches for its list.
+            "owner": volume.state.owner if store.epoch == store.voids_epoch else "",
+            "voids": store.voids,
+            "scls": store.scls(),
+            "batches": batches,
+        }

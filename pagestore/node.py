@@ -1,0 +1,348 @@
+"""The storage node: takes batches, makes them durable, acknowledges SCLs, answers page reads, and heals by gossip.
+
+The foreground is: accept, journal, fdatasync, acknowledge. Everything else is `background.py`'s and yields to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sixfold.kernel import _kernel
+from sixfold.pagestore import manifest as manifests
+from sixfold.pagestore import wire
+from sixfold.pagestore.background import Background
+from sixfold.pagestore.config import NodeConfig
+from sixfold.pagestore.journal import Journal
+from sixfold.pagestore.manifest import Manifest, VolumeState
+from sixfold.pagestore.volume import NodeVolume
+from sixfold.wal.rpc import RemoteError, Rpc
+from sixfold.wal.runtime import Connection, Listener, Runtime
+
+# A node that can't make anything durable takes no more than this; gossip brings the rest later.
+PENDING_BYTES_MAX = 64 << 20
+# Reads of more pages than this wait behind the others, a few pages a turn.
+_FOREGROUND_PAGES = 8
+_BULK_PAGES_PER_TURN = 16
+
+
+class Client:
+    """One connection to this node."""
+
+    def __init__(self, node: StorageNode, connection: Connection) -> None:
+        self.node = node
+        self.rpc = Rpc(
+            node.runtime, connection, handler=self.handle, on_raw=self.raw, on_close=partial(node.disconnected, self)
+        )
+        # Volumes whose writer this is.
+        self.writes: set[int] = set()
+
+    async def handle(self, method: str, params: Any) -> Any:
+        """A control request."""
+        return await self.node.control(self, method, params)
+
+    def raw(self, message: bytes) -> None:
+        """A hot message."""
+        kind = message[0]
+        if kind == 66:  # B
+            self.node.batch(self, message[1:])
+        elif kind == 82:  # R
+            self.node.read(self, message)
+        elif kind == 72:  # H
+            _, number, vdl, pgmrpl = wire.HINTS.unpack(message)
+            volume = self.node.volumes.get(number)
+            if volume is not None and volume.writer is self:
+                volume.store.set_hints(vdl, pgmrpl)
+
+
+class StorageNode:
+    """A storage node on one folder. `start` recovers it; `stop` is clean, `crash` is not."""
+
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.disk = runtime.disk
+        self.volumes: dict[int, NodeVolume] = {}
+        self.manifest = Manifest(config.name)
+        self.journal = Journal(runtime, runtime.disk)
+        self.journal.before_write = self._capture_acks
+        self.clients: set[Client] = set()
+        self.background = Background(self)
+        self._listener: Listener | None = None
+        self._bulk: deque[tuple[Client, int, NodeVolume, int, list[tuple[int, int]], list[bytes]]] = deque()
+        self._bulk_scheduled = False
+        self.stopped = False
+
+    async def start(self) -> None:
+        """Recover from the folder, then listen. ManifestDamaged or OSError when it can't."""
+        self.disk.mkdir("")
+        found = manifests.load(self.disk)
+        if found is None:
+            self.save_manifest()
+        else:
+            self.manifest = found
+        for state in self.manifest.volumes:
+            self.volumes[state.volume] = NodeVolume(self.disk, state)
+        for payload in self.journal.recover():
+            volume = self.volumes.get(int.from_bytes(payload[8:16], "little"))
+            if volume is not None:
+                volume.store.accept(payload, False)
+        for volume in self.volumes.values():
+            volume.store.take_acks()
+        self._listener = await self.runtime.net.serve(self.config.address, self._accept)
+        self.background.start()
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once started."""
+        return self._listener.address if self._listener is not None else self.config.address
+
+    async def stop(self) -> None:
+        """Make durable what was accepted, then stop."""
+        if self.journal.failure is None and not self.stopped:
+            await self.journal.barrier()
+        self.crash()
+
+    def crash(self) -> None:
+        """Stop at once, as a killed process would."""
+        self.stopped = True
+        self.background.stop()
+        if self._listener is not None:
+            self._listener.close()
+        self.journal.close()
+        for client in list(self.clients):
+            client.rpc.connection.abort()
+        for volume in self.volumes.values():
+            volume.close()
+
+    def _accept(self, connection: Connection) -> None:
+        client = Client(self, connection)
+        self.clients.add(client)
+        client.rpc.start()
+
+    def disconnected(self, client: Client) -> None:
+        """A connection is gone."""
+        self.clients.discard(client)
+        for number in client.writes:
+            volume = self.volumes.get(number)
+            if volume is not None and volume.writer is client:
+                volume.writer = None
+
+    def save_manifest(self) -> None:
+        """Write what volumes say of themselves."""
+        self.manifest.volumes = [volume.state for volume in self.volumes.values()]
+        manifests.save(self.disk, self.manifest)
+
+    # -- foreground: batches -------------------------------------------------------------------------------------
+
+    def batch(self, client: Client, data: bytes) -> None:
+        """A batch from a writer."""
+        volume = self.volumes.get(int.from_bytes(data[8:16], "little"))
+        if volume is None or self.stopped:
+            return
+        if self.journal.pending_bytes > PENDING_BYTES_MAX:
+            return
+        try:
+            verdict = volume.store.accept(data, True)
+        except _kernel.KernelError as error:
+            self._refuse(client, volume, f"damaged batch: {error.args[1]}")
+            return
+        if verdict in ("joined", "held"):
+            self.journal.append(data)
+        elif verdict in ("stale", "void", "unknown", "conflict"):
+            self._refuse(client, volume, verdict)
+        # Known: acknowledged already. No room: gossip brings it again.
+
+    def _refuse(self, client: Client, volume: NodeVolume, reason: str) -> None:
+        head = wire.REFUSED_HEAD.pack(b"X", volume.state.volume, volume.store.epoch)
+        client.rpc.send(head + reason.encode())
+
+    def _capture_acks(self) -> Callable[[], None] | None:
+        """What may be acknowledged once the entries that are written now are durable."""
+        acks: list[tuple[NodeVolume, bytes]] = []
+        for volume in self.volumes.values():
+            entries = volume.store.take_acks()
+            if entries:
+                acks.append((volume, entries))
+        if not acks:
+            return None
+        return partial(self._durable, acks)
+
+    def _durable(self, acks: list[tuple[NodeVolume, bytes]]) -> None:
+        delay = self.background.ack_delay()
+        for volume, entries in acks:
+            volume.note_durable(entries)
+            if delay:
+                self.runtime.clock.call_later(delay, self._acknowledge, volume, entries)
+            else:
+                self._acknowledge(volume, entries)
+
+    def _acknowledge(self, volume: NodeVolume, entries: bytes) -> None:
+        if volume.writer is not None:
+            volume.writer.rpc.send(wire.ACK_HEAD.pack(b"A", volume.state.volume) + entries)
+
+    # -- foreground: reads ---------------------------------------------------------------------------------------
+
+    def read(self, client: Client, message: bytes) -> None:
+        """A page read: at once when small, else behind the others."""
+        number, which, lsn, flags, pages = wire.parse_read(message)
+        volume = self.volumes.get(which)
+        if volume is None or self.stopped:
+            failed = (b"\x03" + wire.NUMBER.pack(0)) * len(pages)
+            client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + failed)
+        elif flags & wire.BULK == 0 and len(pages) <= _FOREGROUND_PAGES:
+            client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + b"".join(volume.read(pages, lsn)))
+        else:
+            self._bulk.append((client, number, volume, lsn, pages, []))
+            if not self._bulk_scheduled:
+                self._bulk_scheduled = True
+                self.runtime.clock.call_soon(self._bulk_turn)
+
+    def _bulk_turn(self) -> None:
+        self._bulk_scheduled = False
+        if not self._bulk or self.stopped:
+            return
+        client, number, volume, lsn, pages, done = self._bulk.popleft()
+        if client.rpc.connection.closed:
+            pages = []
+        done += volume.read(pages[:_BULK_PAGES_PER_TURN], lsn)
+        rest = pages[_BULK_PAGES_PER_TURN:]
+        if rest:
+            self._bulk.append((client, number, volume, lsn, rest, done))
+        else:
+            client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + b"".join(done))
+        if self._bulk:
+            self._bulk_scheduled = True
+            self.runtime.clock.call_soon(self._bulk_turn)
+
+    # -- control -------------------------------------------------------------------------------------------------
+
+    async def control(self, client: Client, method: str, params: Any) -> Any:
+        """Requests that are not hot: recovery, epochs, gossip, status."""
+        if self.stopped:
+            raise RemoteError("stopped", "this storage node is stopping")
+        if method == "create":
+            return self._create(**params)
+        if method == "status":
+            return self.status()
+        volume = self.volumes.get(params["volume"])
+        if volume is None:
+            raise RemoteError("unknown volume", f"volume {params['volume']} is not on {self.config.name}")
+        if method == "gossip":
+            return self.background.answer_gossip(volume, params)
+        if method == "fence":
+            return await self._fence(volume, params["epoch"], params["owner"])
+        if method == "voids":
+            return await self._voids(volume, params)
+        if method == "hello":
+            return await self._hello(client, volume, params)
+        if method == "scls":
+            await self.journal.barrier()
+            return volume.store.scls()
+        if method == "heal":
+            await self.background.heal(volume)
+            await self.journal.barrier()
+            return volume.store.scls()
+        raise RemoteError("unknown", f"there is no request {method}")
+
+    def _create(self, volume: int, pages_per_group: int) -> bool:
+        if volume in self.volumes:
+            return False
+        self.volumes[volume] = NodeVolume(self.disk, VolumeState(volume, pages_per_group))
+        try:
+            self.save_manifest()
+        except OSError:
+            del self.volumes[volume]
+            raise
+        return True
+
+    async def _fence(self, volume: NodeVolume, epoch: int, owner: str) -> dict[str, Any]:
+        """Refuse lower epochs, durably; answer what recovery needs."""
+        store = volume.store
+        if epoch > store.epoch:
+            store.install_epoch(epoch)
+            volume.state.epoch, volume.state.owner = epoch, owner
+            writer, volume.writer = volume.writer, None
+            self.save_manifest()
+            if writer is not None:
+                self._refuse(writer, volume, "stale")
+        elif epoch < store.epoch or store.voids_epoch >= epoch or owner != volume.state.owner:
+            raise self._stale(volume, epoch)
+        await self.journal.barrier()
+        if store.epoch != epoch:
+            raise self._stale(volume, epoch)
+        return {
+            "epoch": store.epoch,
+            "voids_epoch": store.voids_epoch,
+            "voids": store.voids,
+            "vdl": store.vdl,
+            "scls": store.scls(),
+            "metas": store.metas(store.vdl),
+        }
+
+    @staticmethod
+    def _stale(volume: NodeVolume, epoch: int) -> RemoteError:
+        current = volume.store.epoch
+        return RemoteError("stale", f"volume epoch {epoch} is fenced off, the current one is {current}", current)
+
+    async def _voids(self, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
+        """Install recovery's void ranges, durably; answer SCLs."""
+        self.install_voids(volume, params["epoch"], params["owner"], params["voids"])
+        await self.journal.barrier()
+        return volume.store.scls()
+
+    def install_voids(self, volume: NodeVolume, epoch: int, owner: str, voids: list[tuple[int, int, int]]) -> None:
+        """The manifest first: what it says holds even if this node dies before it has acted on it."""
+        store = volume.store
+        state = volume.state
+        if epoch < store.epoch or epoch < store.voids_epoch or (epoch == state.epoch and owner != state.owner):
+            raise self._stale(volume, epoch)
+        if epoch == store.voids_epoch:
+            return
+        before = (state.epoch, state.owner, state.voids_epoch, state.voids)
+        state.epoch = state.voids_epoch = epoch
+        state.owner = owner
+        state.voids = [(e, start, end) for e, start, end in voids]
+        try:
+            self.save_manifest()
+        except OSError:
+            state.epoch, state.owner, state.voids_epoch, state.voids = before
+            raise
+        store.install_voids(epoch, state.voids)
+
+    async def _hello(self, client: Client, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
+        """A writer begins its stream here. Its epoch and void ranges are its ticket."""
+        self.install_voids(volume, params["epoch"], params["owner"], params["voids"])
+        store = volume.store
+        store.set_hints(params["vdl"], params["pgmrpl"])
+        await self.journal.barrier()
+        if store.epoch != params["epoch"]:
+            raise self._stale(volume, params["epoch"])
+        volume.writer = client
+        client.writes.add(volume.state.volume)
+        return volume.store.scls()
+
+    def status(self) -> dict[str, Any]:
+        """For `sixfold cluster status` and the console."""
+        failure = self.journal.failure
+        return {
+            "node": self.config.name,
+            "zone": self.config.zone,
+            "failure": None if failure is None else str(failure),
+            "journal_bytes": self.journal.size,
+            "syncs": self.journal.syncs,
+            "volumes": [volume.status() for volume in self.volumes.values()],
+        }
+
+
+async def run_storage_node(config: NodeConfig, runtime: Runtime, stop: asyncio.Event) -> None:
+    """The daemon: serve until `stop` is set."""
+    node = StorageNode(config, runtime)
+    await node.start()
+    try:
+        await stop.wait()
+    finally:
+        await node.stop()

@@ -1,0 +1,109 @@
+"""One volume on one storage node: its segments in the kernel, and its layer files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sixfold.kernel import _kernel
+from sixfold.pagestore import wire
+from sixfold.pagestore.manifest import VolumeState
+from sixfold.wal.runtime import Disk, File
+
+if TYPE_CHECKING:
+    from sixfold.pagestore.node import Client
+
+LAYERS = "layers"
+_FAILED = bytes([wire.FAILED]) + wire.NUMBER.pack(0)
+
+
+def layer_path(layer: int) -> str:
+    """Where a layer file stands."""
+    return f"{LAYERS}/{layer:010d}.layer"
+
+
+class NodeVolume:
+    """Segments of one volume. Reads go through here: the kernel names the bytes that it needs of layer files."""
+
+    def __init__(self, disk: Disk, state: VolumeState) -> None:
+        self.disk = disk
+        self.state = state
+        self.store = _kernel.SegmentStore(state.volume, state.pages_per_group)
+        self.writer: Client | None = None
+        # What peers have told of their SCLs, by peer and group.
+        self.peers: dict[str, dict[int, int]] = {}
+        self.files: dict[int, File] = {}
+        # Highest durable SCL by group that was noted since the last gossip.
+        self.damaged = 0
+        self.store.install_epoch(state.epoch)
+        self.store.install_voids(state.voids_epoch, state.voids)
+        if state.epoch > state.voids_epoch:
+            self.store.install_epoch(state.epoch)
+        for layer in state.layers:
+            self.open_layer(layer)
+        self.store.set_hints(state.vdl, 0)
+
+    def open_layer(self, layer: int) -> None:
+        """Read a layer file's index into the kernel."""
+        file = self.disk.open(layer_path(layer))
+        self.files[layer] = file
+        size = file.size()
+        length = _kernel.SegmentStore.LAYER_FOOTER
+        footer = file.pread(max(size - length, 0), length)
+        offset, index = _kernel.SegmentStore.layer_index(footer)
+        self.store.open_layer(layer, footer, file.pread(offset, index))
+
+    def read(self, pages: list[tuple[int, int]], lsn: int) -> list[bytes]:
+        """Each page's part of a `P` message."""
+        pieces: list[tuple[int, int, bytes]] = []
+        parts: list[bytes] = []
+        while True:
+            try:
+                answers = self.store.read(pages, lsn, pieces)
+            except _kernel.KernelError:
+                return self._one_by_one(pages, lsn)
+            needs = {answer[1:] for answer in answers if isinstance(answer, tuple) and answer[0] == "needs"}
+            if not needs:
+                break
+            try:
+                for layer, offset, length in sorted(needs):
+                    pieces.append((layer, offset, self.files[layer].pread(offset, length)))
+            except OSError:
+                return self._one_by_one(pages, lsn)
+        for answer in answers:
+            if isinstance(answer, bytes):
+                parts.append(b"\x00" + answer)
+            else:
+                status = wire.BEHIND if answer[0] == "behind" else wire.TOO_OLD
+                parts.append(bytes([status]) + wire.NUMBER.pack(answer[1]))
+        return parts
+
+    def _one_by_one(self, pages: list[tuple[int, int]], lsn: int) -> list[bytes]:
+        """Something under one of the pages is damaged: the others can still be had."""
+        if len(pages) == 1:
+            self.damaged += 1
+            return [_FAILED]
+        return [part for page in pages for part in self.read([page], lsn)]
+
+    def note_durable(self, entries: bytes) -> None:
+        """Acknowledged SCLs."""
+
+    def status(self) -> dict[str, Any]:
+        """SCLs, epochs, sizes."""
+        return {
+            "volume": self.state.volume,
+            "epoch": self.store.epoch,
+            "voids_epoch": self.store.voids_epoch,
+            "vdl": self.store.vdl,
+            "pgmrpl": self.store.pgmrpl,
+            "scls": self.store.scls(),
+            "holes": self.store.holes(),
+            "writer": self.writer is not None,
+            "damaged_reads": self.damaged,
+            **dict(self.store.stats()),
+        }
+
+    def close(self) -> None:
+        """Close the layer files."""
+        for file in self.files.values():
+            file.close()
+        self.files.clear()

@@ -1,0 +1,55 @@
+"""The hot messages between compute nodes and storage nodes, byte by byte. Numbers are little-endian.
+
+===  =========================================================================================
+`B`  a batch, as the kernel frames it
+`A`  volume u64, then acknowledgements: (group u32, SCL u64)*
+`R`  read: request u32, volume u64, lsn u64, flags u8 (1: bulk), (page u64, tail u64)*
+`P`  pages: request u32, per page: status u8 and 8192 bytes (0), or a u64 (1 behind: SCL, 2 too old: floor, 3 failed)
+`X`  refused: volume u64, current epoch u32, reason as text
+`H`  hints from the writer: volume u64, VDL u64, PGMRPL u64
+===  =========================================================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+PAGE_BYTES = 8192
+READ_HEAD = struct.Struct("<cIQQB")
+READ_PAGE = struct.Struct("<QQ")
+PAGES_HEAD = struct.Struct("<cI")
+ACK_HEAD = struct.Struct("<cQ")
+REFUSED_HEAD = struct.Struct("<cQI")
+HINTS = struct.Struct("<cQQQ")
+NUMBER = struct.Struct("<Q")
+OK, BEHIND, TOO_OLD, FAILED = range(4)
+BULK = 1
+
+
+def read_request(number: int, volume: int, lsn: int, pages: Sequence[tuple[int, int]], flags: int = 0) -> bytes:
+    """An `R` message."""
+    return READ_HEAD.pack(b"R", number, volume, lsn, flags) + b"".join(READ_PAGE.pack(*page) for page in pages)
+
+
+def parse_read(message: bytes) -> tuple[int, int, int, int, list[tuple[int, int]]]:
+    """(request, volume, lsn, flags, pages) of an `R` message."""
+    _, number, volume, lsn, flags = READ_HEAD.unpack_from(message)
+    return number, volume, lsn, flags, list(READ_PAGE.iter_unpack(message[READ_HEAD.size :]))
+
+
+def parse_pages(message: bytes) -> tuple[int, list[bytes | tuple[int, int]]]:
+    """(request, answers) of a `P` message: a page's bytes, or (status, number)."""
+    _, number = PAGES_HEAD.unpack_from(message)
+    at = PAGES_HEAD.size
+    answers: list[bytes | tuple[int, int]] = []
+    while at < len(message):
+        status = message[at]
+        at += 1
+        if status == OK:
+            answers.append(message[at : at + PAGE_BYTES])
+            at += PAGE_BYTES
+        else:
+            answers.append((status, NUMBER.unpack_from(message, at)[0]))
+            at += NUMBER.size
+    return number, answers

@@ -1,0 +1,221 @@
+"""Six nodes in this process, on real files: commits at quorum, page reads, nodes that die and come back, recovery."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sixfold.pagestore.client import start_pump
+from sixfold.pagestore.embedded import EmbeddedNodes
+from sixfold.pagestore.reader import PageReader
+from sixfold.wal.real import real_runtime, run
+from sixfold.wal.recovery import Recovery, RecoveryFailed
+from tests.raw import BODY, RawVolume
+
+
+class Writer:
+    """A writer with pages of plain bytes: page p holds the number last written to it."""
+
+    def __init__(self, cluster: EmbeddedNodes) -> None:
+        self.cluster = cluster
+        self.runtime = cluster.runtime
+        self.values: dict[int, int] = {}
+        self.fenced: int | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    async def open(self, *, create: bool = False, known: set[int] | None = None) -> Writer:
+        self.recovered = await Recovery(self.runtime, self.cluster.config).run(create=create)
+        config = self.cluster.config
+        self.volume = RawVolume(
+            config.volume, self.recovered.epoch, config.pages_per_group, self.recovered.vdl, self.recovered.tails
+        )
+        self.volume.known |= known or set()
+        self.pump, self.sender = start_pump(
+            self.runtime,
+            config,
+            self.recovered,
+            self.volume,
+            on_durable=self._durable,
+            on_fenced=self._fenced,
+            pgmrpl=lambda: self.volume.vdl,
+        )
+        self.reader = PageReader(
+            self.runtime, config, tail=self.sender.tracker.tail, scls=self.sender.tracker.scls, timeout=5
+        )
+        return self
+
+    def _fenced(self, epoch: int) -> None:
+        self.fenced = epoch
+
+    def _durable(self, vdl: int) -> None:
+        ready = [future for lsn, future in self._waiting if lsn <= vdl]
+        self._waiting = [(lsn, future) for lsn, future in self._waiting if lsn > vdl]
+        for future in ready:
+            future.set_result(None)
+
+    async def put(self, *pages: int, value: int) -> int:
+        lsn = self.volume.mtr([(page, 100, value.to_bytes(8, "little")) for page in pages])
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((lsn, future))
+        self.pump.kick()
+        await future
+        for page in pages:
+            self.values[page] = value
+        return lsn
+
+    async def check(self) -> None:
+        pages = sorted(self.values)
+        for at in range(0, len(pages), 50):
+            some = pages[at : at + 50]
+            for page, data in zip(some, await self.reader.read(some, self.sender.vdl), strict=True):
+                assert value_of(data) == self.values[page], f"page {page}"
+
+    def close(self) -> None:
+        self.sender.close()
+        self.reader.close()
+
+
+def value_of(data: bytes) -> int:
+    return int.from_bytes(data[BODY + 100 : BODY + 108], "little")
+
+
+def with_cluster(
+    tmp_path: Path, body: Callable[[EmbeddedNodes], Awaitable[None]], topology: str = "6x3", **options: Any
+) -> None:
+    async def main() -> None:
+        cluster = EmbeddedNodes(real_runtime(str(tmp_path), durable=False), topology, **options)
+        await cluster.start()
+        try:
+            await body(cluster)
+        finally:
+            await cluster.stop()
+
+    run(asyncio.wait_for(main(), 60))
+
+
+@pytest.mark.parametrize("topology", ["6x3", "3x3", "1"])
+def test_what_was_written_is_there_after_a_restart(tmp_path: Path, topology: str) -> None:
+    values: dict[int, int] = {}
+
+    async def first(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        for i in range(300):
+            await writer.put(i % 40, 1000 + i % 7, value=i + 1)
+        await writer.check()
+        values.update(writer.values)
+        writer.close()
+
+    async def second(cluster: EmbeddedNodes) -> None:
+        writer = Writer(cluster)
+        writer.values = values
+        await writer.open(known=set(values))
+        assert writer.recovered.epoch == 2
+        await writer.check()
+        await writer.put(1, value=77)
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, first, topology)
+    with_cluster(tmp_path, second, topology)
+
+
+def test_two_dead_nodes_do_not_stop_writes_and_heal_by_gossip(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        await writer.put(1, value=1)
+        for name in ("zone-b/node-1", "zone-c/node-2"):
+            cluster.nodes[name].crash()
+        for i in range(200):
+            await writer.put(i % 30, value=i + 2)
+        await writer.check()
+        for name in ("zone-b/node-1", "zone-c/node-2"):
+            await cluster.start_node(name)
+        tail = writer.sender.tracker.tail(0)
+        deadline = time.monotonic() + 10
+        while any(node.volumes[1].store.scl(0) < tail for node in cluster.nodes.values()):
+            assert time.monotonic() < deadline, [node.volumes[1].store.scls() for node in cluster.nodes.values()]
+            await asyncio.sleep(0.05)
+        for name in ("zone-a/node-1", "zone-a/node-2"):
+            cluster.nodes[name].crash()
+        for i in range(50):
+            await writer.put(i % 30, value=i + 500)
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, body)
+
+
+def test_three_dead_nodes_stop_writes_and_lose_nothing(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        await writer.put(1, value=1)
+        names = ("zone-a/node-1", "zone-a/node-2", "zone-b/node-1")
+        for name in names:
+            cluster.nodes[name].crash()
+        task = asyncio.create_task(writer.put(1, 2, value=2))
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        await cluster.start_node(names[0])
+        await asyncio.wait_for(task, 5)
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, body)
+
+
+def test_a_new_writer_fences_the_old_one(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        old = await Writer(cluster).open(create=True)
+        for i in range(20):
+            await old.put(i, value=i + 1)
+        new = Writer(cluster)
+        new.values = dict(old.values)
+        await new.open(known=set(old.values))
+        late = asyncio.create_task(old.put(3, value=99))
+        await asyncio.sleep(0.2)
+        assert not late.done()
+        assert old.fenced == new.recovered.epoch
+        late.cancel()
+        await new.put(4, value=50)
+        await new.check()
+        with pytest.raises(RecoveryFailed):
+            await Recovery(cluster.runtime, cluster.config).run(epoch=old.recovered.epoch)
+        old.close()
+        new.close()
+
+    with_cluster(tmp_path, body)
+
+
+def test_layers_keep_memory_bounded_and_pages_readable(tmp_path: Path) -> None:
+    values: dict[int, int] = {}
+
+    async def first(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        for i in range(3000):
+            writer.volume.mtr([(i % 97, 200, bytes(300))])
+            if i % 50 == 0:
+                await writer.put(i % 211, value=i + 1)
+        await writer.put(500, value=5)
+        await asyncio.sleep(0.5)
+        for node in cluster.nodes.values():
+            await node.background.freeze()
+            assert node.volumes[1].store.memory < 200_000, node.status()
+            assert node.volumes[1].state.layers
+        await writer.check()
+        values.update(writer.values)
+        writer.close()
+
+    async def second(cluster: EmbeddedNodes) -> None:
+        writer = Writer(cluster)
+        writer.values = values
+        await writer.open(known=set(range(600)))
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, first, memory_bytes=100_000)
+    with_cluster(tmp_path, second, memory_bytes=100_000)

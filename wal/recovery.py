@@ -1,0 +1,269 @@
+"""Recovery of a volume: pure decisions from what a read quorum has, and the driver that carries them out.
+
+1. fence:  epoch e on a write quorum; each answers with its SCLs and the batches above its known VDL.
+2. decide: follow the flushes from the highest known VDL on; a flush counts when each of its groups has it completely somewhere.
+3. void:   everything above is void, durably, on a write quorum, before anything may be written above it.
+4. heal:   a write quorum of every group has all that counts; then the volume is open, its VDL being the void range's end.
+
+The work depends on what was in flight when the writer died, never on the length of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sixfold.kernel import _kernel
+from sixfold.wal.rpc import RemoteError, Rpc, dial
+from sixfold.wal.runtime import ConnectionLost, Runtime
+from sixfold.wal.volume import VolumeConfig
+
+Void = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class BatchMeta:
+    """One batch as a segment reports it."""
+
+    group: int
+    prev: int
+    start: int
+    end: int
+    epoch: int
+    groups: tuple[int, ...]
+
+
+@dataclass
+class NodeState:
+    """What one storage node answered to the fence."""
+
+    voids_epoch: int
+    voids: list[Void]
+    vdl: int
+    scls: dict[int, int]
+    metas: list[BatchMeta]
+
+    @staticmethod
+    def parse(answer: dict[str, Any]) -> NodeState:
+        """From the wire."""
+        metas = [
+            BatchMeta(g, prev, start, end, epoch, tuple(groups))
+            for g, prev, start, end, epoch, groups in answer["metas"]
+        ]
+        voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
+        return NodeState(answer["voids_epoch"], voids, answer["vdl"], dict(answer["scls"]), metas)
+
+
+@dataclass
+class Decision:
+    """Where the volume ends, and from where it goes on."""
+
+    # Everything at or below it is kept.
+    vdl: int
+    # Above it is void, up to here; the next writer begins here.
+    start: int
+    voids: list[Void]
+    # Each group's last batch: (group → its end).
+    tails: dict[int, int] = field(default_factory=dict)
+
+
+def decide(states: Sequence[NodeState], epoch: int, allocation_limit: int) -> Decision:
+    """From the answers of a read quorum (or more)."""
+    newest = max(states, key=lambda state: state.voids_epoch)
+    voids = newest.voids
+
+    def is_void(meta: BatchMeta) -> bool:
+        return any(meta.epoch < void_epoch and meta.end > start for void_epoch, start, _ in voids)
+
+    # A node that missed the last recovery still reports batches which that one declared void.
+    have: list[dict[int, int]] = []
+    flushes: dict[int, BatchMeta] = {}
+    for state in states:
+        scls = dict(state.scls)
+        for meta in state.metas:
+            if is_void(meta):
+                scls[meta.group] = min(scls.get(meta.group, 0), meta.prev)
+            else:
+                flushes[meta.start] = meta
+        have.append(scls)
+
+    def complete(group: int, end: int) -> bool:
+        return any(scls.get(group, 0) >= end for scls in have)
+
+    vdl = max(state.vdl for state in states)
+    gaps = {start: end for _, start, end in voids}
+    while True:
+        flush = flushes.get(vdl)
+        if flush is not None and all(complete(group, flush.end) for group in flush.groups):
+            vdl = flush.end
+        elif vdl in gaps:
+            vdl = gaps[vdl]
+        else:
+            break
+    start = vdl + allocation_limit
+    return Decision(vdl, start, [*voids, (epoch, vdl, start)], _tails(states, have, vdl))
+
+
+def _tails(states: Sequence[NodeState], have: Sequence[dict[int, int]], vdl: int) -> dict[int, int]:
+    tails: dict[int, int] = {}
+    for state, scls in zip(states, have, strict=True):
+        kept = dict(scls)
+        for meta in state.metas:
+            if meta.end > vdl and meta.group in kept:
+                kept[meta.group] = min(kept[meta.group], meta.prev)
+        for group, end in kept.items():
+            tails[group] = max(tails.get(group, 0), end)
+    return tails
+
+
+class RecoveryFailed(Exception):
+    """No quorum could be reached in time, or another writer was faster (`fenced`)."""
+
+    def __init__(self, message: str, *, fenced: bool = False) -> None:
+        super().__init__(message)
+        self.fenced = fenced
+
+
+@dataclass
+class Recovered:
+    """A volume that is open for this writer."""
+
+    epoch: int
+    owner: str
+    # Durable up to here, and to be continued from here.
+    vdl: int
+    # Where the last writer's durable redo ended.
+    end: int
+    voids: list[Void]
+    tails: dict[int, int]
+    # What each member had at the end: index → group → SCL.
+    scls: dict[int, dict[int, int]]
+
+
+class Recovery:
+    """One attempt to become the writer of a volume."""
+
+    def __init__(self, runtime: Runtime, config: VolumeConfig, *, owner: str = "", timeout: float = 30.0) -> None:
+        self._runtime = runtime
+        self._config = config
+        self._owner = owner or f"{uuid.UUID(int=runtime.random.getrandbits(128), version=4)}"
+        self._timeout = timeout
+        self._links: dict[int, Rpc] = {}
+
+    async def run(self, epoch: int | None = None, *, create: bool = False) -> Recovered:
+        """Recover with this epoch, or one above all that are known. `create` makes the volume where it is absent."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._run(epoch, create)
+        except TimeoutError as error:
+            raise RecoveryFailed("no write quorum of storage nodes could be reached in time") from error
+        finally:
+            for link in self._links.values():
+                link.close()
+
+    async def _run(self, epoch: int | None, create: bool) -> Recovered:
+        if create:
+            params = {"volume": self._config.volume, "pages_per_group": self._config.pages_per_group}
+            await self._quorum(lambda _, link: link.call("create", params))
+        wanted = epoch or 1
+        while True:
+            try:
+                answers = await self._fence(wanted)
+                break
+            except RecoveryFailed as error:
+                if not error.fenced or epoch is not None:
+                    raise
+                wanted = self._highest + 1
+        states = [NodeState.parse(answer) for answer in answers.values()]
+        decision = decide(states, wanted, self._config.allocation_limit)
+        scls = await self._voids(wanted, decision)
+        scls = await self._heal(decision, scls)
+        return Recovered(wanted, self._owner, decision.start, decision.vdl, decision.voids, decision.tails, scls)
+
+    async def _fence(self, epoch: int) -> dict[int, Any]:
+        self._highest = epoch
+        params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner}
+        need = max(self._config.write_quorum, self._config.read_quorum)
+        return await self._quorum(lambda _, link: link.call("fence", params), need)
+
+    async def _voids(self, epoch: int, decision: Decision) -> dict[int, dict[int, int]]:
+        params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner, "voids": decision.voids}
+        answers = await self._quorum(lambda _, link: link.call("voids", params))
+        return {member: dict(scls) for member, scls in answers.items()}
+
+    async def _heal(self, decision: Decision, scls: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+        """Until a write quorum has every group up to its tail."""
+        config = self._config
+        while True:
+            short = {
+                member
+                for member, have in scls.items()
+                if any(have.get(group, 0) < tail for group, tail in decision.tails.items())
+            }
+            if len(scls) - len(short) >= config.write_quorum:
+                return scls
+            answers = await self._quorum(partial(self._fill, short))
+            scls = {**scls, **{member: dict(have) for member, have in answers.items()}}
+            await self._runtime.clock.sleep(0.002)
+
+    async def _fill(self, short: set[int], member: int, link: Rpc) -> Any:
+        return await link.call("heal" if member in short else "scls", {"volume": self._config.volume})
+
+    async def _quorum(self, ask: Callable[[int, Rpc], Awaitable[Any]], need: int | None = None) -> dict[int, Any]:
+        """Ask all members, over and over, until `need` have answered. A refusal as stale ends it."""
+        config = self._config
+        need = need or config.write_quorum
+        answers: dict[int, Any] = {}
+        arrived = asyncio.Event()
+        refused: list[RemoteError] = []
+
+        async def one(member: int) -> None:
+            while member not in answers:
+                try:
+                    answers[member] = await ask(member, await self._link(member))
+                except RemoteError as error:
+                    if error.code == "stale":
+                        refused.append(error)
+                        arrived.set()
+                        return
+                    await self._runtime.clock.sleep(0.05)
+                except ConnectionLost:
+                    await self._runtime.clock.sleep(0.05)
+            arrived.set()
+
+        tasks = [self._runtime.spawn(one(member), f"recovery of {member}") for member in range(len(config.members))]
+        try:
+            while len(answers) < need:
+                await arrived.wait()
+                arrived.clear()
+                if refused:
+                    self._highest = max(int(error.data or 0) for error in refused)
+                    raise RecoveryFailed(f"another writer was faster: {refused[0]}", fenced=True)
+            # Whoever is about to answer saves work later.
+            await self._runtime.clock.sleep(0)
+            return dict(answers)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _link(self, member: int) -> Rpc:
+        link = self._links.get(member)
+        if link is None or link.connection.closed:
+            link = await dial(self._runtime, self._config.members[member].address, timeout=2.0)
+            self._links[member] = link
+        return link
+
+
+def tracker(config: VolumeConfig, recovered: Recovered) -> _kernel.QuorumTracker:
+    """The quorum tracker of a writer that begins here."""
+    made = _kernel.QuorumTracker(config.clauses, len(config.members), recovered.vdl)
+    for group, tail in recovered.tails.items():
+        made.set_tail(group, tail)
+    for member, scls in recovered.scls.items():
+        for group, scl in scls.items():
+            made.set_scl(member, group, scl)
+    return made
