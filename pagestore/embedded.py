@@ -13,7 +13,9 @@ from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_con
 class EmbeddedNodes:
     """The nodes of one topology below one folder: `zone-a/node-1/…`."""
 
-    def __init__(self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 32 << 20) -> None:
+    def __init__(
+        self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 32 << 20
+    ) -> None:
         self.runtime = runtime
         self.members = local_members(TOPOLOGIES[topology])
         self.config: VolumeConfig = make_config(topology, self.members, volume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sixfold.pagestore import wire
 from sixfold.wal.rpc import Rpc, dial
@@ -178,7 +179,8 @@ class PageReader:
         timer = None
         if patience is not None:
             timer = self.runtime.clock.call_later(patience, lambda: None if late.done() else late.set_result(None))
-        await asyncio.wait([*tasks, late], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [*tasks, late]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if timer is not None:
             timer.cancel()
         late.cancel()

@@ -5,7 +5,7 @@ use super::memory::RECORDS_PER_IMAGE;
 use super::read::stands_alone;
 use super::store::Store;
 use crate::base::error::fail;
-use crate::base::{GroupNo, Lsn, PageNo, Res};
+use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
 use std::sync::Arc;
 
