@@ -6,6 +6,7 @@ Nodes are pglast's own (`pglast.ast`), passed on as they are; locations in them 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pglast import ast, enums
@@ -62,6 +63,7 @@ def parse_one(sql: str) -> Any:
     return statements[0].node
 
 
+@lru_cache(4096)
 def parse_expression(text: str) -> Any:
     """An expression kept as SQL text in the catalogue (defaults, checks)."""
     return parse_one("SELECT " + text).targetList[0].val

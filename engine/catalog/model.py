@@ -57,7 +57,7 @@ class Column(msgspec.Struct, frozen=True):
     dropped: bool = False
     # Expression as SQL text (of the default, or of the generated column when `generated` is set).
     default: str | None = None
-    # '' none, 'a' always, 'd' by default.
+    # '' none, 'a' always, 'd' by default; `default` then says nextval('…'::regclass).
     identity: str = ""
     # '' none, 's' stored.
     generated: str = ""
