@@ -5,7 +5,7 @@ use super::registry::{self, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::is_space;
 use super::wire::Reader;
-use super::{arraytext, hash, Datum, NO_TYPMOD};
+use super::{arraytext, hash, oids, Datum, NO_TYPMOD};
 use crate::base::error::{fail, Res};
 use crate::base::Oid;
 use std::cmp::Ordering;
@@ -61,7 +61,7 @@ fn recv(info: &TypeInfo, bytes: &[u8], typmod: i32, settings: &Settings) -> Res<
         });
     }
     reader.end()?;
-    if values.is_empty() {
+    if values.is_empty() && !matches!(info.oid, oids::INT2VECTOR | oids::OIDVECTOR) {
         dims.clear();
     }
     Ok(Datum::Array(Arc::new(Array {
@@ -200,11 +200,7 @@ impl TypeOps for VectorOps {
         let values = parts
             .map(|part| elem.input(part, NO_TYPMOD, settings))
             .collect::<Res<Vec<_>>>()?;
-        let dims = if values.is_empty() {
-            Vec::new()
-        } else {
-            vec![(values.len() as i32, 0)]
-        };
+        let dims = vec![(values.len() as i32, 0)];
         Ok(Datum::Array(Arc::new(Array {
             elem: elem.oid,
             dims,

@@ -32,14 +32,15 @@ pub fn put_escape(bytes: &[u8], out: &mut Vec<u8>) {
 /// Hex digits in pairs; whitespace may stand between pairs.
 pub fn read_hex(text: &str) -> Res<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 2);
-    let mut chars = text
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r'));
+    let mut chars = text.chars();
     let digit = |c: char| match c.to_digit(16) {
         Some(digit) => Ok(digit as u8),
         None => fail("22023", format!("invalid hexadecimal digit: \"{c}\"")),
     };
     while let Some(high) = chars.next() {
+        if matches!(high, ' ' | '\n' | '\t' | '\r') {
+            continue;
+        }
         let high = digit(high)?;
         match chars.next() {
             Some(low) => out.push(high << 4 | digit(low)?),

@@ -56,14 +56,14 @@ fn put_clock(fields: &Fields, out: &mut Vec<u8>) {
 
 pub fn put_time(micros: i64, out: &mut Vec<u8>) {
     let mut fields = Fields::default();
-    fields.set_time(micros);
+    fields.set_time(micros.clamp(0, calendar::USECS_PER_DAY));
     put_clock(&fields, out);
 }
 
 /// `zone`: seconds west.
 pub fn put_timetz(micros: i64, zone: i32, out: &mut Vec<u8>) {
     put_time(micros, out);
-    put_offset(-zone, false, out);
+    put_offset(zone.wrapping_neg(), false, out);
 }
 
 fn put_day(fields: &Fields, settings: &Settings, out: &mut Vec<u8>) {
@@ -148,7 +148,7 @@ pub fn put_timestamptz(micros: i64, settings: &Settings, out: &mut Vec<u8>) {
     }
     let zone = &settings.time_zone;
     let offset = zone.offset_at(micros);
-    let local = micros + i64::from(offset) * USECS_PER_SEC;
+    let local = micros.saturating_add(i64::from(offset) * USECS_PER_SEC);
     put_fields(
         &calendar::timestamp_fields(local),
         local,

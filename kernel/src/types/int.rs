@@ -134,7 +134,7 @@ signed!(Int2, i16, "smallint");
 signed!(Int4, i32, "integer");
 signed!(Int8, i64, "bigint");
 
-/// As strtoul reads it: a minus sign wraps around.
+/// A minus sign wraps around, as far as an int4 goes.
 fn unsigned32(text: &str, name: &str) -> Res<i64> {
     let number = match digits(text) {
         Ok(number) => number,
@@ -146,7 +146,7 @@ fn unsigned32(text: &str, name: &str) -> Res<i64> {
         }
         Err(Bad::Syntax) => return text::syntax(name, text),
     };
-    if !(-(u32::MAX as i64)..=u32::MAX as i64).contains(&number) {
+    if !(i32::MIN as i64..=u32::MAX as i64).contains(&number) {
         return fail(
             "22003",
             format!("value \"{text}\" is out of range for type {name}"),
@@ -359,13 +359,13 @@ impl TypeOps for LsnOps {
 /// (block, offset) as block × 65536 + offset.
 fn tid(text: &str) -> Option<i64> {
     let inside = text
-        .trim_matches(text::is_space)
+        .trim_start_matches(text::is_space)
         .strip_prefix('(')?
         .strip_suffix(')')?;
     let (block, offset) = inside.split_once(',')?;
     Some(
-        i64::from(block.trim().parse::<u32>().ok()?) << 16
-            | i64::from(offset.trim().parse::<u16>().ok()?),
+        i64::from(block.trim_start().parse::<u32>().ok()?) << 16
+            | i64::from(offset.trim_start().parse::<u16>().ok()?),
     )
 }
 

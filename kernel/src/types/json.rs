@@ -195,9 +195,6 @@ impl<'a> Parser<'a> {
                     }
                 }
             }
-            _ if closable => {
-                Err(self.expected("Expected array element or \"]\", but found \"{}\"."))
-            }
             _ => Err(self.expected("Expected JSON value, but found \"{}\".")),
         }
     }
@@ -419,6 +416,16 @@ impl<'a> Parser<'a> {
         }
         self.token();
         let token = &self.text[self.start..self.at];
+        let first = token.as_bytes().first().copied().unwrap_or(0);
+        let word = matches!(token, "true" | "false" | "null");
+        if !word
+            && !matches!(
+                first,
+                b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b'-' | b'0'..=b'9'
+            )
+        {
+            return self.error(format!("Token \"{token}\" is invalid."));
+        }
         let detail = match detail.rsplit_once("{}") {
             Some((before, after)) => format!("{before}{token}{after}"),
             None => detail.to_owned(),

@@ -27,6 +27,8 @@ pub mod record;
 pub mod registry;
 pub mod settings;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod time;
 pub mod timestamp;

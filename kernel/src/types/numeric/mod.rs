@@ -6,8 +6,6 @@ mod arith;
 mod convert;
 mod math;
 mod ops;
-#[cfg(test)]
-mod tests;
 mod text;
 mod wire;
 

@@ -1,5 +1,0 @@
-use super::Numeric;
-
-fn n(text: &str) -> Numeric {
-    Numeric::parse(text).unwrap()
-}
