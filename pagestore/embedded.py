@@ -6,6 +6,7 @@ import asyncio
 
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
+from sixfold.wal.real import RealDisk, SyncThread
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_config
 
@@ -16,7 +17,11 @@ class EmbeddedNodes:
     def __init__(
         self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 32 << 20
     ) -> None:
-        self.runtime = runtime
+        disk = runtime.disk
+        if isinstance(disk, RealDisk) and disk.thread is None:
+            # One thread syncs all journals: they share a device, and the loop goes on meanwhile (docs/decisions).
+            disk = RealDisk(disk.root, durable=disk.durable, thread=SyncThread("journals"))
+        self.runtime = runtime.with_disk(disk)
         self.members = local_members(TOPOLOGIES[topology])
         self.config: VolumeConfig = make_config(topology, self.members, volume)
         self.memory_bytes = memory_bytes

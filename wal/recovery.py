@@ -95,7 +95,7 @@ def decide(states: Sequence[NodeState], epoch: int, allocation_limit: int) -> De
         return any(scls.get(group, 0) >= end for scls in have)
 
     vdl = max(state.vdl for state in states)
-    gaps = {start: end for _, start, end in voids}
+    gaps = {start: end for _, start, end in voids if end > start}
     while True:
         flush = flushes.get(vdl)
         if flush is not None and all(complete(group, flush.end) for group in flush.groups):
@@ -104,7 +104,8 @@ def decide(states: Sequence[NodeState], epoch: int, allocation_limit: int) -> De
             vdl = gaps[vdl]
         else:
             break
-    start = vdl + allocation_limit
+    # A volume that nothing was ever written to begins at 0; epochs alone tell its batches from those of failed attempts.
+    start = vdl + allocation_limit if vdl else 0
     return Decision(vdl, start, [*voids, (epoch, vdl, start)], _tails(states, have, vdl))
 
 
@@ -134,9 +135,9 @@ class Recovered:
 
     epoch: int
     owner: str
-    # Durable up to here, and to be continued from here.
+    # Durable up to here, and to be continued from here. 0 is a new volume.
     vdl: int
-    # Where the last writer's durable redo ended.
+    # Where the last writer's durable redo ended. 0 is a new volume.
     end: int
     voids: list[Void]
     tails: dict[int, int]

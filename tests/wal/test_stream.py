@@ -1,0 +1,130 @@
+"""The stream from writer to readers: order, gaps, readers that go away and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sixfold.wal.real import real_runtime, run
+from sixfold.wal.stream import LogPublisher, LogTailer
+from tests.raw import RawVolume
+
+
+class Copy:
+    """A reader's volume that only keeps what it is told."""
+
+    def __init__(self, vdl: int) -> None:
+        self.begin = self.vdl = vdl
+        self.batches: list[bytes] = []
+
+    def apply_stream(self, batches: list[bytes]) -> None:
+        self.batches += batches
+
+    def set_vdl(self, vdl: int) -> None:
+        assert vdl > self.vdl
+        self.vdl = vdl
+
+
+class Pair:
+    def __init__(self, path: Path) -> None:
+        self.runtime = real_runtime(str(path))
+        self.volume = RawVolume(1, 3, 10, 1000, {})
+        self.tails = {0: 900}
+        self.publisher = LogPublisher(
+            self.runtime, volume=1, epoch=3, vdl=1000, tails=lambda: sorted(self.tails.items())
+        )
+        self.copies: list[Copy] = []
+
+    async def start(self) -> LogTailer:
+        listener = await self.publisher.serve("127.0.0.1:0")
+        return LogTailer(
+            self.runtime,
+            listener.address,
+            volume=1,
+            name="r1",
+            reset=self.reset,
+            on_vdl=lambda vdl: None,
+            horizon=lambda: self.copies[-1].vdl,
+        )
+
+    def reset(self, epoch: int, vdl: int) -> Copy:
+        self.copies.append(Copy(vdl))
+        return self.copies[-1]
+
+    def write(self, *pages: int) -> int:
+        self.volume.mtr([(page, 0, b"x") for page in pages])
+        flush = self.volume.take_flush()
+        assert flush is not None
+        self.publisher.flush(*flush)
+        for group, _ in flush[2]:
+            self.tails[group] = flush[1]
+        return flush[1]
+
+
+async def until(condition) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("did not happen in time")
+
+
+def test_a_reader_follows_and_applies_only_up_to_vdl(tmp_path: Path) -> None:
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        before = pair.write(1)
+        tailer = await pair.start()
+        await until(lambda: tailer.received == before)
+        assert (tailer.vdl, tailer.tail(0), pair.copies[0].begin) == (1000, before, 1000)
+        first = pair.write(1, 25)
+        second = pair.write(33)
+        pair.publisher.advance(first)
+        await until(lambda: tailer.vdl == first)
+        assert tailer.received == second
+        assert (tailer.tail(0), tailer.tail(2), tailer.tail(3)) == (first, first, 0)
+        assert len(pair.copies[0].batches) == 4
+        await until(lambda: pair.publisher.readers["r1"].vdl == first)
+        assert pair.publisher.oldest == first
+        assert tailer.lag_ms < 1000
+        tailer.close()
+        pair.publisher.close()
+
+    run(main())
+
+
+def test_a_reader_that_was_away_for_a_moment_goes_on_without_a_reset(tmp_path: Path) -> None:
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        tailer = await pair.start()
+        await until(lambda: bool(pair.copies))
+        one = pair.write(1)
+        await until(lambda: tailer.received == one)
+        state = pair.publisher.readers["r1"]
+        assert state.rpc is not None
+        state.rpc.connection.abort()
+        two = pair.write(2)
+        pair.publisher.advance(two)
+        await until(lambda: tailer.vdl == two)
+        assert len(pair.copies) == 1
+        assert len(pair.copies[0].batches) == 2
+        tailer.close()
+        pair.publisher.close()
+
+    run(main())
+
+
+def test_a_reader_of_another_writer_begins_anew(tmp_path: Path) -> None:
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        tailer = await pair.start()
+        await until(lambda: bool(pair.copies))
+        pair.publisher._epoch = 4
+        state = pair.publisher.readers["r1"]
+        assert state.rpc is not None
+        state.rpc.connection.abort()
+        await until(lambda: len(pair.copies) == 2)
+        assert tailer.epoch == 4
+        tailer.close()
+        pair.publisher.close()
+
+    run(main())
