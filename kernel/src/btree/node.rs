@@ -88,8 +88,10 @@ pub fn search(page: &Page, wanted: &[u8]) -> Res<Result<usize, usize>> {
 pub fn lower_bound(page: &Page, wanted: &[u8]) -> Res<usize> {
     let kind = page.kind();
     let (mut low, mut high) = (0, page.count());
-    if kind == Kind::Branch {
-        low = low.max(1).min(high);
+    match kind {
+        Kind::Branch => low = low.max(1).min(high),
+        Kind::RowLeaf => (low, high) = row_range(page, wanted)?,
+        _ => {}
     }
     while low < high {
         let middle = (low + high) / 2;
@@ -100,6 +102,31 @@ pub fn lower_bound(page: &Page, wanted: &[u8]) -> Res<usize> {
         }
     }
     Ok(low)
+}
+
+/// Slots among which a row's lower bound is. Row ids are whole numbers, so a row stands at most as many slots behind the
+/// first one as its id is above that one's, and just there when no id is missing: mostly this leaves nothing to search.
+fn row_range(page: &Page, wanted: &[u8]) -> Res<(usize, usize)> {
+    let count = page.count();
+    let Some(wanted) = wanted.first_chunk::<{ version::KEY_SIZE }>() else {
+        return Ok((0, count));
+    };
+    if count == 0 {
+        return Ok((0, 0));
+    }
+    let wanted = u64::from_be_bytes(*wanted);
+    let first = version::row_id(page.cell(0)?)?.0;
+    let Some(above) = wanted.checked_sub(first) else {
+        return Ok((0, 0));
+    };
+    let above = usize::try_from(above).unwrap_or(usize::MAX);
+    if above >= count {
+        // Appending: behind the last one.
+        let last = version::row_id(page.cell(count - 1)?)?.0;
+        return Ok((if last < wanted { count } else { 0 }, count));
+    }
+    let there = version::row_id(page.cell(above)?)?.0;
+    Ok((if there == wanted { above } else { 0 }, above))
 }
 
 /// The slot of the child that covers `wanted`.

@@ -178,7 +178,7 @@ impl Tree {
         };
         let page = mtr.page(no)?;
         let old = page.cell(slot)?;
-        let (old, new) = (old.len(), push.build(old)?.len());
+        let (old, new) = (old.len(), push.built_len(old)?);
         drop(page);
         check_size(key.len(), new)?;
         let (no, slot) = self

@@ -175,6 +175,7 @@ proptest! {
         record.encode(&mut body);
         let Record::PushVersion { push, .. } = Record::decode(11, &body).unwrap() else { panic!() };
         let built = push.build(&cell).unwrap();
+        prop_assert_eq!(push.built_len(&cell).unwrap(), built.len());
         let seen: Vec<_> = version::versions(&built).map(|v| v.unwrap()).collect();
         prop_assert_eq!(version::row_id(&built).unwrap(), RowId(42));
         prop_assert_eq!(seen[0].flags, flags);

@@ -206,6 +206,21 @@ impl<'a> Push<'a> {
         })
     }
 
+    /// Length of the cell that `build` makes.
+    pub fn built_len(&self, cell: &[u8]) -> Res<usize> {
+        let mut kept = 0;
+        let mut taken = 0;
+        for (index, version) in versions(cell).enumerate() {
+            let version = version?;
+            if index >= self.skip as usize && taken < self.keep {
+                taken += 1;
+                kept += version.end - version.start;
+            }
+        }
+        let payload = self.prefix as usize + self.middle.len() + self.suffix as usize;
+        Ok(KEY_SIZE + len(self.flags, self.xid, self.command, payload) + kept)
+    }
+
     /// The whole new cell.
     pub fn build(&self, cell: &[u8]) -> Res<Vec<u8>> {
         let Some(key) = cell.get(..KEY_SIZE) else {

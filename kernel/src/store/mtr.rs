@@ -16,6 +16,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Largest maps and buffers that go from one MTR to the next.
+const SCRATCH_PAGES: usize = 256;
+const SCRATCH_BYTES: usize = 1 << 20;
+
 /// What tree operations prepared in one MTR will do to a leaf (see `btree::write`).
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Claim {
@@ -171,16 +175,23 @@ impl Drop for Mtr<'_> {
         if !self.bytes.is_empty() {
             self.writer.broken = true;
         }
-        // Keep the allocations for the next MTR.
+        // Keep the allocations for the next MTR, unless they are so large that clearing them would cost.
         let scratch = &mut self.writer.scratch;
-        scratch.pins = self.pins.take();
-        scratch.pins.clear();
-        scratch.bytes = std::mem::take(&mut self.bytes);
-        scratch.bytes.clear();
+        let pins = self.pins.get_mut();
+        if pins.capacity() <= SCRATCH_PAGES {
+            scratch.pins = std::mem::take(pins);
+            scratch.pins.clear();
+        }
+        if self.claims.capacity() <= SCRATCH_PAGES {
+            scratch.claims = std::mem::take(&mut self.claims);
+            scratch.claims.clear();
+        }
+        if self.bytes.capacity() <= SCRATCH_BYTES {
+            scratch.bytes = std::mem::take(&mut self.bytes);
+            scratch.bytes.clear();
+        }
         scratch.reserved = std::mem::take(&mut self.reserved);
         scratch.reserved.clear();
-        scratch.claims = std::mem::take(&mut self.claims);
-        scratch.claims.clear();
     }
 }
 

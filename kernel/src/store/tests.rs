@@ -35,7 +35,7 @@ impl Storage {
     /// Run until done, fetching what is missing and making durable what has to be.
     pub fn run<T>(&mut self, vol: &Volume, mut call: impl FnMut() -> Res<T>) -> Res<T> {
         self.calls += 1;
-        if self.forgetful > 0 && self.calls % self.forgetful == 0 {
+        if self.forgetful > 0 && self.calls.is_multiple_of(self.forgetful) {
             vol.pool.forget();
         }
         loop {
