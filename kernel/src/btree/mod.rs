@@ -20,6 +20,6 @@ mod write;
 
 pub use check::{check, Stats};
 pub use cursor::{Cursor, Leaf};
-pub use node::{key_of, lower_bound, search, value_of, MAX_KEY};
+pub use node::{child, key_of, lower_bound, search, value_of, MAX_KEY};
 pub use tree::Tree;
 pub use write::{Spot, MAX_CELL};

@@ -14,8 +14,10 @@ pub const DELETED: u8 = 2;
 pub const EXTERNAL: u8 = 4;
 /// Not a version: its payload points to the older versions, which were moved to the overflow tree. Always frozen and last.
 pub const HISTORY: u8 = 8;
+/// This version has another key in some index than the version before it.
+pub const REKEYED: u8 = 16;
 /// All flags that a version may carry; the upper bits belong to the redo record that pushes it.
-pub const FLAGS: u8 = FROZEN | DELETED | EXTERNAL | HISTORY;
+pub const FLAGS: u8 = FROZEN | DELETED | EXTERNAL | HISTORY | REKEYED;
 
 /// Bytes of the row id before the versions.
 pub const KEY_SIZE: usize = 8;

@@ -1,7 +1,156 @@
 //! Tables: rows, indexes, sequences over B-trees; the real `exec::access::Access`.
+//!
+//! Every write of a row is one mini-transaction: all pages are fetched and all waits happen first, then the row's tree and all
+//! index trees change at once. Index entries carry no visibility: whoever follows one checks that the version it sees has
+//! the entry's key.
 
-pub mod keys;
-pub mod row;
+mod build;
+mod core;
+mod heap;
+mod keys;
+mod lock;
+mod overflow;
+mod row;
+mod scan;
+mod sequence;
+mod unique;
+mod vacuum;
+mod visible;
+
 #[cfg(test)]
 mod row_tests;
-pub mod visible;
+
+pub use self::build::{BuildIndex, DropTree};
+pub use self::core::Core;
+pub use self::sequence::SequenceDef;
+pub use self::vacuum::VacuumTable;
+
+use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId};
+use crate::exec::access::{Access, Bounds, Cursor, Inserted, TableDef, View, Wait, Wrote};
+use crate::exec::plan::LockMode;
+use crate::txn::Txns;
+use crate::types::Datum;
+use std::sync::Arc;
+
+/// All tables of a volume, as one compute process reads and writes them. Cheap to clone.
+#[derive(Clone)]
+pub struct Tables {
+    core: Arc<Core>,
+}
+
+impl Tables {
+    pub fn new(txns: Arc<Txns>) -> Tables {
+        Tables { core: Arc::new(Core::new(txns)) }
+    }
+
+    pub fn txns(&self) -> &Arc<Txns> {
+        &self.core.txns
+    }
+
+    /// The eyes of `session` at a snapshot: own changes of commands below `command` are seen.
+    pub fn view(&self, session: SessionId, snapshot: Lsn, command: u32, strict: bool) -> View {
+        View { session, snapshot, own: self.core.txns.running.own(session), command, strict }
+    }
+
+    /// Trees of a new table: (rows, overflow). Redo of its own: a rolled-back CREATE must drop them.
+    pub fn create_table(&self) -> Res<(PageNo, PageNo)> {
+        self.core.create_table()
+    }
+
+    /// An empty index tree.
+    pub fn create_index(&self) -> Res<PageNo> {
+        self.core.create_index()
+    }
+
+    /// Gives back the pages of any tree, or of a sequence. Begin after the commit that drops it is durable.
+    pub fn drop_tree(&self, root: PageNo) -> DropTree {
+        DropTree::new(&self.core, root)
+    }
+
+    /// Fills `table.indexes[index]`, an empty tree. 23505 for duplicates. The caller keeps writers out (SHARE lock).
+    pub fn build_index(&self, view: &View, table: &Arc<TableDef>, index: usize) -> Res<BuildIndex> {
+        BuildIndex::new(&self.core, view, self.core.shape(table)?, index)
+    }
+
+    pub fn create_sequence(&self, def: &SequenceDef) -> Res<PageNo> {
+        self.core.create_sequence(def)
+    }
+
+    pub fn alter_sequence(&self, page: PageNo, def: &SequenceDef) -> Res<()> {
+        self.core.alter_sequence(page, def)
+    }
+
+    /// Cleans up to `budget` rows of what ended transactions left; true: more is ready.
+    pub fn vacuum_step(&self, budget: usize) -> Res<bool> {
+        self.core.vacuum_step(budget)
+    }
+
+    /// VACUUM of one table.
+    pub fn vacuum(&self, table: &Arc<TableDef>) -> Res<VacuumTable> {
+        VacuumTable::new(&self.core, self.core.shape(table)?)
+    }
+
+    /// After the end of a session's transaction.
+    pub fn forget_session(&self, session: SessionId) {
+        self.core.forget_session(session);
+    }
+
+    /// After a promotion: what was learnt as a reader is forgotten.
+    pub fn reset(&self) {
+        self.core.reset();
+    }
+}
+
+impl Access for Tables {
+    fn scan(&self, view: &View, table: &Arc<TableDef>, columns: &[usize], part: usize, parts: usize) -> Res<Box<dyn Cursor>> {
+        scan::scan(&self.core, view, table, columns, part, parts)
+    }
+
+    fn index_scan(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        index: usize,
+        bounds: Bounds,
+        backward: bool,
+        columns: &[usize],
+    ) -> Res<Box<dyn Cursor>> {
+        scan::index_scan(&self.core, view, table, index, &bounds, backward, columns)
+    }
+
+    fn fetch(&self, view: &View, table: &Arc<TableDef>, row: RowId, columns: &[usize]) -> Res<Option<Vec<Datum>>> {
+        self.core.fetch(view, table, row, columns)
+    }
+
+    fn insert(&self, view: &View, table: &Arc<TableDef>, row: &[Datum], arbiters: &[Oid]) -> Res<Inserted> {
+        self.core.insert(view, table, row, arbiters)
+    }
+
+    fn update(&self, view: &View, table: &Arc<TableDef>, id: RowId, row: &[Datum], accept: Lsn) -> Res<Wrote> {
+        self.core.update(view, table, id, row, accept)
+    }
+
+    fn delete(&self, view: &View, table: &Arc<TableDef>, id: RowId, accept: Lsn) -> Res<Wrote> {
+        self.core.delete(view, table, id, accept)
+    }
+
+    fn lock(&self, view: &View, table: &Arc<TableDef>, id: RowId, mode: LockMode, wait: Wait, accept: Lsn) -> Res<Wrote> {
+        self.core.lock(view, table, id, mode, wait, accept)
+    }
+
+    fn size(&self, table: &Arc<TableDef>) -> Res<(u64, u64)> {
+        self.core.size(table.root)
+    }
+
+    fn nextval(&self, _view: &View, sequence: PageNo) -> Res<i64> {
+        self.core.nextval(sequence)
+    }
+
+    fn setval(&self, _view: &View, sequence: PageNo, value: i64, called: bool) -> Res<()> {
+        self.core.setval(sequence, value, called)
+    }
+
+    fn seqval(&self, _view: &View, sequence: PageNo) -> Res<(i64, bool)> {
+        self.core.seqval(sequence)
+    }
+}

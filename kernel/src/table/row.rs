@@ -48,6 +48,12 @@ impl External {
         out.push(u8::from(self.packed));
     }
 
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16);
+        self.put(&mut out);
+        out
+    }
+
     pub fn get(bytes: &[u8]) -> Res<External> {
         let mut at = 0;
         let id = varint::get(bytes, &mut at)?;
@@ -289,6 +295,11 @@ impl Draft {
             piece.bytes.clear();
             external.put(&mut piece.bytes);
         }
+    }
+
+    pub fn points_to(&self, external: &External) -> bool {
+        let bytes = external.to_bytes();
+        self.pieces.iter().any(|p| p.form == EXTERNAL && p.bytes == bytes)
     }
 
     pub fn has_external(&self) -> bool {

@@ -178,6 +178,11 @@ pub struct Prune {
 }
 
 impl Prune {
+    /// Does the version at this place (0: newest) stay?
+    pub fn keeps(&self, index: usize) -> bool {
+        index >= self.skip && index < self.skip + self.keep
+    }
+
     pub fn of(txns: &Txns, cell: &[u8], horizon: Lsn) -> Res<Prune> {
         let mut out = Prune {
             skip: 0,

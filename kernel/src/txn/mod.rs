@@ -5,6 +5,7 @@
 //! reaches the CSN. Without a commit record it has aborted, whatever happens.
 
 pub mod csn;
+pub mod leftovers;
 pub mod locks;
 pub mod modes;
 pub mod running;
@@ -20,6 +21,7 @@ use crate::base::{Lsn, Oid, Res, SessionId, Xid};
 use crate::redo::Record;
 use crate::store::{Field, Role, Volume};
 use csn::{Commits, PER_PAGE};
+use leftovers::Leftovers;
 use locks::Locks;
 use parking_lot::Mutex;
 use running::Running;
@@ -66,6 +68,7 @@ pub struct Txns {
     pub running: Running,
     pub snapshots: Snapshots,
     pub counters: Counters,
+    pub leftovers: Leftovers,
     commits: Commits,
     next: Mutex<Next>,
     catalog: Mutex<Catalog>,
@@ -86,6 +89,7 @@ impl Txns {
             running: Running::default(),
             snapshots: Snapshots::default(),
             counters: Counters::default(),
+            leftovers: Leftovers::default(),
             commits: Commits::default(),
             next: Mutex::default(),
             catalog: Mutex::default(),
@@ -261,7 +265,14 @@ impl Txns {
 
     /// After the commit LSN is durable (or there was none): the transaction is over, its locks are free.
     pub fn finish(&self, session: SessionId) {
-        for xid in self.running.end(session) {
+        let csn = self
+            .running
+            .top(session)
+            .and_then(|xid| self.running.get(xid))
+            .and_then(|entry| entry.csn);
+        let xids = self.running.end(session);
+        self.leftovers.ended(session, csn, &xids);
+        for xid in xids {
             self.locks.xid_ended(xid);
         }
         self.locks.release_all(session);
@@ -270,6 +281,7 @@ impl Txns {
     /// The transaction has not happened. Returns its xids. Harmless when there is none.
     pub fn rollback(&self, session: SessionId) -> Vec<Xid> {
         let xids = self.running.end(session);
+        self.leftovers.ended(session, None, &xids);
         for xid in &xids {
             self.locks.xid_ended(*xid);
         }
@@ -304,6 +316,7 @@ impl Txns {
     /// The client is gone: roll back, give back session-level locks too.
     pub fn end_session(&self, session: SessionId) {
         let xids = self.running.end(session);
+        self.leftovers.ended(session, None, &xids);
         if !xids.is_empty() {
             self.counters.rollbacks.fetch_add(1, Ordering::Relaxed);
         }

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum LockKey {
     Relation(Oid),
     Row(Oid, RowId),
+    /// Whose turn it is to wait for the transaction that has changed the row: first come, first served.
+    Turn(Oid, RowId),
     /// (key, whether it was given as two int4 rather than one int8)
     Advisory(i64, bool),
 }
@@ -23,7 +25,9 @@ impl fmt::Display for LockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockKey::Relation(oid) => write!(f, "relation {oid}"),
-            LockKey::Row(oid, row) => write!(f, "tuple {row} of relation {oid}"),
+            LockKey::Row(oid, row) | LockKey::Turn(oid, row) => {
+                write!(f, "tuple {row} of relation {oid}")
+            }
             LockKey::Advisory(key, pair) => {
                 let class = if *pair { 2 } else { 1 };
                 write!(
@@ -95,7 +99,7 @@ const ROW: [u16; 5] = [
 /// Bits of the modes that conflict with `mode` on `key`.
 pub fn conflicts(key: &LockKey, mode: u8) -> u16 {
     let table: &[u16] = match key {
-        LockKey::Row(..) => &ROW,
+        LockKey::Row(..) | LockKey::Turn(..) => &ROW,
         LockKey::Relation(_) | LockKey::Advisory(..) => &RELATION,
     };
     table.get(usize::from(mode)).copied().unwrap_or(u16::MAX)
@@ -121,7 +125,7 @@ pub fn name(key: &LockKey, mode: u8) -> &'static str {
         "NoKeyUpdateLock",
         "ExclusiveLock",
     ];
-    let table: &[&'static str] = if matches!(key, LockKey::Row(..)) {
+    let table: &[&'static str] = if matches!(key, LockKey::Row(..) | LockKey::Turn(..)) {
         &ROW
     } else {
         &RELATION
