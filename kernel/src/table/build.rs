@@ -57,7 +57,12 @@ pub struct DropTree {
 impl DropTree {
     pub(super) fn new(core: &Arc<Core>, root: PageNo) -> DropTree {
         core.forget(root);
-        DropTree { core: Arc::clone(core), stack: Vec::new(), root: Some(root), freed: 0 }
+        DropTree {
+            core: Arc::clone(core),
+            stack: Vec::new(),
+            root: Some(root),
+            freed: 0,
+        }
     }
 
     /// Free some pages; true when all are free.
@@ -78,7 +83,9 @@ impl DropTree {
 
     fn walk(&mut self, volume: &Volume, free: &mut Vec<PageNo>) -> Res<()> {
         while free.len() < BATCH {
-            let Some((no, page, slot)) = self.stack.last_mut() else { return Ok(()) };
+            let Some((no, page, slot)) = self.stack.last_mut() else {
+                return Ok(());
+            };
             if page.level() == 0 || *slot >= page.count() {
                 free.push(*no);
                 self.stack.pop();
@@ -118,7 +125,8 @@ impl DropTree {
             Err(stop) => {
                 // They come back as pages without children.
                 let empty: PageRef = Arc::default();
-                self.stack.extend(list.drain(..).map(|no| (no, Arc::clone(&empty), 0)));
+                self.stack
+                    .extend(list.drain(..).map(|no| (no, Arc::clone(&empty), 0)));
                 Err(stop)
             }
         }
@@ -141,7 +149,12 @@ pub struct BuildIndex {
 }
 
 impl BuildIndex {
-    pub(super) fn new(core: &Arc<Core>, view: &View, shape: Arc<Shape>, place: usize) -> Res<BuildIndex> {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        view: &View,
+        shape: Arc<Shape>,
+        place: usize,
+    ) -> Res<BuildIndex> {
         if shape.def.indexes.get(place).is_none() {
             return corrupt(format!("table {} has no index {place}", shape.def.name));
         }
@@ -206,7 +219,9 @@ impl BuildIndex {
     /// Entries for every version that may still be seen, and whether each is of the living row and must be unique.
     fn entries(&self, id: RowId, mut cell: Vec<u8>) -> Res<Vec<(Vec<u8>, bool)>> {
         let mut out: Vec<(Vec<u8>, bool)> = Vec::new();
-        let Some(index) = self.shape.def.indexes.get(self.place) else { return Ok(out) };
+        let Some(index) = self.shape.def.indexes.get(self.place) else {
+            return Ok(out);
+        };
         loop {
             let mut newest = true;
             let mut history = false;
@@ -222,7 +237,8 @@ impl BuildIndex {
                 }
                 if !version.is_deleted() {
                     let values = self.core.decode(&self.shape, &self.shape.keys, &version)?;
-                    let value = |c: usize| values.get(self.shape.key_columns.binary_search(&c).ok()?);
+                    let value =
+                        |c: usize| values.get(self.shape.key_columns.binary_search(&c).ok()?);
                     let null = has_null(index, value);
                     let key = self.shape.key(index, &values)?;
                     keys::check_size(index, &self.shape.def, &key)?;
@@ -242,7 +258,9 @@ impl BuildIndex {
 
     /// One mini-transaction of entries. Equal keys don't share one, so that each finds the other in the tree.
     fn write(&mut self) -> Res<()> {
-        let Some(index) = self.shape.def.indexes.get(self.place).cloned() else { return Ok(()) };
+        let Some(index) = self.shape.def.indexes.get(self.place).cloned() else {
+            return Ok(());
+        };
         let mut mtr = self.core.volume.begin()?;
         let mut prepared: Vec<Entry> = Vec::new();
         let mut before: Vec<u8> = Vec::new();
@@ -255,7 +273,10 @@ impl BuildIndex {
             if *unique {
                 self.check(&mut mtr, &index, key, id)?;
             }
-            prepared.extend(self.core.prepare_entry(&mut mtr, &self.shape, &index, key, id)?);
+            prepared.extend(
+                self.core
+                    .prepare_entry(&mut mtr, &self.shape, &index, key, id)?,
+            );
             before = key.to_vec();
             end += 1;
         }
@@ -267,16 +288,27 @@ impl BuildIndex {
         Ok(())
     }
 
-    fn check(&self, mtr: &mut crate::store::Mtr<'_>, index: &IndexDef, key: &[u8], id: RowId) -> Res<()> {
+    fn check(
+        &self,
+        mtr: &mut crate::store::Mtr<'_>,
+        index: &IndexDef,
+        key: &[u8],
+        id: RowId,
+    ) -> Res<()> {
         let tree = Tree { root: index.root };
         let spot = tree.prepare(mtr, &keys::entry(key, id), 0)?;
         for other in self.core.equal_rows(mtr, tree, &spot, key)? {
             if other == id {
                 continue;
             }
-            match self.core.equal(mtr, &self.shape, self.place, key, other, &self.view)? {
+            match self
+                .core
+                .equal(mtr, &self.shape, self.place, key, other, &self.view)?
+            {
                 Equal::Clear => {}
-                Equal::Busy { xid, session } => return self.core.txns.wait_for(self.view.session, xid, session),
+                Equal::Busy { xid, session } => {
+                    return self.core.txns.wait_for(self.view.session, xid, session)
+                }
                 Equal::Live { .. } => return self.duplicate(mtr, index, id),
             }
         }
@@ -293,6 +325,11 @@ impl BuildIndex {
                 break;
             }
         }
-        Err(keys::duplicate(&self.shape.def, index, |c| values.get(c), true))
+        Err(keys::duplicate(
+            &self.shape.def,
+            index,
+            |c| values.get(c),
+            true,
+        ))
     }
 }

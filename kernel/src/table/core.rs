@@ -32,7 +32,11 @@ pub(super) struct Shape {
 impl Shape {
     fn new(def: &Arc<TableDef>) -> Res<Shape> {
         let layout = Layout::of(def)?;
-        let mut key_columns: Vec<usize> = def.indexes.iter().flat_map(|i| i.keys.iter().map(|k| k.column)).collect();
+        let mut key_columns: Vec<usize> = def
+            .indexes
+            .iter()
+            .flat_map(|i| i.keys.iter().map(|k| k.column))
+            .collect();
         key_columns.sort_unstable();
         key_columns.dedup();
         Ok(Shape {
@@ -45,11 +49,15 @@ impl Shape {
     }
 
     pub fn rows(&self) -> Tree {
-        Tree { root: self.def.root }
+        Tree {
+            root: self.def.root,
+        }
     }
 
     pub fn values(&self) -> Tree {
-        Tree { root: self.def.overflow }
+        Tree {
+            root: self.def.overflow,
+        }
     }
 
     /// The key of `index` from values in `key_columns` order.
@@ -124,7 +132,11 @@ impl Core {
     /// The state of a table that is about to be written with this definition.
     pub(super) fn writing(&self, shape: &Arc<Shape>) -> Arc<State> {
         let state = self.state(shape.def.root);
-        let same = state.shape.read().as_ref().is_some_and(|known| Arc::ptr_eq(known, shape));
+        let same = state
+            .shape
+            .read()
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, shape));
         if !same {
             *state.shape.write() = Some(Arc::clone(shape));
         }
@@ -133,13 +145,18 @@ impl Core {
 
     /// A tree is about to be dropped: nothing remembered may lead to it any more.
     pub(super) fn forget(&self, root: PageNo) {
-        self.shapes.write().retain(|_, shape| !leads_to(&shape.def, root));
+        self.shapes
+            .write()
+            .retain(|_, shape| !leads_to(&shape.def, root));
         self.txns.leftovers.forget(root);
         let mut states = self.states.write();
         states.remove(&root);
         for state in states.values() {
             let mut shape = state.shape.write();
-            if shape.as_ref().is_some_and(|shape| leads_to(&shape.def, root)) {
+            if shape
+                .as_ref()
+                .is_some_and(|shape| leads_to(&shape.def, root))
+            {
                 *shape = None;
             }
         }
@@ -172,7 +189,12 @@ impl Core {
     }
 
     /// A row's cell as it stands now, versions that were moved out not included.
-    pub(super) fn cell(&self, pages: &impl Pages, shape: &Shape, row: RowId) -> Res<Option<Vec<u8>>> {
+    pub(super) fn cell(
+        &self,
+        pages: &impl Pages,
+        shape: &Shape,
+        row: RowId,
+    ) -> Res<Option<Vec<u8>>> {
         match shape.rows().get(pages, &row.0.to_be_bytes())? {
             Some((page, slot)) => Ok(Some(page.cell(slot)?.to_vec())),
             None => Ok(None),
@@ -180,11 +202,27 @@ impl Core {
     }
 
     /// A version's columns, with moved-out values brought in.
-    pub(super) fn decode(&self, shape: &Shape, reader: &Reader, version: &Version<'_>) -> Res<Vec<Datum>> {
-        self.decode_payload(shape, reader, version.payload, version.flags & EXTERNAL != 0)
+    pub(super) fn decode(
+        &self,
+        shape: &Shape,
+        reader: &Reader,
+        version: &Version<'_>,
+    ) -> Res<Vec<Datum>> {
+        self.decode_payload(
+            shape,
+            reader,
+            version.payload,
+            version.flags & EXTERNAL != 0,
+        )
     }
 
-    pub(super) fn decode_payload(&self, shape: &Shape, reader: &Reader, payload: &[u8], external: bool) -> Res<Vec<Datum>> {
+    pub(super) fn decode_payload(
+        &self,
+        shape: &Shape,
+        reader: &Reader,
+        payload: &[u8],
+        external: bool,
+    ) -> Res<Vec<Datum>> {
         reader.row(payload, &mut |_, pointer| {
             if !external {
                 return corrupt("a row has a moved value and does not say so");
@@ -196,7 +234,12 @@ impl Core {
     /// A version's key in every index.
     pub(super) fn keys_of(&self, shape: &Shape, version: &Version<'_>) -> Res<Vec<Vec<u8>>> {
         let values = self.decode(shape, &shape.keys, version)?;
-        shape.def.indexes.iter().map(|index| shape.key(index, &values)).collect()
+        shape
+            .def
+            .indexes
+            .iter()
+            .map(|index| shape.key(index, &values))
+            .collect()
     }
 
     /// The session's transaction has ended or rolled back to a savepoint: forget values that were on their way.

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Shape, State};
 use super::keys;
-use super::overflow::{History};
+use super::overflow::History;
 use super::row::{externals, Draft, External};
 use super::unique::{exempt, has_null, Entry, Equal};
 use super::visible::{judge, Judged, Prune};
@@ -50,11 +50,21 @@ struct Written<'a> {
 }
 
 pub(super) fn serialization(what: &str) -> crate::base::Stop {
-    crate::base::SqlError::new("40001", format!("could not serialize access due to concurrent {what}")).into()
+    crate::base::SqlError::new(
+        "40001",
+        format!("could not serialize access due to concurrent {what}"),
+    )
+    .into()
 }
 
 impl Core {
-    pub(super) fn insert(&self, view: &View, table: &Arc<TableDef>, row: &[Datum], arbiters: &[Oid]) -> Res<Inserted> {
+    pub(super) fn insert(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: &[Datum],
+        arbiters: &[Oid],
+    ) -> Res<Inserted> {
         let shape = self.shape(table)?;
         let state = self.writing(&shape);
         let mut draft = Draft::new(&shape.layout, row)?;
@@ -65,19 +75,30 @@ impl Core {
         }
         let xid = self.txns.assign(view.session)?;
         let payload = draft.finish(&shape.layout);
-        let moved = if draft.has_external() { externals(&shape.layout, &payload)? } else { Vec::new() };
+        let moved = if draft.has_external() {
+            externals(&shape.layout, &payload)?
+        } else {
+            Vec::new()
+        };
         let flags = if moved.is_empty() { 0 } else { EXTERNAL };
 
         let mut mtr = self.volume.begin()?;
         let id = self.next_row(&mtr, &shape, &state)?;
         for place in arbiters_first(table, arbiters) {
-            let Some((index, key)) = table.indexes.get(place).zip(index_keys.get(place)) else { continue };
+            let Some((index, key)) = table.indexes.get(place).zip(index_keys.get(place)) else {
+                continue;
+            };
             if exempt(index, has_null(index, |c| row.get(c))) {
                 continue;
             }
             let arbiter = arbiters.contains(&index.oid);
-            if let Some(other) = self.claim_key(&mut mtr, &shape, place, key, id, view, row, arbiter)? {
-                return Ok(Inserted::Conflict { index: index.oid, row: other });
+            if let Some(other) =
+                self.claim_key(&mut mtr, &shape, place, key, id, view, row, arbiter)?
+            {
+                return Ok(Inserted::Conflict {
+                    index: index.oid,
+                    row: other,
+                });
             }
         }
         let mut entries = Vec::with_capacity(table.indexes.len());
@@ -95,7 +116,9 @@ impl Core {
         }
         mtr.commit();
         state.next_row.store(id.0 + 1, Ordering::Release);
-        self.txns.leftovers.note(view.session, table.root, id, Why::Insert, xid);
+        self.txns
+            .leftovers
+            .note(view.session, table.root, id, Why::Insert, xid);
         if !moved.is_empty() {
             let moved: Vec<External> = moved.into_iter().map(|(_, e)| e).collect();
             self.moving.settled(view.session, &moved);
@@ -116,7 +139,9 @@ impl Core {
         row: &[Datum],
         arbiter: bool,
     ) -> Res<Option<RowId>> {
-        let Some(index) = shape.def.indexes.get(place) else { return Ok(None) };
+        let Some(index) = shape.def.indexes.get(place) else {
+            return Ok(None);
+        };
         let tree = crate::btree::Tree { root: index.root };
         let spot = tree.prepare(mtr, &keys::entry(key, id), 0)?;
         for other in self.equal_rows(mtr, tree, &spot, key)? {
@@ -125,20 +150,31 @@ impl Core {
             }
             match self.equal(mtr, shape, place, key, other, view)? {
                 Equal::Clear => {}
-                Equal::Busy { xid, session } => return self.txns.wait_for(view.session, xid, session),
+                Equal::Busy { xid, session } => {
+                    return self.txns.wait_for(view.session, xid, session)
+                }
                 Equal::Live { csn } if arbiter => {
                     if view.strict && csn > view.snapshot {
                         return Err(serialization("update"));
                     }
                     return Ok(Some(other));
                 }
-                Equal::Live { .. } => return Err(keys::duplicate(&shape.def, index, |c| row.get(c), false)),
+                Equal::Live { .. } => {
+                    return Err(keys::duplicate(&shape.def, index, |c| row.get(c), false))
+                }
             }
         }
         Ok(None)
     }
 
-    pub(super) fn update(&self, view: &View, table: &Arc<TableDef>, id: RowId, row: &[Datum], accept: Lsn) -> Res<Wrote> {
+    pub(super) fn update(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        row: &[Datum],
+        accept: Lsn,
+    ) -> Res<Wrote> {
         let shape = self.shape(table)?;
         let state = self.writing(&shape);
         for _ in 0..TRIES {
@@ -146,17 +182,34 @@ impl Core {
                 return Ok(wrote);
             }
         }
-        fail("XX000", format!("row {id} of \"{}\" changes faster than it can be updated", table.name))
+        fail(
+            "XX000",
+            format!(
+                "row {id} of \"{}\" changes faster than it can be updated",
+                table.name
+            ),
+        )
     }
 
     /// `None`: the row has changed since its moved-out values were looked at; start again.
-    fn try_update(&self, view: &View, shape: &Arc<Shape>, state: &State, id: RowId, row: &[Datum], accept: Lsn) -> Res<Option<Wrote>> {
+    fn try_update(
+        &self,
+        view: &View,
+        shape: &Arc<Shape>,
+        state: &State,
+        id: RowId,
+        row: &[Datum],
+        accept: Lsn,
+    ) -> Res<Option<Wrote>> {
         let mut draft = Draft::new(&shape.layout, row)?;
         let shared = self.shared_values(view, shape, state, id, &mut draft, accept)?;
         let xid = self.txns.assign(view.session)?;
         let payload = draft.finish(&shape.layout);
         let moved: Vec<External> = match draft.has_external() {
-            true => externals(&shape.layout, &payload)?.into_iter().map(|(_, e)| e).collect(),
+            true => externals(&shape.layout, &payload)?
+                .into_iter()
+                .map(|(_, e)| e)
+                .collect(),
             false => Vec::new(),
         };
         let key = id.0.to_be_bytes();
@@ -173,14 +226,35 @@ impl Core {
         if shared.iter().any(|e| !old.contains(e)) {
             return Ok(None);
         }
-        let new_keys: Vec<Vec<u8>> = shape.def.indexes.iter().map(|i| shape.key_of_row(i, row)).collect::<Res<_>>()?;
+        let new_keys: Vec<Vec<u8>> = shape
+            .def
+            .indexes
+            .iter()
+            .map(|i| shape.key_of_row(i, row))
+            .collect::<Res<_>>()?;
         let old_keys = self.payload_keys(shape, &old_payload, !old.is_empty())?;
-        let changed: Vec<usize> = (0..new_keys.len()).filter(|i| new_keys.get(*i) != old_keys.get(*i)).collect();
-        let unique = changed.iter().any(|i| shape.def.indexes.get(*i).is_some_and(|index| index.unique));
-        self.pass_row_locks(view, shape, id, if unique { row_mode::UPDATE } else { row_mode::NO_KEY_UPDATE })?;
+        let changed: Vec<usize> = (0..new_keys.len())
+            .filter(|i| new_keys.get(*i) != old_keys.get(*i))
+            .collect();
+        let unique = changed
+            .iter()
+            .any(|i| shape.def.indexes.get(*i).is_some_and(|index| index.unique));
+        self.pass_row_locks(
+            view,
+            shape,
+            id,
+            if unique {
+                row_mode::UPDATE
+            } else {
+                row_mode::NO_KEY_UPDATE
+            },
+        )?;
         let mut entries = Vec::new();
         for place in &changed {
-            let Some((index, new_key)) = shape.def.indexes.get(*place).zip(new_keys.get(*place)) else { continue };
+            let Some((index, new_key)) = shape.def.indexes.get(*place).zip(new_keys.get(*place))
+            else {
+                continue;
+            };
             if !exempt(index, has_null(index, |c| row.get(c))) {
                 self.claim_key(&mut mtr, shape, *place, new_key, id, view, row, false)?;
             }
@@ -190,11 +264,19 @@ impl Core {
         if !changed.is_empty() {
             flags |= REKEYED;
         }
-        let new = New { flags, xid, command: view.command, payload: &payload, keys: Some(new_keys) };
+        let new = New {
+            flags,
+            xid,
+            command: view.command,
+            payload: &payload,
+            keys: Some(new_keys),
+        };
         let written = self.prepare_change(&mut mtr, shape, state, id, &cell, &new)?;
         self.perform(mtr, shape, &spot, id, &written, &entries)?;
         if !changed.is_empty() {
-            self.txns.leftovers.note(view.session, shape.def.root, id, Why::Rekey, xid);
+            self.txns
+                .leftovers
+                .note(view.session, shape.def.root, id, Why::Rekey, xid);
         }
         if !moved.is_empty() {
             self.moving.settled(view.session, &moved);
@@ -203,7 +285,15 @@ impl Core {
     }
 
     /// Long values of the new row: those that the old row has are shared, the others are moved out. The answer: those shared.
-    fn shared_values(&self, view: &View, shape: &Shape, state: &State, id: RowId, draft: &mut Draft, accept: Lsn) -> Res<Vec<External>> {
+    fn shared_values(
+        &self,
+        view: &View,
+        shape: &Shape,
+        state: &State,
+        id: RowId,
+        draft: &mut Draft,
+        accept: Lsn,
+    ) -> Res<Vec<External>> {
         if draft.size() <= super::row::TARGET {
             return Ok(Vec::new());
         }
@@ -225,10 +315,21 @@ impl Core {
             return Ok(Vec::new());
         }
         let values = self.decode_payload(shape, &shape.keys, payload, external)?;
-        shape.def.indexes.iter().map(|index| shape.key(index, &values)).collect()
+        shape
+            .def
+            .indexes
+            .iter()
+            .map(|index| shape.key(index, &values))
+            .collect()
     }
 
-    pub(super) fn delete(&self, view: &View, table: &Arc<TableDef>, id: RowId, accept: Lsn) -> Res<Wrote> {
+    pub(super) fn delete(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        accept: Lsn,
+    ) -> Res<Wrote> {
         let shape = self.shape(table)?;
         let state = self.writing(&shape);
         let xid = self.txns.assign(view.session)?;
@@ -243,28 +344,48 @@ impl Core {
             return Ok(wrote);
         }
         self.pass_row_locks(view, &shape, id, row_mode::UPDATE)?;
-        let new = New { flags: DELETED, xid, command: view.command, payload: &[], keys: None };
+        let new = New {
+            flags: DELETED,
+            xid,
+            command: view.command,
+            payload: &[],
+            keys: None,
+        };
         let written = self.prepare_change(&mut mtr, &shape, &state, id, &cell, &new)?;
         self.perform(mtr, &shape, &spot, id, &written, &[])?;
-        self.txns.leftovers.note(view.session, table.root, id, Why::Delete, xid);
+        self.txns
+            .leftovers
+            .note(view.session, table.root, id, Why::Delete, xid);
         Ok(Wrote::Done)
     }
 
     /// May the caller change the row now? Then the moved-out values and the payload of its newest living version; `cell` has
     /// its versions back if they were moved out and are needed. Else how the write ended. Waits begin here.
     #[allow(clippy::type_complexity)]
-    fn writable(&self, view: &View, shape: &Shape, id: RowId, cell: &mut Vec<u8>, accept: Lsn) -> Res<Result<(Vec<External>, Vec<u8>), Wrote>> {
+    fn writable(
+        &self,
+        view: &View,
+        shape: &Shape,
+        id: RowId,
+        cell: &mut Vec<u8>,
+        accept: Lsn,
+    ) -> Res<Result<(Vec<External>, Vec<u8>), Wrote>> {
         loop {
             match judge(&self.txns, view, cell, accept)? {
                 Judged::Free(version) => {
                     let old = match version.flags & EXTERNAL {
                         0 => Vec::new(),
-                        _ => externals(&shape.layout, version.payload)?.into_iter().map(|(_, e)| e).collect(),
+                        _ => externals(&shape.layout, version.payload)?
+                            .into_iter()
+                            .map(|(_, e)| e)
+                            .collect(),
                     };
                     return Ok(Ok((old, version.payload.to_vec())));
                 }
-                Judged::Busy { xid, session, .. } => return self.wait_turn(view.session, shape, id, xid, session),
-                Judged::History(_) => {}
+                Judged::Busy { xid, session, .. } => {
+                    return self.wait_turn(view.session, shape, id, xid, session)
+                }
+                Judged::History => {}
                 other => return self.refused(view, shape, other).map(Err),
             }
             *cell = self.with_history(shape, cell)?;
@@ -278,16 +399,32 @@ impl Core {
             Judged::Changed { .. } if view.strict => Err(serialization("update")),
             Judged::Gone { .. } => Ok(Wrote::Gone),
             Judged::Own => Ok(Wrote::Own),
-            Judged::Changed { version, csn } => Ok(Wrote::Changed { row: self.decode(shape, &shape.all, &version)?, csn }),
+            Judged::Changed { version, csn } => Ok(Wrote::Changed {
+                row: self.decode(shape, &shape.all, &version)?,
+                csn,
+            }),
             _ => corrupt("a row that is free was refused"),
         }
     }
 
     /// Wait for the transaction that has changed a row, behind those that came before.
-    pub(super) fn wait_turn<T>(&self, session: SessionId, shape: &Shape, id: RowId, xid: Xid, owner: SessionId) -> Res<T> {
+    pub(super) fn wait_turn<T>(
+        &self,
+        session: SessionId,
+        shape: &Shape,
+        id: RowId,
+        xid: Xid,
+        owner: SessionId,
+    ) -> Res<T> {
         use crate::txn::locks::{Level, OnConflict};
         let turn = crate::txn::modes::LockKey::Turn(shape.def.oid, id);
-        self.txns.locks.acquire(session, turn, row_mode::UPDATE, Level::Transaction, OnConflict::Queue)?;
+        self.txns.locks.acquire(
+            session,
+            turn,
+            row_mode::UPDATE,
+            Level::Transaction,
+            OnConflict::Queue,
+        )?;
         self.txns.wait_for(session, xid, owner)
     }
 
@@ -299,13 +436,27 @@ impl Core {
         }
         let key = crate::txn::modes::LockKey::Row(shape.def.oid, id);
         if self.txns.locks.conflicts(view.session, key, mode) {
-            self.txns.locks.acquire(view.session, key, mode, Level::Transaction, OnConflict::Queue)?;
+            self.txns.locks.acquire(
+                view.session,
+                key,
+                mode,
+                Level::Transaction,
+                OnConflict::Queue,
+            )?;
         }
         Ok(())
     }
 
     /// Put `new` in front of the cell's versions, without those that nobody can see any more.
-    fn prepare_change<'a>(&self, mtr: &mut Mtr<'_>, shape: &Shape, state: &State, id: RowId, cell: &[u8], new: &New<'a>) -> Res<Written<'a>> {
+    fn prepare_change<'a>(
+        &self,
+        mtr: &mut Mtr<'_>,
+        shape: &Shape,
+        state: &State,
+        id: RowId,
+        cell: &[u8],
+        new: &New<'a>,
+    ) -> Res<Written<'a>> {
         let prune = Prune::of(&self.txns, cell, self.txns.horizon())?;
         let parts = Parts::of(cell, &prune)?;
         let (dropped, kept) = self.dropped_values(shape, cell, &prune, new)?;
@@ -333,15 +484,28 @@ impl Core {
         } else {
             let mut push = Push::diff(cell, new.flags, new.xid, new.command, new.payload)?;
             push.skip = prune.skip as u32;
-            push.keep = if prune.skip + prune.keep < prune.all { prune.keep as u32 } else { version::ALL };
+            push.keep = if prune.skip + prune.keep < prune.all {
+                prune.keep as u32
+            } else {
+                version::ALL
+            };
             Change::Push(push)
         };
         let new_len = match &change {
             Change::Push(_) => len,
             Change::Replace(cell, _) => cell.len(),
         };
-        shape.rows().prepare(mtr, &id.0.to_be_bytes(), new_len.saturating_sub(on_page).max(1))?;
-        Ok(Written { change, orphans, dropped, kept })
+        shape.rows().prepare(
+            mtr,
+            &id.0.to_be_bytes(),
+            new_len.saturating_sub(on_page).max(1),
+        )?;
+        Ok(Written {
+            change,
+            orphans,
+            dropped,
+            kept,
+        })
     }
 
     fn on_page_len(&self, mtr: &Mtr<'_>, shape: &Shape, id: RowId) -> Res<usize> {
@@ -352,28 +516,54 @@ impl Core {
     }
 
     /// Moved-out values of versions that go, and of those that stay.
-    fn dropped_values(&self, shape: &Shape, cell: &[u8], prune: &Prune, new: &New<'_>) -> Res<(Vec<External>, Vec<External>)> {
+    fn dropped_values(
+        &self,
+        shape: &Shape,
+        cell: &[u8],
+        prune: &Prune,
+        new: &New<'_>,
+    ) -> Res<(Vec<External>, Vec<External>)> {
         let (mut dropped, mut kept) = (Vec::new(), Vec::new());
         if prune.skip == 0 && prune.keep == prune.all {
             return Ok((dropped, kept));
         }
         if new.flags & EXTERNAL != 0 {
-            kept.extend(externals(&shape.layout, new.payload)?.into_iter().map(|(_, e)| e));
+            kept.extend(
+                externals(&shape.layout, new.payload)?
+                    .into_iter()
+                    .map(|(_, e)| e),
+            );
         }
         for (index, version) in versions(cell).enumerate() {
             let version = version?;
-            let list = if prune.keeps(index) { &mut kept } else { &mut dropped };
+            let list = if prune.keeps(index) {
+                &mut kept
+            } else {
+                &mut dropped
+            };
             if version.flags & HISTORY != 0 {
                 list.push(External::get(version.payload)?);
             } else if version.flags & EXTERNAL != 0 {
-                list.extend(externals(&shape.layout, version.payload)?.into_iter().map(|(_, e)| e));
+                list.extend(
+                    externals(&shape.layout, version.payload)?
+                        .into_iter()
+                        .map(|(_, e)| e),
+                );
             }
         }
         Ok((dropped, kept))
     }
 
     /// Index entries that only versions which go have, ready to be removed.
-    pub(super) fn orphans(&self, mtr: &mut Mtr<'_>, shape: &Shape, id: RowId, cell: &[u8], prune: &Prune, new: Option<&[Vec<u8>]>) -> Res<Vec<Entry>> {
+    pub(super) fn orphans(
+        &self,
+        mtr: &mut Mtr<'_>,
+        shape: &Shape,
+        id: RowId,
+        cell: &[u8],
+        prune: &Prune,
+        new: Option<&[Vec<u8>]>,
+    ) -> Res<Vec<Entry>> {
         let mut kept: Vec<Vec<Vec<u8>>> = new.map(<[_]>::to_vec).into_iter().collect();
         let mut gone: Vec<Vec<Vec<u8>>> = Vec::new();
         for (index, version) in versions(cell).enumerate() {
@@ -403,7 +593,15 @@ impl Core {
     }
 
     /// Nothing waits any more: change the row and its indexes.
-    fn perform(&self, mut mtr: Mtr<'_>, shape: &Shape, spot: &Spot, id: RowId, written: &Written<'_>, entries: &[Entry]) -> Res<()> {
+    fn perform(
+        &self,
+        mut mtr: Mtr<'_>,
+        shape: &Shape,
+        spot: &Spot,
+        id: RowId,
+        written: &Written<'_>,
+        entries: &[Entry],
+    ) -> Res<()> {
         let key = id.0.to_be_bytes();
         let rows = shape.rows();
         let there = match &written.change {
@@ -439,12 +637,17 @@ struct Parts {
 
 impl Parts {
     fn of(cell: &[u8], prune: &Prune) -> Res<Parts> {
-        let mut parts = Parts { kept: Vec::new(), rekeyed: false };
+        let mut parts = Parts {
+            kept: Vec::new(),
+            rekeyed: false,
+        };
         for (index, version) in versions(cell).enumerate() {
             let version = version?;
             parts.rekeyed |= version.flags & REKEYED != 0;
             if prune.keeps(index) {
-                parts.kept.extend_from_slice(cell.get(version.start..version.end).unwrap_or(&[]));
+                parts
+                    .kept
+                    .extend_from_slice(cell.get(version.start..version.end).unwrap_or(&[]));
             }
         }
         Ok(parts)

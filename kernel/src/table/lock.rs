@@ -24,10 +24,20 @@ fn number(mode: LockMode) -> u8 {
 }
 
 impl Core {
-    pub(super) fn lock(&self, view: &View, table: &Arc<TableDef>, id: RowId, mode: LockMode, wait: Wait, accept: Lsn) -> Res<Wrote> {
+    pub(super) fn lock(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        mode: LockMode,
+        wait: Wait,
+        accept: Lsn,
+    ) -> Res<Wrote> {
         let shape = self.shape(table)?;
         let mtr = self.volume.begin()?;
-        let Some(mut cell) = self.cell(&mtr, &shape, id)? else { return Ok(Wrote::Gone) };
+        let Some(mut cell) = self.cell(&mtr, &shape, id)? else {
+            return Ok(Wrote::Gone);
+        };
         loop {
             match judge(&self.txns, view, &cell, accept)? {
                 Judged::Free(_) => return self.take(view.session, &shape, id, mode, wait),
@@ -40,17 +50,32 @@ impl Core {
                         _ => not_now(&shape, wait),
                     };
                 }
-                Judged::History(_) => {}
+                Judged::History => {}
                 other => return self.refused(view, &shape, other),
             }
             cell = self.with_history(&shape, &cell)?;
         }
     }
 
-    fn take(&self, session: SessionId, shape: &Shape, id: RowId, mode: LockMode, wait: Wait) -> Res<Wrote> {
-        let how = if wait == Wait::Block { OnConflict::Queue } else { OnConflict::Refuse };
+    fn take(
+        &self,
+        session: SessionId,
+        shape: &Shape,
+        id: RowId,
+        mode: LockMode,
+        wait: Wait,
+    ) -> Res<Wrote> {
+        let how = if wait == Wait::Block {
+            OnConflict::Queue
+        } else {
+            OnConflict::Refuse
+        };
         let key = LockKey::Row(shape.def.oid, id);
-        if self.txns.locks.acquire(session, key, number(mode), Level::Transaction, how)? {
+        if self
+            .txns
+            .locks
+            .acquire(session, key, number(mode), Level::Transaction, how)?
+        {
             return Ok(Wrote::Done);
         }
         not_now(shape, wait)
@@ -74,7 +99,12 @@ impl Core {
                 (None, _) => new = Some(self.keys_of(shape, &version)?),
                 (Some(new), false) => {
                     let old = self.keys_of(shape, &version)?;
-                    let mut unique = shape.def.indexes.iter().enumerate().filter(|(_, index)| index.unique);
+                    let mut unique = shape
+                        .def
+                        .indexes
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, index)| index.unique);
                     return Ok(unique.any(|(place, _)| old.get(place) != new.get(place)));
                 }
             }
@@ -86,6 +116,12 @@ impl Core {
 fn not_now(shape: &Shape, wait: Wait) -> Res<Wrote> {
     match wait {
         Wait::Skip => Ok(Wrote::Gone),
-        _ => fail("55P03", format!("could not obtain lock on row in relation \"{}\"", shape.def.name)),
+        _ => fail(
+            "55P03",
+            format!(
+                "could not obtain lock on row in relation \"{}\"",
+                shape.def.name
+            ),
+        ),
     }
 }

@@ -40,7 +40,9 @@ pub struct Tables {
 
 impl Tables {
     pub fn new(txns: Arc<Txns>) -> Tables {
-        Tables { core: Arc::new(Core::new(txns)) }
+        Tables {
+            core: Arc::new(Core::new(txns)),
+        }
     }
 
     pub fn txns(&self) -> &Arc<Txns> {
@@ -49,7 +51,13 @@ impl Tables {
 
     /// The eyes of `session` at a snapshot: own changes of commands below `command` are seen.
     pub fn view(&self, session: SessionId, snapshot: Lsn, command: u32, strict: bool) -> View {
-        View { session, snapshot, own: self.core.txns.running.own(session), command, strict }
+        View {
+            session,
+            snapshot,
+            own: self.core.txns.running.own(session),
+            command,
+            strict,
+        }
     }
 
     /// Trees of a new table: (rows, overflow). Redo of its own: a rolled-back CREATE must drop them.
@@ -102,7 +110,14 @@ impl Tables {
 }
 
 impl Access for Tables {
-    fn scan(&self, view: &View, table: &Arc<TableDef>, columns: &[usize], part: usize, parts: usize) -> Res<Box<dyn Cursor>> {
+    fn scan(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        columns: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Res<Box<dyn Cursor>> {
         scan::scan(&self.core, view, table, columns, part, parts)
     }
 
@@ -118,15 +133,34 @@ impl Access for Tables {
         scan::index_scan(&self.core, view, table, index, &bounds, backward, columns)
     }
 
-    fn fetch(&self, view: &View, table: &Arc<TableDef>, row: RowId, columns: &[usize]) -> Res<Option<Vec<Datum>>> {
+    fn fetch(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: RowId,
+        columns: &[usize],
+    ) -> Res<Option<Vec<Datum>>> {
         self.core.fetch(view, table, row, columns)
     }
 
-    fn insert(&self, view: &View, table: &Arc<TableDef>, row: &[Datum], arbiters: &[Oid]) -> Res<Inserted> {
+    fn insert(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: &[Datum],
+        arbiters: &[Oid],
+    ) -> Res<Inserted> {
         self.core.insert(view, table, row, arbiters)
     }
 
-    fn update(&self, view: &View, table: &Arc<TableDef>, id: RowId, row: &[Datum], accept: Lsn) -> Res<Wrote> {
+    fn update(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        row: &[Datum],
+        accept: Lsn,
+    ) -> Res<Wrote> {
         self.core.update(view, table, id, row, accept)
     }
 
@@ -134,7 +168,15 @@ impl Access for Tables {
         self.core.delete(view, table, id, accept)
     }
 
-    fn lock(&self, view: &View, table: &Arc<TableDef>, id: RowId, mode: LockMode, wait: Wait, accept: Lsn) -> Res<Wrote> {
+    fn lock(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        id: RowId,
+        mode: LockMode,
+        wait: Wait,
+        accept: Lsn,
+    ) -> Res<Wrote> {
         self.core.lock(view, table, id, mode, wait, accept)
     }
 

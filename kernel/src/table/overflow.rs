@@ -69,13 +69,19 @@ impl Moving {
         let mut out = self.out.lock();
         let list = out.remove(&session).unwrap_or_default();
         self.sessions.store(out.len(), Ordering::Release);
-        list.iter().map(|moved| (moved.table, moved.external.id)).collect()
+        list.iter()
+            .map(|moved| (moved.table, moved.external.id))
+            .collect()
     }
 
     /// The lowest value of a table that no row points to yet.
     pub fn lowest(&self, table: PageNo) -> Option<u64> {
         let out = self.out.lock();
-        out.values().flatten().filter(|moved| moved.table == table).map(|moved| moved.external.id).min()
+        out.values()
+            .flatten()
+            .filter(|moved| moved.table == table)
+            .map(|moved| moved.external.id)
+            .min()
     }
 
     /// A row points to these values now.
@@ -122,19 +128,29 @@ impl Core {
             return Ok(());
         }
         self.share(shape, draft, old)?;
-        let raw: Vec<(usize, Vec<u8>)> =
-            draft.pieces.iter().filter(|p| p.form == row::PLAIN).map(|p| (p.column, p.bytes.clone())).collect();
+        let raw: Vec<(usize, Vec<u8>)> = draft
+            .pieces
+            .iter()
+            .filter(|p| p.form == row::PLAIN)
+            .map(|p| (p.column, p.bytes.clone()))
+            .collect();
         draft.pack();
         let mut list = self.moving.out.lock().remove(&session).unwrap_or_default();
         let mut used = vec![false; list.len()];
         let mut done = Ok(());
         while let Some(index) = draft.to_move() {
             let column = draft.pieces.get(index).map_or(0, |p| p.column);
-            let value = raw.iter().find(|(c, _)| *c == column).map_or(&[][..], |(_, bytes)| bytes);
+            let value = raw
+                .iter()
+                .find(|(c, _)| *c == column)
+                .map_or(&[][..], |(_, bytes)| bytes);
             if value.len() > row::VALUE_MAX {
                 return fail("54000", "a value is longer than 1 GB");
             }
-            let known = list.iter().zip(&used).position(|(moved, used)| !used && moved.raw == value);
+            let known = list
+                .iter()
+                .zip(&used)
+                .position(|(moved, used)| !used && moved.raw == value);
             let at = match known {
                 Some(at) => {
                     if let Some(moved) = list.get(at) {
@@ -142,10 +158,19 @@ impl Core {
                     }
                     at
                 }
-                None => match self.next_value(shape, state).and_then(|id| draft.move_out(index, id)) {
+                None => match self
+                    .next_value(shape, state)
+                    .and_then(|id| draft.move_out(index, id))
+                {
                     Ok((external, bytes)) => {
                         let packed = if external.packed { bytes } else { Vec::new() };
-                        list.push(Moved { table: shape.def.root, raw: value.to_vec(), packed, external, written: 0 });
+                        list.push(Moved {
+                            table: shape.def.root,
+                            raw: value.to_vec(),
+                            packed,
+                            external,
+                            written: 0,
+                        });
                         used.push(false);
                         list.len() - 1
                     }
@@ -174,7 +199,10 @@ impl Core {
     /// Point to the old row's values where the new ones are the same.
     fn share(&self, shape: &Shape, draft: &mut Draft, old: &[(usize, External)]) -> Res<()> {
         for (column, external) in old {
-            let same = draft.pieces.iter().position(|p| p.column == *column && p.bytes.len() as u64 == external.len);
+            let same = draft
+                .pieces
+                .iter()
+                .position(|p| p.column == *column && p.bytes.len() as u64 == external.len);
             if let Some(index) = same {
                 let value = self.read_value(shape.def.overflow, external)?;
                 if draft.pieces.get(index).is_some_and(|p| p.bytes == value) {
@@ -249,7 +277,13 @@ impl Core {
 
     pub(super) fn drop_value(&self, table: PageNo, id: u64) {
         let xid = crate::base::Xid::FROZEN;
-        let left = Leftover { table, from: RowId(id), to: RowId(id), why: Why::Value, xid };
+        let left = Leftover {
+            table,
+            from: RowId(id),
+            to: RowId(id),
+            why: Why::Value,
+            xid,
+        };
         self.txns.leftovers.push(crate::base::Lsn::ZERO, left);
     }
 
@@ -301,9 +335,20 @@ impl Core {
     }
 
     /// Prepare to move the versions `old` of a cell (its bytes after the row id) out. The pointer version stands for them.
-    pub(super) fn prepare_history(&self, mtr: &mut Mtr<'_>, shape: &Shape, state: &State, old: &[u8]) -> Res<(History, Vec<u8>)> {
+    pub(super) fn prepare_history(
+        &self,
+        mtr: &mut Mtr<'_>,
+        shape: &Shape,
+        state: &State,
+        old: &[u8],
+    ) -> Res<(History, Vec<u8>)> {
         let id = self.next_value_in(mtr, shape, state)?;
-        let external = External { id, len: old.len() as u64, stored: old.len() as u64, packed: false };
+        let external = External {
+            id,
+            len: old.len() as u64,
+            stored: old.len() as u64,
+            packed: false,
+        };
         let tree = shape.values();
         let mut chunks = Vec::new();
         for (number, bytes) in old.chunks(CHUNK).enumerate() {
@@ -312,7 +357,13 @@ impl Core {
             chunks.push((spot, key, bytes.to_vec()));
         }
         let mut pointer = Vec::new();
-        version::put(&mut pointer, FROZEN | HISTORY, crate::base::Xid::FROZEN, 0, &external.to_bytes());
+        version::put(
+            &mut pointer,
+            FROZEN | HISTORY,
+            crate::base::Xid::FROZEN,
+            0,
+            &external.to_bytes(),
+        );
         Ok((History { tree, chunks }, pointer))
     }
 }
@@ -349,7 +400,10 @@ fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved) -> Res<()> {
         for number in numbers.clone() {
             let bytes = chunk_of(moved.stored(), number);
             let key = chunk_key(moved.external.id, number);
-            spots.push((tree.prepare(&mut mtr, &key, bytes.len() + key.len() + 2)?, key));
+            spots.push((
+                tree.prepare(&mut mtr, &key, bytes.len() + key.len() + 2)?,
+                key,
+            ));
         }
         for ((spot, key), number) in spots.iter().zip(numbers.clone()) {
             tree.insert(&mut mtr, spot, key, chunk_of(moved.stored(), number))?;
@@ -362,7 +416,9 @@ fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved) -> Res<()> {
 
 fn chunk_of(bytes: &[u8], number: usize) -> &[u8] {
     let from = number * CHUNK;
-    bytes.get(from..bytes.len().min(from + CHUNK)).unwrap_or(&[])
+    bytes
+        .get(from..bytes.len().min(from + CHUNK))
+        .unwrap_or(&[])
 }
 
 fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec<u8>) -> Res<()> {
@@ -383,7 +439,10 @@ fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec
         number += 1;
     }
     if bytes.len() as u64 != external.stored {
-        return corrupt(format!("value {} is longer than its pointer says", external.id));
+        return corrupt(format!(
+            "value {} is longer than its pointer says",
+            external.id
+        ));
     }
     Ok(())
 }

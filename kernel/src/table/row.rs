@@ -118,14 +118,6 @@ impl Layout {
         }
         Ok(Layout { cols, fixed })
     }
-
-    pub fn len(&self) -> usize {
-        self.cols.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.cols.is_empty()
-    }
 }
 
 /// A variable value on its way into a payload.
@@ -299,7 +291,9 @@ impl Draft {
 
     pub fn points_to(&self, external: &External) -> bool {
         let bytes = external.to_bytes();
-        self.pieces.iter().any(|p| p.form == EXTERNAL && p.bytes == bytes)
+        self.pieces
+            .iter()
+            .any(|p| p.form == EXTERNAL && p.bytes == bytes)
     }
 
     pub fn has_external(&self) -> bool {

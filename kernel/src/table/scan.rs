@@ -22,10 +22,14 @@ fn shape_batch(out: &mut Batch, table: &TableDef, columns: &[usize], max: usize)
         return;
     }
     for column in columns {
-        let typ = table.columns.get(*column).map_or_else(Default::default, |c| c.typ);
+        let typ = table
+            .columns
+            .get(*column)
+            .map_or_else(Default::default, |c| c.typ);
         out.columns.push(Vector::of_type(typ, max));
     }
-    out.columns.push(Vector::Int(Vec::with_capacity(max), Vec::new()));
+    out.columns
+        .push(Vector::Int(Vec::with_capacity(max), Vec::new()));
 }
 
 /// Append a row that is held as values.
@@ -127,13 +131,17 @@ impl Scan {
                     }
                     let cell = leaf.page.cell(leaf.from)?;
                     let row = version::row_id(cell)?;
-                    if self.high.as_deref().is_some_and(|high| row.0.to_be_bytes().as_slice() >= high) {
+                    if self
+                        .high
+                        .as_deref()
+                        .is_some_and(|high| row.0.to_be_bytes().as_slice() >= high)
+                    {
                         return Ok(false);
                     }
                     match self.eyes.see(&self.what.core.txns, cell)? {
                         Seen::Nothing => {}
                         Seen::Row(version) => self.what.push(&version, row, out)?,
-                        Seen::History(_) => {
+                        Seen::History => {
                             let What { core, shape, .. } = &self.what;
                             core.see(shape, &mut self.eyes, cell, |v| self.what.push(v, row, out))?;
                         }
@@ -188,7 +196,9 @@ impl IndexScan {
             if self.entry.is_none() && !self.step()? {
                 return Ok(false);
             }
-            let Some(entry) = self.entry.take() else { return Ok(false) };
+            let Some(entry) = self.entry.take() else {
+                return Ok(false);
+            };
             if let Err(stop) = self.row(&entry, out) {
                 self.entry = Some(entry);
                 return Err(stop);
@@ -214,7 +224,11 @@ impl IndexScan {
             return Ok(false);
         }
         let volume = &*self.what.core.volume;
-        let found = if self.backward { self.walk.prev(volume)? } else { self.walk.next(volume)? };
+        let found = if self.backward {
+            self.walk.prev(volume)?
+        } else {
+            self.walk.next(volume)?
+        };
         if let Some((page, slot)) = found {
             let key = key_of(page, slot)?;
             let inside = match self.backward {
@@ -233,10 +247,21 @@ impl IndexScan {
     /// Append the entry's row, if the view sees it with this key.
     fn row(&mut self, entry: &[u8], out: &mut Batch) -> Res<()> {
         let (key, id) = keys::split(entry)?;
-        let Some((page, slot)) = self.find(id)? else { return Ok(()) };
+        let Some((page, slot)) = self.find(id)? else {
+            return Ok(());
+        };
         let cell = page.cell(slot)?;
-        let IndexScan { what, eyes, key: reader, key_columns, index, .. } = self;
-        let Some(index) = what.shape.def.indexes.get(*index) else { return Ok(()) };
+        let IndexScan {
+            what,
+            eyes,
+            key: reader,
+            key_columns,
+            index,
+            ..
+        } = self;
+        let Some(index) = what.shape.def.indexes.get(*index) else {
+            return Ok(());
+        };
         what.core.see(&what.shape, eyes, cell, |version| {
             let values = what.core.decode(&what.shape, reader, version)?;
             let mut now = Vec::with_capacity(key.len());
@@ -276,7 +301,11 @@ pub(super) fn scan(
 ) -> Res<Box<dyn Cursor>> {
     let what = What::new(core, table, columns)?;
     let tree = what.shape.rows();
-    let cuts = if parts > 1 { tree.cuts(&*core.volume, parts)? } else { Vec::new() };
+    let cuts = if parts > 1 {
+        tree.cuts(&*core.volume, parts)?
+    } else {
+        Vec::new()
+    };
     // With fewer cuts than asked for, the last parts are empty.
     let low = match part {
         0 => Vec::new(),
@@ -324,14 +353,22 @@ pub(super) fn index_scan(
 }
 
 impl Core {
-    pub(super) fn fetch(&self, view: &View, table: &Arc<TableDef>, row: RowId, columns: &[usize]) -> Res<Option<Vec<Datum>>> {
+    pub(super) fn fetch(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        row: RowId,
+        columns: &[usize],
+    ) -> Res<Option<Vec<Datum>>> {
         let shape = self.shape(table)?;
         let Some((page, slot)) = shape.rows().get(&*self.volume, &row.0.to_be_bytes())? else {
             return Ok(None);
         };
         let reader = Reader::new(&shape.layout, &table.columns, columns)?;
         let mut eyes = Eyes::new(view);
-        self.see(&shape, &mut eyes, page.cell(slot)?, |version| self.decode(&shape, &reader, version))
+        self.see(&shape, &mut eyes, page.cell(slot)?, |version| {
+            self.decode(&shape, &reader, version)
+        })
     }
 
     pub(super) fn size(&self, root: PageNo) -> Res<(u64, u64)> {

@@ -44,27 +44,55 @@ impl Sequence {
             return corrupt("a sequence's page is something else");
         }
         let word = |n: usize| page.u64_at(BODY + n * 8).unwrap_or(0) as i64;
-        let def = SequenceDef { increment: word(2), min: word(3), max: word(4), start: word(5), cycle: word(6) != 0 };
+        let def = SequenceDef {
+            increment: word(2),
+            min: word(3),
+            max: word(4),
+            start: word(5),
+            cycle: word(6) != 0,
+        };
         if def.increment == 0 || def.min > def.max {
             return corrupt("a sequence's page is damaged");
         }
-        Ok(Sequence { def, last: word(0), called: word(1) != 0, logged: 0 })
+        Ok(Sequence {
+            def,
+            last: word(0),
+            called: word(1) != 0,
+            logged: 0,
+        })
     }
 
     fn bytes(last: i64, called: bool, def: &SequenceDef) -> Vec<u8> {
-        let words = [last, i64::from(called), def.increment, def.min, def.max, def.start, i64::from(def.cycle)];
+        let words = [
+            last,
+            i64::from(called),
+            def.increment,
+            def.min,
+            def.max,
+            def.start,
+            i64::from(def.cycle),
+        ];
         words.iter().flat_map(|w| w.to_le_bytes()).collect()
     }
 
     /// The value after `last`.
     fn step(def: &SequenceDef, last: i64) -> Res<i64> {
-        let next = last.checked_add(def.increment).filter(|next| (def.min..=def.max).contains(next));
+        let next = last
+            .checked_add(def.increment)
+            .filter(|next| (def.min..=def.max).contains(next));
         match next {
             Some(next) => Ok(next),
             None if def.cycle => Ok(if def.increment > 0 { def.min } else { def.max }),
             None => {
-                let (end, bound) = if def.increment > 0 { ("maximum", def.max) } else { ("minimum", def.min) };
-                fail("2200H", format!("nextval: reached {end} value of sequence ({bound})"))
+                let (end, bound) = if def.increment > 0 {
+                    ("maximum", def.max)
+                } else {
+                    ("minimum", def.min)
+                };
+                fail(
+                    "2200H",
+                    format!("nextval: reached {end} value of sequence ({bound})"),
+                )
             }
         }
     }
@@ -72,7 +100,13 @@ impl Sequence {
 
 fn log(mtr: &mut Mtr<'_>, page: PageNo, last: i64, called: bool, def: &SequenceDef) -> Res<()> {
     let bytes = Sequence::bytes(last, called, def);
-    mtr.log(page, &Record::PutBytes { offset: BODY as u16, bytes: &bytes })?;
+    mtr.log(
+        page,
+        &Record::PutBytes {
+            offset: BODY as u16,
+            bytes: &bytes,
+        },
+    )?;
     Ok(())
 }
 
@@ -93,10 +127,20 @@ impl Core {
         let mut sequences = self.sequences.lock();
         let mut mtr = self.volume.begin()?;
         let known = Sequence::read(&*mtr.page(page)?)?;
-        let (last, called) = sequences.get(&page).map_or((known.last, known.called), |s| (s.last, s.called));
+        let (last, called) = sequences
+            .get(&page)
+            .map_or((known.last, known.called), |s| (s.last, s.called));
         log(&mut mtr, page, last, called, def)?;
         mtr.commit();
-        sequences.insert(page, Sequence { def: *def, last, called, logged: 0 });
+        sequences.insert(
+            page,
+            Sequence {
+                def: *def,
+                last,
+                called,
+                logged: 0,
+            },
+        );
         Ok(())
     }
 
@@ -106,12 +150,19 @@ impl Core {
             Some(sequence) => *sequence,
             None => Sequence::read(&*self.volume.page(page)?)?,
         };
-        let value = if now.called { Sequence::step(&now.def, now.last)? } else { now.last };
+        let value = if now.called {
+            Sequence::step(&now.def, now.last)?
+        } else {
+            now.last
+        };
         if now.logged == 0 {
             let mut mtr = self.volume.begin()?;
             mtr.page(page)?;
             // What may have been given out when this process is gone: as far as it goes without beginning anew.
-            let plain = SequenceDef { cycle: false, ..now.def };
+            let plain = SequenceDef {
+                cycle: false,
+                ..now.def
+            };
             let mut ahead = value;
             for _ in 0..AHEAD {
                 match Sequence::step(&plain, ahead) {
@@ -138,11 +189,25 @@ impl Core {
         let mut mtr = self.volume.begin()?;
         let def = Sequence::read(&*mtr.page(page)?)?.def;
         if !(def.min..=def.max).contains(&value) {
-            return fail("22003", format!("setval: value {value} is out of bounds for sequence ({}..{})", def.min, def.max));
+            return fail(
+                "22003",
+                format!(
+                    "setval: value {value} is out of bounds for sequence ({}..{})",
+                    def.min, def.max
+                ),
+            );
         }
         log(&mut mtr, page, value, called, &def)?;
         mtr.commit();
-        sequences.insert(page, Sequence { def, last: value, called, logged: 0 });
+        sequences.insert(
+            page,
+            Sequence {
+                def,
+                last: value,
+                called,
+                logged: 0,
+            },
+        );
         Ok(())
     }
 

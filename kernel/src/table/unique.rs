@@ -35,12 +35,21 @@ pub(super) fn exempt(index: &IndexDef, has_null: bool) -> bool {
 }
 
 pub(super) fn has_null<'d>(index: &IndexDef, value: impl Fn(usize) -> Option<&'d Datum>) -> bool {
-    index.keys.iter().any(|part| value(part.column).is_none_or(Datum::is_null))
+    index
+        .keys
+        .iter()
+        .any(|part| value(part.column).is_none_or(Datum::is_null))
 }
 
 impl Core {
     /// Rows that have an entry with exactly this key.
-    pub(super) fn equal_rows(&self, mtr: &Mtr<'_>, tree: Tree, spot: &Spot, key: &[u8]) -> Res<Vec<RowId>> {
+    pub(super) fn equal_rows(
+        &self,
+        mtr: &Mtr<'_>,
+        tree: Tree,
+        spot: &Spot,
+        key: &[u8],
+    ) -> Res<Vec<RowId>> {
         let mut rows = Vec::new();
         let page = mtr.page(spot.leaf)?;
         let same = |entry: &[u8]| entry.len() == key.len() + 8 && entry.starts_with(key);
@@ -67,7 +76,15 @@ impl Core {
     }
 
     /// Does this row count as one with `key` in the index, for a writer who adds an equal one?
-    pub(super) fn equal(&self, mtr: &Mtr<'_>, shape: &Shape, place: usize, key: &[u8], row: RowId, view: &View) -> Res<Equal> {
+    pub(super) fn equal(
+        &self,
+        mtr: &Mtr<'_>,
+        shape: &Shape,
+        place: usize,
+        key: &[u8],
+        row: RowId,
+        view: &View,
+    ) -> Res<Equal> {
         let Some(mut cell) = self.cell(mtr, shape, row)? else {
             return Ok(Equal::Clear);
         };
@@ -80,17 +97,31 @@ impl Core {
     }
 
     /// `None`: the versions that were moved out decide.
-    fn equal_in(&self, shape: &Shape, place: usize, key: &[u8], cell: &[u8], view: &View) -> Res<Option<Equal>> {
+    fn equal_in(
+        &self,
+        shape: &Shape,
+        place: usize,
+        key: &[u8],
+        cell: &[u8],
+        view: &View,
+    ) -> Res<Option<Equal>> {
         let mut busy = None;
         for version in versions(cell) {
             let version = version?;
             if version.flags & HISTORY != 0 {
                 return Ok(None);
             }
-            let csn = match if version.is_frozen() { Status::Committed(Lsn::ZERO) } else { self.txns.status(version.xid)? } {
+            let csn = match if version.is_frozen() {
+                Status::Committed(Lsn::ZERO)
+            } else {
+                self.txns.status(version.xid)?
+            } {
                 Status::Aborted => continue,
                 Status::Running { session, .. } if session != view.session => {
-                    let wait = Equal::Busy { xid: version.xid, session };
+                    let wait = Equal::Busy {
+                        xid: version.xid,
+                        session,
+                    };
                     if self.has_key(shape, place, key, &version)? {
                         return Ok(Some(wait));
                     }
@@ -115,13 +146,22 @@ impl Core {
         if version.is_deleted() {
             return Ok(false);
         }
-        let Some(index) = shape.def.indexes.get(place) else { return Ok(false) };
+        let Some(index) = shape.def.indexes.get(place) else {
+            return Ok(false);
+        };
         let values = self.decode(shape, &shape.keys, version)?;
         Ok(shape.key(index, &values)? == key)
     }
 
     /// Get ready to enter `key` for `row` into an index; `None`: the entry is there already.
-    pub(super) fn prepare_entry(&self, mtr: &mut Mtr<'_>, shape: &Shape, index: &IndexDef, key: &[u8], row: RowId) -> Res<Option<Entry>> {
+    pub(super) fn prepare_entry(
+        &self,
+        mtr: &mut Mtr<'_>,
+        shape: &Shape,
+        index: &IndexDef,
+        key: &[u8],
+        row: RowId,
+    ) -> Res<Option<Entry>> {
         keys::check_size(index, &shape.def, key)?;
         let tree = Tree { root: index.root };
         let key = keys::entry(key, row);
@@ -130,7 +170,13 @@ impl Core {
     }
 
     /// Get ready to remove an entry; `None`: it is gone already.
-    pub(super) fn prepare_removal(&self, mtr: &mut Mtr<'_>, index: &IndexDef, key: &[u8], row: RowId) -> Res<Option<Entry>> {
+    pub(super) fn prepare_removal(
+        &self,
+        mtr: &mut Mtr<'_>,
+        index: &IndexDef,
+        key: &[u8],
+        row: RowId,
+    ) -> Res<Option<Entry>> {
         let tree = Tree { root: index.root };
         let key = keys::entry(key, row);
         let spot = tree.prepare_remove(mtr, &key)?;
@@ -138,7 +184,13 @@ impl Core {
     }
 
     /// Does the view see `row` with `key` in the index? Then its columns by `reader`.
-    pub(super) fn matches(&self, shape: &Shape, place: usize, key: &[u8], version: &Version<'_>) -> Res<bool> {
+    pub(super) fn matches(
+        &self,
+        shape: &Shape,
+        place: usize,
+        key: &[u8],
+        version: &Version<'_>,
+    ) -> Res<bool> {
         self.has_key(shape, place, key, version)
     }
 
@@ -154,7 +206,7 @@ impl Core {
         match eyes.see(&self.txns, cell)? {
             Seen::Nothing => return Ok(None),
             Seen::Row(version) => return then(&version).map(Some),
-            Seen::History(_) => {}
+            Seen::History => {}
         }
         let mut cell = cell.to_vec();
         loop {
@@ -162,7 +214,7 @@ impl Core {
             match eyes.see(&self.txns, &cell)? {
                 Seen::Nothing => return Ok(None),
                 Seen::Row(version) => return then(&version).map(Some),
-                Seen::History(_) => {}
+                Seen::History => {}
             }
         }
     }

@@ -19,7 +19,9 @@ impl Core {
     pub fn vacuum_step(&self, budget: usize) -> Res<bool> {
         let horizon = self.txns.horizon();
         for _ in 0..budget {
-            let Some(mut left) = self.txns.leftovers.pop(horizon) else { return Ok(false) };
+            let Some(mut left) = self.txns.leftovers.pop(horizon) else {
+                return Ok(false);
+            };
             match self.clean_up(&left) {
                 Ok(true) if left.from >= left.to => {}
                 Ok(true) => {
@@ -41,17 +43,23 @@ impl Core {
 
     /// The first row of a leftover; false: there is more to do for it.
     fn clean_up(&self, left: &Leftover) -> Res<bool> {
-        let Some(shape) = self.state(left.table).shape.read().clone() else { return Ok(true) };
+        let Some(shape) = self.state(left.table).shape.read().clone() else {
+            return Ok(true);
+        };
         match left.why {
             Why::Value => self.remove_chunks(&shape, left.from.0),
-            Why::Insert | Why::Delete | Why::Rekey => self.clean_row(&shape, left.from).map(|_| true),
+            Why::Insert | Why::Delete | Why::Rekey => {
+                self.clean_row(&shape, left.from).map(|_| true)
+            }
         }
     }
 
     /// Drop what nobody can see of a row, and the whole row if that is all; mark what everybody sees. True: it has changed.
     pub(super) fn clean_row(&self, shape: &Shape, id: RowId) -> Res<bool> {
         let mut mtr = self.volume.begin()?;
-        let Some(mut cell) = self.cell(&mtr, shape, id)? else { return Ok(false) };
+        let Some(mut cell) = self.cell(&mtr, shape, id)? else {
+            return Ok(false);
+        };
         let horizon = self.txns.horizon();
         let mut prune = Prune::of(&self.txns, &cell, horizon)?;
         if prune.skip == 0 && prune.keep == prune.all && !prune.dead && !prune.freezable {
@@ -65,8 +73,17 @@ impl Core {
             cell = self.with_history(shape, &cell)?;
             prune = Prune::of(&self.txns, &cell, horizon)?;
         }
-        let all = if gone(&prune) { Prune { skip: prune.all, keep: 0, ..prune } } else { prune };
-        let rekeyed = versions(&cell).try_fold(false, |found, v| v.map(|v| found || v.flags & REKEYED != 0))?;
+        let all = if gone(&prune) {
+            Prune {
+                skip: prune.all,
+                keep: 0,
+                ..prune
+            }
+        } else {
+            prune
+        };
+        let rekeyed = versions(&cell)
+            .try_fold(false, |found, v| v.map(|v| found || v.flags & REKEYED != 0))?;
         let orphans = match rekeyed || gone(&prune) {
             true => self.orphans(&mut mtr, shape, id, &cell, &all, None)?,
             false => Vec::new(),
@@ -121,11 +138,19 @@ fn split_values(shape: &Shape, cell: &[u8], prune: &Prune) -> Res<(Vec<External>
     let (mut dropped, mut kept) = (Vec::new(), Vec::new());
     for (index, version) in versions(cell).enumerate() {
         let version = version?;
-        let list = if prune.keeps(index) { &mut kept } else { &mut dropped };
+        let list = if prune.keeps(index) {
+            &mut kept
+        } else {
+            &mut dropped
+        };
         if version.flags & HISTORY != 0 {
             list.push(External::get(version.payload)?);
         } else if version.flags & EXTERNAL != 0 {
-            list.extend(externals(&shape.layout, version.payload)?.into_iter().map(|(_, e)| e));
+            list.extend(
+                externals(&shape.layout, version.payload)?
+                    .into_iter()
+                    .map(|(_, e)| e),
+            );
         }
     }
     Ok((dropped, kept))
@@ -176,7 +201,10 @@ impl VacuumTable {
     pub(super) fn new(core: &Arc<Core>, shape: Arc<Shape>) -> Res<VacuumTable> {
         let state = core.writing(&shape);
         let values_end = core.values_end(&shape, &state)?;
-        let values_end = core.moving.lowest(shape.def.root).map_or(values_end, |id| id.min(values_end));
+        let values_end = core
+            .moving
+            .lowest(shape.def.root)
+            .map_or(values_end, |id| id.min(values_end));
         Ok(VacuumTable {
             core: Arc::clone(core),
             shape,
@@ -200,7 +228,9 @@ impl VacuumTable {
             self.next.clear();
             self.stage = match self.stage {
                 Stage::Rows => Stage::Index(0),
-                Stage::Index(place) if place + 1 < self.shape.def.indexes.len() => Stage::Index(place + 1),
+                Stage::Index(place) if place + 1 < self.shape.def.indexes.len() => {
+                    Stage::Index(place + 1)
+                }
                 Stage::Index(_) => Stage::Values,
                 Stage::Values | Stage::Done => Stage::Done,
             };
@@ -217,7 +247,9 @@ impl VacuumTable {
     fn rows(&mut self) -> Res<bool> {
         let mut cursor = self.cursor(self.shape.rows())?;
         for _ in 0..SLICE {
-            let Some((page, slot)) = cursor.next(&*self.core.volume)? else { return Ok(true) };
+            let Some((page, slot)) = cursor.next(&*self.core.volume)? else {
+                return Ok(true);
+            };
             let id = version::row_id(page.cell(slot)?)?;
             if self.core.clean_row(&self.shape, id)? {
                 self.cleaned += 1;
@@ -241,7 +273,11 @@ impl VacuumTable {
                     history = true;
                     self.used.insert(External::get(version.payload)?.id);
                 } else if version.flags & EXTERNAL != 0 {
-                    self.used.extend(externals(&self.shape.layout, version.payload)?.iter().map(|(_, e)| e.id));
+                    self.used.extend(
+                        externals(&self.shape.layout, version.payload)?
+                            .iter()
+                            .map(|(_, e)| e.id),
+                    );
                 }
             }
             if !history {
@@ -253,10 +289,14 @@ impl VacuumTable {
 
     /// Entries whose row has no version with their key.
     fn entries(&mut self, place: usize) -> Res<bool> {
-        let Some(index) = self.shape.def.indexes.get(place).cloned() else { return Ok(true) };
+        let Some(index) = self.shape.def.indexes.get(place).cloned() else {
+            return Ok(true);
+        };
         let mut cursor = self.cursor(Tree { root: index.root })?;
         for _ in 0..SLICE {
-            let Some((page, slot)) = cursor.next(&*self.core.volume)? else { return Ok(true) };
+            let Some((page, slot)) = cursor.next(&*self.core.volume)? else {
+                return Ok(true);
+            };
             let entry = key_of(page, slot)?.to_vec();
             let (key, id) = super::keys::split(&entry)?;
             if !self.holds(place, key, id)? {
@@ -277,7 +317,9 @@ impl VacuumTable {
     }
 
     fn holds(&self, place: usize, key: &[u8], id: RowId) -> Res<bool> {
-        let Some(mut cell) = self.core.cell(&*self.core.volume, &self.shape, id)? else { return Ok(false) };
+        let Some(mut cell) = self.core.cell(&*self.core.volume, &self.shape, id)? else {
+            return Ok(false);
+        };
         loop {
             let mut history = false;
             for version in versions(&cell) {
@@ -298,8 +340,12 @@ impl VacuumTable {
     fn values(&mut self) -> Res<bool> {
         let mut cursor = self.cursor(self.shape.values())?;
         for _ in 0..SLICE {
-            let Some((page, slot)) = cursor.next(&*self.core.volume)? else { return Ok(true) };
-            let Some(head) = key_of(page, slot)?.first_chunk::<8>() else { return Ok(true) };
+            let Some((page, slot)) = cursor.next(&*self.core.volume)? else {
+                return Ok(true);
+            };
+            let Some(head) = key_of(page, slot)?.first_chunk::<8>() else {
+                return Ok(true);
+            };
             let id = u64::from_be_bytes(*head);
             if id >= self.values_end {
                 return Ok(true);

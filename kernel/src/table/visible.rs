@@ -13,8 +13,8 @@ use ahash::AHashMap;
 pub enum Seen<'a> {
     Nothing,
     Row(Version<'a>),
-    /// The answer is among the versions that were moved out: this is the pointer to them.
-    History(&'a [u8]),
+    /// The answer is among the versions that were moved out.
+    History,
 }
 
 /// What a xid means for one view; it never changes while the view lives.
@@ -81,7 +81,7 @@ impl Eyes {
         for version in versions(cell) {
             let version = version?;
             if version.flags & HISTORY != 0 {
-                return Ok(Seen::History(version.payload));
+                return Ok(Seen::History);
             }
             let seen = version.is_frozen()
                 || match self.sight(txns, version.xid)? {
@@ -113,13 +113,9 @@ pub enum Judged<'a> {
     /// Committed after what the caller has seen.
     Changed { version: Version<'a>, csn: Lsn },
     /// Of another transaction that has not ended.
-    Busy {
-        version: Version<'a>,
-        xid: Xid,
-        session: SessionId,
-    },
+    Busy { xid: Xid, session: SessionId },
     /// Everything before the moved-out versions has aborted: they must be brought back first.
-    History(&'a [u8]),
+    History,
 }
 
 /// How a row stands for `view`, which has accepted everything up to `accept`.
@@ -127,7 +123,7 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
     for version in versions(cell) {
         let version = version?;
         if version.flags & HISTORY != 0 {
-            return Ok(Judged::History(version.payload));
+            return Ok(Judged::History);
         }
         if version.is_frozen() {
             return Ok(if version.is_deleted() {
@@ -148,7 +144,6 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
                 }
             }
             Status::Running { session, .. } => Judged::Busy {
-                version,
                 xid: version.xid,
                 session,
             },
