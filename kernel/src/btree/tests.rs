@@ -1,7 +1,8 @@
 use super::*;
-use crate::base::{Need, PageNo, Res, RowId, Stop, Xid};
-use crate::page::{Kind, PageRef};
+use crate::base::{Lsn, Need, PageNo, Res, RowId, Stop, Xid};
+use crate::page::{Kind, Page, PageRef};
 use crate::redo::version::{self, Push};
+use crate::redo::{apply, Record};
 use crate::store::tests::Storage;
 use crate::store::{Config, Pages, Volume};
 use proptest::prelude::*;
@@ -245,6 +246,28 @@ fn row_leaves_keep_room_for_versions_and_split_when_it_is_gone() {
     }
     let model = model.into_iter().collect();
     agree(&vol, &mut store, tree, &model);
+}
+
+proptest! {
+    #[test]
+    fn row_ids_with_gaps_are_found(ids in proptest::collection::btree_set(0u64..300, 0..60), wanted in 0u64..310, base in 0u64..1000) {
+        let mut page = Page::new();
+        let cells: Vec<Vec<u8>> = ids.iter().map(|id| version::cell(RowId(base + id), 1, Xid(0), 0, b"row")).collect();
+        let init = Record::Init {
+            kind: Kind::RowLeaf,
+            level: 0,
+            owner: PageNo(2),
+            right: PageNo(0),
+            high: None,
+            cells: cells.iter().map(Vec::as_slice).collect(),
+        };
+        apply(&mut page, Lsn(1), &init).unwrap();
+        let found = lower_bound(&page, &(base + wanted).to_be_bytes()).unwrap();
+        prop_assert_eq!(found, ids.iter().filter(|id| **id < wanted).count());
+        prop_assert_eq!(lower_bound(&page, &[]).unwrap(), 0);
+        prop_assert_eq!(lower_bound(&page, &u64::MAX.to_be_bytes()).unwrap(), ids.len());
+        prop_assert_eq!(lower_bound(&page, &0u64.to_be_bytes()).unwrap(), 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
+use super::header::HEADER;
 use super::*;
 use crate::base::{Lsn, Need, PageNo, Res, Stop};
-use crate::page::Page;
-use crate::redo::{apply, Decoder};
+use crate::page::{Kind, Page, BODY};
+use crate::redo::{apply, Decoder, Record};
 use std::collections::BTreeMap;
 
 /// What storage would have: pages built from the stream alone, each version of them on demand.
@@ -58,4 +59,322 @@ impl Storage {
                 .unwrap();
         }
     }
+}
+
+fn volume() -> Volume {
+    Volume::create(Config {
+        cache_pages: 100,
+        ..Config::default()
+    })
+    .unwrap()
+}
+
+fn plain(vol: &Volume) -> PageNo {
+    try_plain(vol).unwrap()
+}
+
+fn try_plain(vol: &Volume) -> Res<PageNo> {
+    let mut mtr = vol.begin()?;
+    mtr.reserve(1)?;
+    let no = mtr.alloc()?;
+    mtr.log(no, &Record::empty(Kind::Plain, 0, no))?;
+    mtr.commit();
+    Ok(no)
+}
+
+fn put(vol: &Volume, no: PageNo, byte: u8) -> Res<Lsn> {
+    let mut mtr = vol.begin()?;
+    mtr.page(no)?;
+    mtr.log(
+        no,
+        &Record::PutBytes {
+            offset: BODY as u16,
+            bytes: &[byte],
+        },
+    )?;
+    Ok(mtr.commit())
+}
+
+fn byte(page: &Page) -> u8 {
+    page.bytes()[BODY]
+}
+
+#[test]
+fn a_new_volume_has_a_header_that_replay_gives_too() {
+    let (vol, mut store) = (volume(), Storage::default());
+    assert_eq!(vol.field(Field::Xid).unwrap(), 1);
+    let mut mtr = vol.begin().unwrap();
+    assert_eq!(mtr.field(Field::Root(3)).unwrap(), 0);
+    mtr.set_field(Field::Root(3), 0x1234).unwrap();
+    mtr.set_field(Field::Root(63), u64::MAX).unwrap();
+    mtr.commit();
+    store.flush(&vol);
+    let opened = Volume::open(Config::default(), vol.vdl(), Lsn(vol.vdl().0 + 50));
+    let root = store.run(&opened, || opened.field(Field::Root(3))).unwrap();
+    assert_eq!(root, 0x1234);
+    assert_eq!(opened.field(Field::Root(63)).unwrap(), u64::MAX);
+    assert_eq!(opened.tail(), Lsn(vol.vdl().0 + 50));
+}
+
+#[test]
+fn flushes_are_whole_mtrs_that_follow_each_other() {
+    let vol = volume();
+    let no = plain(&vol);
+    let mut ends = vec![vol.tail()];
+    for n in 0..100 {
+        ends.push(put(&vol, no, n).unwrap());
+    }
+    let mut at = Lsn(0);
+    while let Some(flush) = vol.take_flush(25) {
+        assert_eq!(flush.start, at);
+        assert_eq!(flush.end.0 - flush.start.0, flush.records.len() as u64);
+        let last = Decoder::new(at, &flush.records).last().unwrap().unwrap();
+        assert!(last.cpl);
+        assert_eq!(last.lsn, flush.end);
+        assert!(at == Lsn(0) || ends.contains(&flush.end));
+        assert!(at == Lsn(0) || flush.records.len() <= 25);
+        at = flush.end;
+        assert_eq!(vol.taken(), at);
+    }
+    assert_eq!(at, vol.tail());
+}
+
+#[test]
+fn no_page_leaves_the_cache_before_it_is_durable() {
+    let vol = volume();
+    let pages: Vec<PageNo> = (0..60).map(|_| plain(&vol)).collect();
+    let (mut stopped, mut more) = (None, Vec::new());
+    for _ in 0..300 {
+        match vol.begin() {
+            Ok(mtr) => drop(mtr),
+            Err(stop) => {
+                stopped = Some(stop);
+                break;
+            }
+        }
+        more.push(plain(&vol));
+    }
+    assert!(matches!(stopped, Some(Stop::Need(Need::Durable(lsn))) if lsn <= vol.tail()));
+    assert!(pages
+        .iter()
+        .chain(&more)
+        .all(|no| vol.cached(*no).is_some()));
+    let mut store = Storage::default();
+    for _ in 0..200 {
+        store.run(&vol, || try_plain(&vol)).unwrap();
+        store.flush(&vol);
+    }
+    let (held, capacity) = vol.cache_size();
+    assert!(held <= capacity, "{held} of {capacity}");
+}
+
+#[test]
+fn the_allocation_limit_holds_writers_back() {
+    let vol = Volume::create(Config {
+        ahead_bytes: 2000,
+        ..Config::default()
+    })
+    .unwrap();
+    let no = plain(&vol);
+    let stop = loop {
+        if let Err(stop) = put(&vol, no, 1) {
+            break stop;
+        }
+    };
+    let Stop::Need(Need::Durable(lsn)) = stop else {
+        panic!("{stop:?}");
+    };
+    assert!(vol.tail().0 < 2100 && lsn > vol.vdl() && lsn <= vol.tail());
+    vol.set_vdl(lsn).unwrap();
+    put(&vol, no, 2).unwrap();
+    vol.set_limit(vol.tail());
+    assert!(put(&vol, no, 2).is_err());
+}
+
+#[test]
+fn a_page_that_a_reader_holds_stays_as_it_was() {
+    let vol = volume();
+    let no = plain(&vol);
+    put(&vol, no, 1).unwrap();
+    let old = vol.page(no).unwrap();
+    put(&vol, no, 2).unwrap();
+    assert_eq!(byte(&old), 1);
+    assert_eq!(byte(&vol.page(no).unwrap()), 2);
+}
+
+#[test]
+fn a_change_of_a_page_that_was_not_fetched_stops_the_writer_for_good() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let no = plain(&vol);
+    store.flush(&vol);
+    vol.pool.forget();
+    let mut mtr = vol.begin().unwrap();
+    assert!(mtr.log(no, &Record::SetFlags { flags: 1 }).is_err());
+    drop(mtr);
+    assert!(matches!(vol.begin(), Err(Stop::Error(_))));
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_cache_knew_is_refused() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let no = plain(&vol);
+    put(&vol, no, 1).unwrap();
+    store.flush(&vol);
+    vol.pool.forget();
+    // Two fetches are under way. The first is installed, the page changes, is durable, and is evicted.
+    let first = vol.fetch_begin(no).unwrap();
+    let stale = store.pages[&no].clone();
+    assert!(vol.install_at(no, stale.clone(), first).unwrap());
+    store.run(&vol, || put(&vol, no, 2)).unwrap();
+    store.flush(&vol);
+    vol.pool.forget();
+    assert!(!vol.install_at(no, stale.clone(), first).unwrap());
+    let again = vol.fetch_begin(no).unwrap();
+    assert!(!vol.install_at(no, stale, first).unwrap());
+    assert!(vol.page(no).is_err());
+    assert!(vol.install_at(no, store.pages[&no].clone(), again).unwrap());
+    assert_eq!(byte(&vol.page(no).unwrap()), 2);
+}
+
+#[test]
+fn freed_pages_wait_for_the_horizon() {
+    let vol = volume();
+    let (a, b) = (plain(&vol), plain(&vol));
+    assert_eq!((a, b), (PageNo(2), PageNo(3)));
+    let mut mtr = vol.begin().unwrap();
+    mtr.prepare_free(a).unwrap();
+    mtr.free(a).unwrap();
+    let freed = mtr.commit();
+    assert_eq!(plain(&vol), PageNo(4));
+    vol.set_horizon(Lsn(freed.0 - 1));
+    assert_eq!(plain(&vol), PageNo(5));
+    vol.set_horizon(freed);
+    assert_eq!(plain(&vol), a);
+    assert_eq!(plain(&vol), PageNo(6));
+}
+
+#[test]
+fn an_mtr_that_only_looked_leaves_nothing() {
+    let vol = volume();
+    let tail = vol.tail();
+    let mut mtr = vol.begin().unwrap();
+    mtr.reserve(3).unwrap();
+    mtr.page(HEADER).unwrap();
+    drop(mtr);
+    assert_eq!(vol.begin().unwrap().commit(), tail);
+    assert_eq!(plain(&vol), PageNo(2));
+}
+
+#[test]
+fn space_goes_on_in_a_second_map() {
+    let (vol, mut store) = (volume(), Storage::default());
+    // As if the first map were full but for one page.
+    let mut mtr = vol.begin().unwrap();
+    mtr.page(PageNo(1)).unwrap();
+    let count = space::COVERED as u32 - 2;
+    mtr.log(
+        PageNo(1),
+        &Record::SetBits {
+            start: 1,
+            count,
+            on: true,
+        },
+    )
+    .unwrap();
+    mtr.commit();
+    let mut mtr = vol.begin().unwrap();
+    mtr.reserve(3).unwrap();
+    let got: Vec<u64> = (0..3).map(|_| mtr.alloc().unwrap().0).collect();
+    assert_eq!(
+        got,
+        [space::COVERED, space::COVERED + 2, space::COVERED + 3]
+    );
+    assert!(mtr.alloc().is_err());
+    mtr.commit();
+    assert_eq!(vol.field(Field::Maps).unwrap(), 2);
+    assert_eq!(plain(&vol), PageNo(space::COVERED + 4));
+    store.flush(&vol);
+    let opened = Volume::open(Config::default(), vol.vdl(), vol.vdl());
+    let no = store.run(&opened, || {
+        let mut mtr = opened.begin()?;
+        mtr.reserve(1)?;
+        mtr.alloc()
+    });
+    // That MTR was dropped half way on purpose: all that counts is which page it got.
+    assert_eq!(no.unwrap(), PageNo(space::COVERED + 5));
+}
+
+/// A reader that gets the writer's flushes.
+fn reader(store: &Storage) -> Volume {
+    Volume::open_reader(Config::default(), Lsn(store.end))
+}
+
+#[test]
+fn a_reader_applies_whole_flushes_up_to_vdl_to_pages_it_holds() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let (a, b) = (plain(&vol), plain(&vol));
+    put(&vol, a, 1).unwrap();
+    store.flush(&vol);
+    let reader = reader(&store);
+    assert_eq!(byte(&store.run(&reader, || reader.page(a)).unwrap()), 1);
+    put(&vol, a, 2).unwrap();
+    let first = vol.take_flush(1).unwrap();
+    put(&vol, a, 3).unwrap();
+    put(&vol, b, 3).unwrap();
+    let second = vol.take_flush(1000).unwrap();
+    reader.receive(first.start, &first.records).unwrap();
+    reader.receive(second.start, &second.records).unwrap();
+    assert_eq!(byte(&reader.page(a).unwrap()), 1);
+    reader.set_vdl(first.end).unwrap();
+    assert_eq!(byte(&reader.page(a).unwrap()), 2);
+    assert_eq!(reader.vdl(), first.end);
+    reader.set_vdl(Lsn(second.end.0 - 1)).unwrap();
+    assert_eq!(byte(&reader.page(a).unwrap()), 2);
+    reader.set_vdl(second.end).unwrap();
+    assert_eq!(byte(&reader.page(a).unwrap()), 3);
+    assert!(reader.cached(b).is_none());
+    assert_eq!(reader.held_bytes(), 0);
+    assert!(reader.begin().is_err());
+}
+
+#[test]
+fn a_page_that_a_reader_fetched_is_rolled_on_to_what_it_has_applied() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let a = plain(&vol);
+    put(&vol, a, 1).unwrap();
+    store.flush(&vol);
+    let reader = reader(&store);
+    let at = reader.fetch_begin(a).unwrap();
+    let old = store.pages[&a].clone();
+    for n in 2..5 {
+        put(&vol, a, n).unwrap();
+        let flush = vol.take_flush(1).unwrap();
+        reader.receive(flush.start, &flush.records).unwrap();
+        reader.set_vdl(flush.end).unwrap();
+    }
+    assert!(reader.install_at(a, old, at).unwrap());
+    assert_eq!(byte(&reader.page(a).unwrap()), 4);
+    assert!(*reader.page(a).unwrap() == *vol.page(a).unwrap());
+}
+
+#[test]
+fn a_promoted_reader_keeps_its_cache_and_writes_on() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let a = plain(&vol);
+    put(&vol, a, 1).unwrap();
+    store.flush(&vol);
+    let reader = reader(&store);
+    store.run(&reader, || reader.page(a)).unwrap();
+    reader
+        .promote(Lsn(store.end), Lsn(store.end + 1000))
+        .unwrap();
+    assert!(reader.cached(a).is_some());
+    let end = store.run(&reader, || put(&reader, a, 9)).unwrap();
+    assert!(end.0 > store.end + 1000);
+    // One that had not applied everything starts with an empty cache.
+    let late = Volume::open_reader(Config::default(), Lsn(0));
+    late.fetch_begin(a).unwrap();
+    late.install(a, Page::new()).unwrap();
+    late.promote(Lsn(store.end), Lsn(store.end)).unwrap();
+    assert!(late.cached(a).is_none());
 }
