@@ -2,7 +2,14 @@
 
 pub mod access;
 pub mod batch;
+pub mod compile;
+pub mod explain;
+pub mod keys;
+pub mod nodes;
+pub mod ops;
 pub mod plan;
 pub mod run;
+pub mod spill;
+pub mod width;
 
 pub use run::{Deferred, Execution, Prepared};

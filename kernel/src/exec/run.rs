@@ -1,10 +1,17 @@
 //! A plan, compiled once and shared (`Prepared`), and one run of it (`Execution`).
 
 use super::batch::Batch;
+use super::compile::{self, SubPlan};
+use super::explain::Counters;
+use super::nodes::{AfterNode, Expect, PNode};
+use super::ops::{shared, Op, Opener, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
-use crate::base::error::{fail, unsupported};
-use crate::base::{Oid, Res};
-use crate::expr::Setup;
+use crate::base::error::{fail, SqlError};
+use crate::base::{Oid, Res, Stop};
+use crate::expr::{Env, Plans, Setup};
+use crate::func::{Memo, Rng};
+use crate::types::registry;
+use crate::types::settings::Settings;
 use crate::types::Datum;
 use std::sync::Arc;
 
@@ -19,6 +26,10 @@ pub struct Prepared {
     pub tag: String,
     pub writes: bool,
     pub catalog_version: u64,
+    exec_params: usize,
+    root: PNode,
+    subplans: Vec<SubPlan>,
+    nodes: usize,
 }
 
 impl Prepared {
@@ -30,6 +41,7 @@ impl Prepared {
     }
 
     pub fn from_plan(plan: Plan) -> Res<Arc<Prepared>> {
+        let (root, subplans, nodes) = compile::compile(&plan.root, plan.subplans)?;
         Ok(Arc::new(Prepared {
             output: plan.output,
             params: plan.params,
@@ -37,68 +49,304 @@ impl Prepared {
             tag: plan.tag,
             writes: plan.writes,
             catalog_version: plan.catalog_version,
+            exec_params: plan.exec_params,
+            root,
+            subplans,
+            nodes,
         }))
     }
 }
 
-/// One run of a plan. Every call may answer `Err(Need)`; call again with the same arguments then.
-pub struct Execution {
+/// Opens subplans for expressions.
+struct RunPlans {
     prepared: Arc<Prepared>,
-    affected: u64,
+    opener: Opener,
+}
+
+impl Plans for RunPlans {
+    fn open(&self, subplan: usize) -> Op {
+        self.opener.open(&self.prepared.subplans[subplan].node)
+    }
+
+    fn free_params(&self, subplan: usize) -> &[usize] {
+        self.prepared.subplans.get(subplan).map_or(&[], |s| &s.free)
+    }
+
+    fn volatile(&self, subplan: usize) -> bool {
+        self.prepared
+            .subplans
+            .get(subplan)
+            .is_none_or(|s| s.volatile)
+    }
 }
 
 /// What a deferred constraint still has to do at COMMIT (or SET CONSTRAINTS … IMMEDIATE).
 pub struct Deferred {
     pub constraint: String,
+    prepared: Arc<Prepared>,
+    queued: Queued,
+}
+
+/// An action under way.
+struct Action {
+    queued: Queued,
+    op: Op,
+    rows: bool,
+}
+
+/// One run of a plan. Every call may answer `Err(Need)`; call again with the same arguments then.
+pub struct Execution {
+    prepared: Arc<Prepared>,
+    env: Env,
+    /// None: the plan itself is done, or there is none (deferred actions).
+    root: Option<Op>,
+    action: Option<Action>,
+    put_off: Vec<Deferred>,
+    /// Deferred actions are run too.
+    immediate: bool,
+    /// Rows beyond what the caller asked for.
+    rest: Option<Batch>,
+    returned: u64,
+    counters: Option<Arc<Counters>>,
 }
 
 impl Execution {
-    pub fn new(prepared: Arc<Prepared>, _params: Vec<Datum>, _setup: Setup) -> Execution {
-        Execution {
-            prepared,
-            affected: 0,
-        }
+    pub fn new(prepared: Arc<Prepared>, params: Vec<Datum>, setup: Setup) -> Execution {
+        let mut execution = Execution::empty(prepared, params, setup);
+        let opener = Opener {
+            counters: execution.counters.clone(),
+        };
+        execution.root = Some(opener.open(&execution.prepared.root));
+        execution
     }
 
-    /// Runs the actions that were put off to COMMIT, in order.
-    pub fn deferred(prepared: Arc<Prepared>, _actions: Vec<Deferred>, _setup: Setup) -> Execution {
+    /// Runs actions that were put off to COMMIT, in order: one execution for each plan that they come from.
+    pub fn deferred(actions: Vec<Deferred>, setup: &Setup) -> Vec<Execution> {
+        let mut out: Vec<Execution> = Vec::new();
+        for action in actions {
+            if out
+                .last()
+                .is_none_or(|e| !Arc::ptr_eq(&e.prepared, &action.prepared))
+            {
+                let mut execution =
+                    Execution::empty(action.prepared.clone(), Vec::new(), setup.clone());
+                execution.immediate = true;
+                out.push(execution);
+            }
+            if let Some(execution) = out.last_mut() {
+                shared(&mut execution.env).queue.push_back(action.queued);
+            }
+        }
+        out
+    }
+
+    fn empty(prepared: Arc<Prepared>, params: Vec<Datum>, setup: Setup) -> Execution {
+        let counters = setup
+            .instrument
+            .then(|| Arc::new(Counters::new(prepared.nodes)));
+        let opener = Opener {
+            counters: counters.clone(),
+        };
+        let env = Env {
+            rng: Rng::new(setup.seed),
+            memo: Memo::default(),
+            plans: Arc::new(RunPlans {
+                prepared: prepared.clone(),
+                opener,
+            }),
+            params: Arc::from(params),
+            exec: vec![Datum::Null; prepared.exec_params],
+            budget: 0,
+            affected: 0,
+            shared: Box::new(Shared::default()),
+            setup,
+        };
         Execution {
             prepared,
-            affected: 0,
+            env,
+            root: None,
+            action: None,
+            put_off: Vec::new(),
+            immediate: false,
+            rest: None,
+            returned: 0,
+            counters,
         }
     }
 
     /// The next result rows, at most `max_rows` (0: as they come); `None` when the statement is done, its `after`
     /// actions included. A statement without result columns answers `None` at once when it is done.
-    pub fn next(&mut self, _max_rows: usize) -> Res<Option<Batch>> {
-        unsupported("execution")
+    pub fn next(&mut self, max_rows: usize) -> Res<Option<Batch>> {
+        self.env.budget = i64::try_from(self.env.setup.slice).unwrap_or(i64::MAX);
+        if let Some(batch) = self.rest.take() {
+            return Ok(Some(self.give(batch, max_rows)));
+        }
+        if let Some(root) = &mut self.root {
+            if let Some(batch) = root.next(&mut self.env)? {
+                self.returned += batch.len as u64;
+                return Ok(Some(self.give(batch, max_rows)));
+            }
+            self.root = None;
+        }
+        self.actions()?;
+        Ok(None)
+    }
+
+    fn give(&mut self, batch: Batch, max_rows: usize) -> Batch {
+        if max_rows == 0 || batch.len <= max_rows {
+            return batch;
+        }
+        self.rest = Some(batch.slice(max_rows, batch.len));
+        batch.slice(0, max_rows)
+    }
+
+    /// The queue of the statement's end, cascades included.
+    fn actions(&mut self) -> Res<()> {
+        loop {
+            if self.action.is_none() {
+                let Some(queued) = shared(&mut self.env).queue.pop_front() else {
+                    return Ok(());
+                };
+                if queued.after.deferred && !self.immediate {
+                    let (prepared, constraint) =
+                        (self.prepared.clone(), queued.after.constraint.clone());
+                    self.put_off.push(Deferred {
+                        constraint,
+                        prepared,
+                        queued,
+                    });
+                    continue;
+                }
+                self.begin(queued);
+            }
+            let Some(action) = &mut self.action else {
+                continue;
+            };
+            let expect = action.queued.after.expect;
+            while !(action.rows && expect != Expect::Anything) {
+                match action.op.next(&mut self.env)? {
+                    Some(batch) => action.rows |= batch.len > 0,
+                    None => break,
+                }
+            }
+            let bad = matches!(
+                (expect, action.rows),
+                (Expect::Rows, false) | (Expect::NoRows, true)
+            );
+            if bad {
+                return Err(Stop::Error(violation(
+                    &action.queued,
+                    &self.env.setup.settings,
+                )));
+            }
+            self.action = None;
+        }
+    }
+
+    /// An action sees what the statement and the actions before it have changed.
+    fn begin(&mut self, queued: Queued) {
+        if std::mem::take(&mut shared(&mut self.env).dirty) {
+            self.env.setup.view.command += 1;
+        }
+        if let (Some(fresh), false) = (&self.env.setup.fresh, self.env.setup.view.strict) {
+            self.env.setup.view.snapshot = fresh();
+        }
+        for (&n, value) in queued.after.param_numbers.iter().zip(&queued.params) {
+            self.env.set_exec(n, value.clone());
+        }
+        let op = self.env.plans.clone().open(queued.after.subplan);
+        self.action = Some(Action {
+            queued,
+            op,
+            rows: false,
+        });
     }
 
     /// Rows returned, inserted, updated or deleted by the statement itself.
     pub fn affected(&self) -> u64 {
-        self.affected
+        match self.prepared.tag.as_str() {
+            "INSERT" | "UPDATE" | "DELETE" | "MERGE" => self.env.affected,
+            _ => self.returned,
+        }
     }
 
     /// "SELECT 3", "INSERT 0 1", "UPDATE 2".
     pub fn command_tag(&self) -> String {
         match self.prepared.tag.as_str() {
-            "INSERT" => format!("INSERT 0 {}", self.affected),
-            tag => format!("{tag} {}", self.affected),
+            "INSERT" => format!("INSERT 0 {}", self.affected()),
+            tag => format!("{tag} {}", self.affected()),
         }
     }
 
     /// The last command id that this statement has written with: the transaction goes on with a higher one.
     pub fn command(&self) -> u32 {
-        0
+        self.env.setup.view.command
     }
 
-    /// Actions for COMMIT, in order; the caller keeps them with the `Prepared` for `Execution::deferred`.
+    /// Actions for COMMIT, in order, for `Execution::deferred`.
     pub fn take_deferred(&mut self) -> Vec<Deferred> {
-        Vec::new()
+        std::mem::take(&mut self.put_off)
     }
 
-    /// Rows and loops for each node, as JSON in the shape of the plan, once instrumented.
-    pub fn explain(&self) -> String {
-        String::new()
+    pub fn prepared(&self) -> &Arc<Prepared> {
+        &self.prepared
     }
+
+    /// The setup may be touched between calls: the clock, the transaction's ids after the first write.
+    pub fn setup(&mut self) -> &mut Setup {
+        &mut self.env.setup
+    }
+
+    /// Rows, loops and time of each node as a JSON array in pre-order (root, then subplans); empty if not instrumented.
+    pub fn explain(&self) -> String {
+        self.counters
+            .as_ref()
+            .map_or_else(|| "[]".to_string(), |c| c.json())
+    }
+}
+
+/// The error of an action whose expectation failed, with the parameters' text in its detail.
+fn violation(queued: &Queued, settings: &Settings) -> Box<SqlError> {
+    let after = &queued.after;
+    let mut error = SqlError::new(&after.code, after.message.clone());
+    if !after.detail.is_empty() {
+        error = error.detail(filled(after, &queued.params, settings));
+    }
+    error.constraint = Some(after.constraint.clone());
+    error.table = Some(after.table.clone());
+    error.schema = Some(after.schema.clone());
+    error
+}
+
+fn filled(after: &AfterNode, params: &[Datum], settings: &Settings) -> String {
+    let mut out = String::new();
+    let mut rest = after.detail.as_str();
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let digits: String = rest[at + 1..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        rest = &rest[at + 1 + digits.len()..];
+        let n = digits.parse::<usize>().unwrap_or(0);
+        match (
+            n.checked_sub(1).and_then(|n| params.get(n)),
+            n.checked_sub(1).and_then(|n| after.types.get(n)),
+        ) {
+            (Some(Datum::Null), _) => out.push_str("null"),
+            (Some(value), Some(&typ)) => {
+                out.push_str(
+                    &registry::get(typ)
+                        .and_then(|t| t.text(value, settings))
+                        .unwrap_or_default(),
+                );
+            }
+            _ => {
+                out.push('$');
+                out.push_str(&digits);
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }

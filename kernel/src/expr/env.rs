@@ -1,11 +1,14 @@
 //! What an execution carries with it: parameters, settings, the way to storage, and what is left of its time slice.
 //! Expressions and operators see the world only through this.
 
+use super::code::Call;
 use crate::base::error::fail;
 use crate::base::{Lsn, Need, Res};
 use crate::exec::access::{Access, View};
 use crate::exec::batch::{Batch, Vector};
-use crate::expr::funcs::Ctx;
+use crate::func;
+use crate::func::{CallInfo, Ctx, Memo, Rng};
+use crate::types::settings::Settings;
 use crate::types::Datum;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +78,14 @@ pub struct Setup {
     /// None: sorts and hash tables may take what memory they need.
     pub spill: Option<Arc<dyn Spill>>,
     pub cancel: Arc<AtomicBool>,
-    pub ctx: Ctx,
+    /// Settings of the session and times of the statement.
+    pub settings: Arc<Settings>,
+    /// What functions ask of the session: sequences, settings, who is connected.
+    pub session: Arc<dyn func::Host + Send + Sync>,
+    /// clock_timestamp() for this run: µs since 2000-01-01 UTC.
+    pub now: i64,
+    /// For random() and the like.
+    pub seed: u64,
     /// Bytes that one sort or hash table may take before it spills.
     pub work_mem: usize,
     /// Rows to work on before `Err(Need::Slice)`; 0: no limit.
@@ -92,7 +102,7 @@ pub struct Setup {
 
 impl Setup {
     /// The defaults: no tables, no host functions, no limits.
-    pub fn bare(ctx: Ctx) -> Setup {
+    pub fn bare() -> Setup {
         Setup {
             access: None,
             view: View {
@@ -105,7 +115,10 @@ impl Setup {
             host: Arc::new(NoHost),
             spill: None,
             cancel: Arc::new(AtomicBool::new(false)),
-            ctx,
+            settings: Arc::new(Settings::default()),
+            session: Arc::new(func::ctx::NoHost),
+            now: 0,
+            seed: 0,
             work_mem: 4 << 20,
             slice: 0,
             workers: 1,
@@ -127,6 +140,8 @@ pub struct Env {
     pub budget: i64,
     /// Rows that INSERT, UPDATE, DELETE at the top have changed.
     pub affected: u64,
+    pub rng: Rng,
+    pub memo: Memo,
     /// What operators share across the tree (CTEs, queues); the executor's own.
     pub shared: Box<dyn Any + Send>,
 }
@@ -145,6 +160,33 @@ impl Env {
             self.budget -= rows.max(1) as i64;
         }
         Ok(())
+    }
+
+    /// One call of a function; strict functions of null are null.
+    #[inline]
+    pub fn call(&mut self, call: &Call, args: &[Datum]) -> Res<Datum> {
+        if call.function.strict && args.iter().any(Datum::is_null) {
+            return Ok(Datum::Null);
+        }
+        (call.function.eval)(&mut self.ctx(&call.info), args)
+    }
+
+    pub fn ctx<'a>(&'a mut self, info: &'a CallInfo) -> Ctx<'a> {
+        Ctx {
+            settings: &self.setup.settings,
+            call: info,
+            clock: self.setup.now,
+            rng: &mut self.rng,
+            memo: &mut self.memo,
+            host: &*self.setup.session,
+        }
+    }
+
+    pub fn set_exec(&mut self, n: usize, value: Datum) {
+        if self.exec.len() <= n {
+            self.exec.resize(n + 1, Datum::Null);
+        }
+        self.exec[n] = value;
     }
 
     pub fn access(&self) -> Res<Arc<dyn Access>> {

@@ -1,6 +1,14 @@
 //! Expressions: compiled once for each plan, evaluated over batches of rows.
 
+pub mod code;
+pub mod compile;
 pub mod env;
-pub mod funcs;
+pub mod eval;
+mod logic;
+mod rows;
+mod sub;
 
+pub use code::{Program, State};
+pub use compile::{Compiler, SubPlans};
 pub use env::{Env, Host, NoHost, Operator, Plans, Setup, Spill};
+pub use sub::same;

@@ -1,0 +1,921 @@
+//! From a plan to compiled nodes. Every function, type and aggregate that the plan names is looked up here, once.
+
+use super::access::{self, TableDef, Wait};
+use super::keys::Order;
+use super::nodes::*;
+use super::plan::{self, Expr, Node};
+use crate::base::error::{fail, unsupported};
+use crate::base::{Oid, Res};
+use crate::expr::compile::{call, ordered};
+use crate::expr::{Compiler, Program, SubPlans};
+use crate::func::{agg, set, CallInfo};
+use crate::types::oids;
+use crate::types::registry;
+use crate::types::settings::Settings;
+use crate::types::Datum;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A compiled subplan and what `Sub` must know of it.
+pub struct SubPlan {
+    pub node: PNode,
+    pub free: Vec<usize>,
+    pub volatile: bool,
+}
+
+pub struct PlanCompiler {
+    sources: Vec<Node>,
+    done: Vec<Option<SubPlan>>,
+    /// Being compiled now: a cycle among `Sub`s would be a broken plan.
+    busy: Vec<bool>,
+    settings: Arc<Settings>,
+    /// Number of the next node, and of each subplan's first.
+    nodes: usize,
+    bases: Vec<usize>,
+    reads: BTreeSet<usize>,
+    volatile: bool,
+    tables: Vec<Arc<TableDef>>,
+}
+
+impl SubPlans for PlanCompiler {
+    fn facts(&mut self, subplan: usize) -> Res<(Vec<usize>, bool)> {
+        self.compile_sub(subplan)?;
+        match self.done.get(subplan).and_then(Option::as_ref) {
+            Some(sub) => Ok((sub.free.clone(), sub.volatile)),
+            None => fail("XX000", format!("plan has no subplan {subplan}")),
+        }
+    }
+}
+
+/// The plan's root and its subplans, and how many nodes there are.
+pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, usize)> {
+    let count = subplans.len();
+    let mut total = super::width::count(root);
+    let mut bases = Vec::with_capacity(count);
+    for subplan in &subplans {
+        bases.push(total);
+        total += super::width::count(subplan);
+    }
+    let mut compiler = PlanCompiler {
+        sources: subplans,
+        done: (0..count).map(|_| None).collect(),
+        busy: vec![false; count],
+        settings: Arc::new(Settings::default()),
+        nodes: 0,
+        bases,
+        reads: BTreeSet::new(),
+        volatile: false,
+        tables: Vec::new(),
+    };
+    let root = compiler.node(root, true)?;
+    for i in 0..count {
+        compiler.compile_sub(i)?;
+    }
+    let subs = compiler.done.into_iter().flatten().collect();
+    Ok((root, subs, total))
+}
+
+impl PlanCompiler {
+    fn compile_sub(&mut self, i: usize) -> Res<()> {
+        if i >= self.sources.len() {
+            return fail("XX000", format!("plan has no subplan {i}"));
+        }
+        if self.done[i].is_some() {
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.busy[i], true) {
+            return fail("XX000", format!("subplan {i} refers to itself"));
+        }
+        let source = std::mem::replace(&mut self.sources[i], Node::Single {});
+        let reads = std::mem::take(&mut self.reads);
+        let volatile = std::mem::take(&mut self.volatile);
+        let next = std::mem::replace(&mut self.nodes, self.bases[i]);
+        let node = self.node(&source, false)?;
+        self.nodes = next;
+        let free = std::mem::replace(&mut self.reads, reads)
+            .into_iter()
+            .collect();
+        let sub_volatile = std::mem::replace(&mut self.volatile, volatile);
+        self.done[i] = Some(SubPlan {
+            node,
+            free,
+            volatile: sub_volatile,
+        });
+        Ok(())
+    }
+
+    fn program<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> Res<Program> {
+        let settings = self.settings.clone();
+        let (program, reads) = Compiler::new(self, &settings).program(exprs)?;
+        self.reads.extend(reads);
+        self.volatile |= program.volatile;
+        Ok(program)
+    }
+
+    fn optional(&mut self, expr: &Option<Expr>) -> Res<Option<Program>> {
+        expr.as_ref().map(|e| self.program([e])).transpose()
+    }
+
+    fn node(&mut self, node: &Node, top: bool) -> Res<PNode> {
+        let reads = std::mem::take(&mut self.reads);
+        let volatile = std::mem::take(&mut self.volatile);
+        let id = self.nodes;
+        self.nodes += 1;
+        let kind = match self.source(node)? {
+            Some(kind) => kind,
+            None => match self.transform(node, top)? {
+                Some(kind) => kind,
+                None => self.combine(node, top)?,
+            },
+        };
+        let repeatable = self.reads.is_empty() && !self.volatile;
+        self.reads.extend(reads);
+        self.volatile |= volatile;
+        Ok(PNode {
+            id,
+            repeatable,
+            kind,
+        })
+    }
+
+    /// Nodes without inputs.
+    fn source(&mut self, node: &Node) -> Res<Option<Kind>> {
+        Ok(Some(match node {
+            Node::Single {} => Kind::Single,
+            Node::Empty { .. } => Kind::Empty,
+            Node::Values { rows, types } => {
+                let rows = rows
+                    .iter()
+                    .map(|r| self.program(r))
+                    .collect::<Res<Vec<_>>>()?;
+                Kind::Values(Arc::new(ValuesNode {
+                    rows,
+                    types: types.clone(),
+                }))
+            }
+            Node::FunctionScan { calls, ordinality } => {
+                let calls = calls
+                    .iter()
+                    .map(|c| self.set_call(c))
+                    .collect::<Res<Vec<_>>>()?;
+                Kind::FunctionScan(Arc::new(FunctionScanNode {
+                    calls,
+                    ordinality: *ordinality,
+                }))
+            }
+            Node::HostScan { name, types, args } => {
+                let args = self.program(args)?;
+                Kind::HostScan(Arc::new(HostScanNode {
+                    name: name.clone(),
+                    types: types.clone(),
+                    args,
+                }))
+            }
+            Node::Scan {
+                table,
+                columns,
+                filter,
+            } => Kind::Scan(Arc::new(self.scan(table, columns, filter)?)),
+            Node::IndexScan { .. } => Kind::IndexScan(Arc::new(self.index_scan(node)?)),
+            Node::CteScan { id, .. } => {
+                self.volatile = true;
+                Kind::CteScan(*id)
+            }
+            Node::WorkScan { id, .. } => {
+                self.volatile = true;
+                Kind::WorkScan(*id)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Nodes with one input.
+    fn transform(&mut self, node: &Node, top: bool) -> Res<Option<Kind>> {
+        Ok(Some(match node {
+            Node::Filter { input, test } => {
+                let (input, test) = (self.node(input, false)?, self.program([test])?);
+                Kind::Filter(Arc::new(FilterNode { input, test }))
+            }
+            Node::Project { input, exprs } => {
+                let (input, exprs) = (self.node(input, false)?, self.program(exprs)?);
+                let moves = exprs
+                    .columns()
+                    .filter(|c| c.iter().collect::<BTreeSet<_>>().len() == c.len());
+                Kind::Project(Arc::new(ProjectNode {
+                    input,
+                    exprs,
+                    moves,
+                }))
+            }
+            Node::ProjectSet { input, exprs } => self.project_set(input, exprs)?,
+            Node::Sort { input, keys, limit } => {
+                let input = self.node(input, false)?;
+                let (keys, orders) = self.sort_keys(keys)?;
+                let limit = self.optional(limit)?;
+                Kind::Sort(Arc::new(SortNode {
+                    input,
+                    keys,
+                    orders,
+                    limit,
+                }))
+            }
+            Node::Aggregate { .. } => Kind::Aggregate(Arc::new(self.aggregate(node)?)),
+            Node::Window { .. } => Kind::Window(Arc::new(self.window(node)?)),
+            Node::Limit {
+                input,
+                count,
+                offset,
+                with_ties,
+            } => {
+                let input = self.node(input, false)?;
+                let (ties, orders) = self.sort_keys(with_ties)?;
+                Kind::Limit(Arc::new(LimitNode {
+                    input,
+                    count: self.optional(count)?,
+                    offset: self.optional(offset)?,
+                    ties,
+                    tie_infos: orders.iter().map(|o| o.info).collect(),
+                }))
+            }
+            Node::Distinct { input, keys, types } => {
+                let input = self.node(input, false)?;
+                let keys = keys.as_ref().map(|k| self.program(k)).transpose()?;
+                Kind::Distinct(Arc::new(DistinctNode {
+                    input,
+                    keys,
+                    infos: infos(types)?,
+                }))
+            }
+            Node::LockRows { input, locks } => {
+                let input = self.node(input, false)?;
+                let locks = locks
+                    .iter()
+                    .map(|l| self.row_lock(l))
+                    .collect::<Res<Vec<_>>>()?;
+                self.volatile = true;
+                Kind::LockRows(Arc::new(LockRowsNode { input, locks }))
+            }
+            Node::Insert(insert) => Kind::Insert(Arc::new(self.insert(insert, top)?)),
+            Node::Update(update) => Kind::Update(Arc::new(self.update(update, top)?)),
+            Node::Delete(delete) => Kind::Delete(Arc::new(self.delete(delete, top)?)),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Nodes with several inputs.
+    fn combine(&mut self, node: &Node, top: bool) -> Res<Kind> {
+        Ok(match node {
+            Node::NestedLoop {
+                kind,
+                left,
+                right,
+                on,
+                params,
+                right_width,
+            } => {
+                let left_width = super::width::width(left);
+                let left = self.node(left, false)?;
+                let outer = std::mem::take(&mut self.reads);
+                let right = self.node(right, false)?;
+                let on = self.optional(on)?;
+                let numbers: Vec<usize> = params.iter().map(|(n, _)| *n).collect();
+                self.reads.retain(|n| !numbers.contains(n));
+                self.reads.extend(outer);
+                let params = self.program(params.iter().map(|(_, e)| e))?;
+                Kind::NestedLoop(Arc::new(NestedLoopNode {
+                    kind: *kind,
+                    left,
+                    right,
+                    on,
+                    params,
+                    param_numbers: numbers,
+                    left_width,
+                    right_width: *right_width,
+                }))
+            }
+            Node::HashJoin { .. } | Node::MergeJoin { .. } => self.key_join(node)?,
+            Node::Append { inputs } => {
+                let inputs = inputs
+                    .iter()
+                    .map(|n| self.node(n, false))
+                    .collect::<Res<Vec<_>>>()?;
+                Kind::Append(Arc::new(AppendNode { inputs }))
+            }
+            Node::SetOp {
+                kind,
+                all,
+                left,
+                right,
+                types,
+            } => Kind::SetOp(Arc::new(SetOpNode {
+                kind: *kind,
+                all: *all,
+                left: self.node(left, false)?,
+                right: self.node(right, false)?,
+                infos: infos(types)?,
+            })),
+            Node::With {
+                id,
+                cte,
+                input,
+                writes,
+            } => Kind::With(Arc::new(WithNode {
+                id: *id,
+                cte: self.node(cte, false)?,
+                input: self.node(input, top)?,
+                writes: *writes,
+            })),
+            Node::Recursive {
+                id,
+                start,
+                step,
+                distinct,
+                types,
+            } => Kind::Recursive(Arc::new(RecursiveNode {
+                id: *id,
+                start: self.node(start, false)?,
+                step: self.node(step, false)?,
+                distinct: *distinct,
+                infos: infos(types)?,
+            })),
+            _ => return unsupported("this kind of plan node"),
+        })
+    }
+
+    fn key_join(&mut self, node: &Node) -> Res<Kind> {
+        let (Node::HashJoin {
+            kind,
+            left,
+            right,
+            left_keys,
+            right_keys,
+            key_types,
+            on,
+            left_width,
+            right_width,
+        }
+        | Node::MergeJoin {
+            kind,
+            left,
+            right,
+            left_keys,
+            right_keys,
+            key_types,
+            on,
+            left_width,
+            right_width,
+        }) = node
+        else {
+            return fail("XX000", "not a join");
+        };
+        let join = Arc::new(HashJoinNode {
+            kind: *kind,
+            left: self.node(left, false)?,
+            right: self.node(right, false)?,
+            left_keys: self.program(left_keys)?,
+            right_keys: self.program(right_keys)?,
+            infos: infos(key_types)?,
+            on: self.optional(on)?,
+            left_width: *left_width,
+            right_width: *right_width,
+        });
+        Ok(if matches!(node, Node::MergeJoin { .. }) {
+            Kind::MergeJoin(join)
+        } else {
+            Kind::HashJoin(join)
+        })
+    }
+
+    fn sort_keys(&mut self, keys: &[plan::SortKey]) -> Res<(Program, Vec<Order>)> {
+        let program = self.program(keys.iter().map(|k| &k.expr))?;
+        let orders = keys
+            .iter()
+            .map(|k| {
+                Ok(Order {
+                    info: ordered(k.typ)?,
+                    desc: k.desc,
+                    nulls_first: k.nulls_first,
+                })
+            })
+            .collect::<Res<Vec<_>>>()?;
+        Ok((program, orders))
+    }
+
+    fn set_call(&mut self, call: &plan::SetCall) -> Res<SetCallNode> {
+        let Some(function) = set::lookup(&call.func) else {
+            return unsupported(format_args!("set-returning function {}", call.func));
+        };
+        let typ = match call.types.as_slice() {
+            [one] => *one,
+            _ => oids::RECORD,
+        };
+        let info = CallInfo {
+            columns: call.types.clone(),
+            ..CallInfo::new(&call.arg_types, typ)
+        };
+        Ok(SetCallNode {
+            function,
+            info,
+            args: self.program(&call.args)?,
+            types: call.types.clone(),
+        })
+    }
+
+    fn project_set(&mut self, input: &Node, items: &[plan::ProjectItem]) -> Res<Kind> {
+        let input = self.node(input, false)?;
+        let (mut exprs, mut sets, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                plan::ProjectItem::Expr(e) => {
+                    out.push(Item::Expr(exprs.len()));
+                    exprs.push(e);
+                }
+                plan::ProjectItem::Set(call) => {
+                    out.push(Item::Set(sets.len()));
+                    sets.push(self.set_call(call)?);
+                }
+            }
+        }
+        let exprs = self.program(exprs)?;
+        Ok(Kind::ProjectSet(Arc::new(ProjectSetNode {
+            input,
+            items: out,
+            exprs,
+            sets,
+        })))
+    }
+
+    fn scan(
+        &mut self,
+        table: &plan::Table,
+        columns: &[usize],
+        filter: &Option<Expr>,
+    ) -> Res<ScanNode> {
+        let table = self.table(table)?;
+        let mut types = Vec::with_capacity(columns.len() + 1);
+        for &c in columns {
+            match table.columns.get(c) {
+                Some(column) => types.push(column.typ),
+                None => {
+                    return fail(
+                        "XX000",
+                        format!("plan scans column {c} of table {}", table.name),
+                    )
+                }
+            }
+        }
+        types.push(oids::INT8);
+        Ok(ScanNode {
+            table,
+            columns: columns.to_vec(),
+            types,
+            filter: self.optional(filter)?,
+        })
+    }
+
+    fn index_scan(&mut self, node: &Node) -> Res<IndexScanNode> {
+        let Node::IndexScan {
+            table,
+            index,
+            low,
+            high,
+            any,
+            backward,
+            columns,
+            filter,
+        } = node
+        else {
+            return fail("XX000", "not an index scan");
+        };
+        let scan = self.scan(table, columns, filter)?;
+        let prefix = low.as_ref().map_or(0, |b| b.values.len());
+        let any_type = match (any, scan.table.indexes.get(*index)) {
+            (_, None) => {
+                return fail(
+                    "XX000",
+                    format!("table {} has no index {index}", scan.table.name),
+                )
+            }
+            (None, _) => None,
+            (Some(_), Some(def)) => match def.keys.get(prefix) {
+                Some(key) => Some(registry::get(key.typ)?),
+                None => return fail("XX000", "an index probe beyond the index's columns"),
+            },
+        };
+        let mut bound = |b: &Option<plan::Bound>| -> Res<Option<BoundNode>> {
+            let Some(b) = b else { return Ok(None) };
+            Ok(Some(BoundNode {
+                values: self.program(&b.values)?,
+                inclusive: b.inclusive,
+                nulls: b.nulls.clone(),
+            }))
+        };
+        let (low, high) = (bound(low)?, bound(high)?);
+        let any = self.optional(any)?;
+        Ok(IndexScanNode {
+            scan,
+            index: *index,
+            low,
+            high,
+            any,
+            any_type,
+            backward: *backward,
+        })
+    }
+
+    fn aggregate(&mut self, node: &Node) -> Res<AggregateNode> {
+        let Node::Aggregate {
+            input,
+            keys,
+            key_types,
+            aggs,
+            sorted,
+            sets,
+        } = node
+        else {
+            return fail("XX000", "not an aggregate");
+        };
+        Ok(AggregateNode {
+            input: self.node(input, false)?,
+            keys: self.program(keys)?,
+            infos: infos(key_types)?,
+            aggs: aggs.iter().map(|a| self.agg(a)).collect::<Res<Vec<_>>>()?,
+            sorted: *sorted,
+            sets: sets.clone(),
+        })
+    }
+
+    fn agg(&mut self, call: &plan::Agg) -> Res<AggCall> {
+        let orders = call
+            .order
+            .iter()
+            .map(|k| {
+                Ok(Order {
+                    info: ordered(k.typ)?,
+                    desc: k.desc,
+                    nulls_first: k.nulls_first,
+                })
+            })
+            .collect::<Res<Vec<_>>>()?;
+        let args = self.program(call.args.iter().chain(call.order.iter().map(|k| &k.expr)))?;
+        let arg_infos = if call.distinct {
+            call.arg_types
+                .iter()
+                .map(|&t| ordered(t))
+                .collect::<Res<Vec<_>>>()?
+        } else {
+            Vec::new()
+        };
+        Ok(AggCall {
+            aggregate: agg::lookup(&call.func, &call.arg_types)?,
+            info: CallInfo::new(&call.arg_types, call.typ),
+            args,
+            arg_count: call.args.len(),
+            distinct: call.distinct,
+            arg_infos,
+            orders,
+            filter: self.optional(&call.filter)?,
+        })
+    }
+
+    fn window(&mut self, node: &Node) -> Res<WindowNode> {
+        let Node::Window {
+            input,
+            partition,
+            partition_types,
+            order,
+            calls,
+        } = node
+        else {
+            return fail("XX000", "not a window");
+        };
+        let input = self.node(input, false)?;
+        let partition = self.program(partition)?;
+        let order_type = order.first().map(|k| k.typ);
+        let (order, orders) = self.sort_keys(order)?;
+        let calls = calls
+            .iter()
+            .map(|c| self.window_call(c, order_type))
+            .collect::<Res<Vec<_>>>()?;
+        Ok(WindowNode {
+            input,
+            partition,
+            partition_infos: infos(partition_types)?,
+            order,
+            orders,
+            calls,
+        })
+    }
+
+    fn window_call(&mut self, call: &plan::WindowCall, order: Option<Oid>) -> Res<WindowCallNode> {
+        let native = super::ops::is_window_function(&call.func);
+        let aggregate = if native {
+            None
+        } else {
+            Some(agg::lookup(&call.func, &call.arg_types)?)
+        };
+        Ok(WindowCallNode {
+            func: call.func.clone(),
+            args: self.program(&call.args)?,
+            info: CallInfo::new(&call.arg_types, call.typ),
+            aggregate,
+            filter: self.optional(&call.filter)?,
+            frame: self.frame(&call.frame, order)?,
+        })
+    }
+
+    fn frame(&mut self, frame: &plan::Frame, order: Option<Oid>) -> Res<FrameNode> {
+        let mode = match frame.mode.as_str() {
+            "rows" => FrameMode::Rows,
+            "groups" => FrameMode::Groups,
+            _ => FrameMode::Range,
+        };
+        let exclude = match frame.exclude.as_str() {
+            "current row" => Exclude::Current,
+            "group" => Exclude::Group,
+            "ties" => Exclude::Ties,
+            _ => Exclude::Nothing,
+        };
+        let offsets = frame.start.offset.is_some() || frame.end.offset.is_some();
+        let range = match (mode, order) {
+            (FrameMode::Range, Some(order)) if offsets => range_frame(order)?,
+            _ => None,
+        };
+        Ok(FrameNode {
+            mode,
+            start: bound_kind(&frame.start, true),
+            end: bound_kind(&frame.end, false),
+            start_offset: self.optional(&frame.start.offset)?,
+            end_offset: self.optional(&frame.end.offset)?,
+            exclude,
+            range,
+        })
+    }
+
+    fn table(&mut self, table: &plan::Table) -> Res<Arc<TableDef>> {
+        if let Some(known) = self
+            .tables
+            .iter()
+            .find(|t| t.oid == table.oid && t.indexes.len() == table.indexes.len())
+        {
+            return Ok(known.clone());
+        }
+        let def = Arc::new(table_def(table, &self.settings)?);
+        self.tables.push(def.clone());
+        Ok(def)
+    }
+
+    fn row_lock(&mut self, lock: &plan::RowLock) -> Res<RowLockNode> {
+        let wait = match lock.wait.as_str() {
+            "nowait" => Wait::NoWait,
+            "skip" => Wait::Skip,
+            _ => Wait::Block,
+        };
+        Ok(RowLockNode {
+            table: self.table(&lock.table)?,
+            row: lock.row,
+            mode: lock.mode,
+            wait,
+            columns: lock.columns.clone(),
+            recheck: self.optional(&lock.recheck)?,
+        })
+    }
+
+    fn rules(&mut self, checks: &[plan::Check], after: &[plan::After]) -> Res<Rules> {
+        let tests = self.program(checks.iter().map(|c| &c.test))?;
+        let checks = checks
+            .iter()
+            .map(|c| CheckNode {
+                constraint: c.constraint.clone(),
+                code: c.code.clone(),
+                message: c.message.clone(),
+            })
+            .collect();
+        let after = after
+            .iter()
+            .map(|a| Ok(Arc::new(self.after(a)?)))
+            .collect::<Res<Vec<_>>>()?;
+        Ok(Rules {
+            tests,
+            checks,
+            after,
+        })
+    }
+
+    fn after(&mut self, after: &plan::After) -> Res<AfterNode> {
+        if after.subplan >= self.sources.len() {
+            return fail("XX000", format!("plan has no subplan {}", after.subplan));
+        }
+        Ok(AfterNode {
+            subplan: after.subplan,
+            params: self.program(after.params.iter().map(|(_, e)| e))?,
+            param_numbers: after.params.iter().map(|(n, _)| *n).collect(),
+            when: self.optional(&after.when)?,
+            expect: match after.expect.as_str() {
+                "rows" => Expect::Rows,
+                "no_rows" => Expect::NoRows,
+                _ => Expect::Anything,
+            },
+            code: after.code.clone(),
+            message: after.message.clone(),
+            detail: after.detail.clone(),
+            constraint: after.constraint.clone(),
+            table: after.table.clone(),
+            schema: after.schema.clone(),
+            deferred: after.deferred,
+            types: after.params.iter().map(|(_, e)| expr_type(e)).collect(),
+        })
+    }
+
+    fn insert(&mut self, insert: &plan::Insert, top: bool) -> Res<InsertNode> {
+        let input = self.node(&insert.input, false)?;
+        self.volatile = true;
+        let conflict = match &insert.conflict {
+            None => None,
+            Some(c) => Some(ConflictNode {
+                arbiters: c.arbiters.clone(),
+                set: match &c.set {
+                    None => None,
+                    Some(set) => Some((
+                        set.iter().map(|(i, _)| *i).collect(),
+                        self.program(set.iter().map(|(_, e)| e))?,
+                    )),
+                },
+                filter: self.optional(&c.filter)?,
+            }),
+        };
+        Ok(InsertNode {
+            table: self.table(&insert.table)?,
+            input,
+            rules: self.rules(&insert.checks, &insert.after)?,
+            conflict,
+            returning: insert
+                .returning
+                .as_ref()
+                .map(|r| self.program(r))
+                .transpose()?,
+            top,
+        })
+    }
+
+    fn update(&mut self, update: &plan::Update, top: bool) -> Res<UpdateNode> {
+        let input = self.node(&update.input, false)?;
+        self.volatile = true;
+        Ok(UpdateNode {
+            table: self.table(&update.table)?,
+            input,
+            row: update.row,
+            columns: update.set.iter().map(|(i, _)| *i).collect(),
+            set: self.program(update.set.iter().map(|(_, e)| e))?,
+            old: update.old.clone(),
+            recheck: self.optional(&update.recheck)?,
+            rules: self.rules(&update.checks, &update.after)?,
+            returning: update
+                .returning
+                .as_ref()
+                .map(|r| self.program(r))
+                .transpose()?,
+            top,
+        })
+    }
+
+    fn delete(&mut self, delete: &plan::Delete, top: bool) -> Res<DeleteNode> {
+        let input = self.node(&delete.input, false)?;
+        self.volatile = true;
+        Ok(DeleteNode {
+            table: self.table(&delete.table)?,
+            input,
+            row: delete.row,
+            old: delete.old.clone(),
+            recheck: self.optional(&delete.recheck)?,
+            rules: self.rules(&[], &delete.after)?,
+            returning: delete
+                .returning
+                .as_ref()
+                .map(|r| self.program(r))
+                .transpose()?,
+            top,
+        })
+    }
+}
+
+fn infos(types: &[Oid]) -> Res<Vec<&'static registry::TypeInfo>> {
+    types.iter().map(|&t| registry::get(t)).collect()
+}
+
+/// What storage must know of the plan's table.
+pub fn table_def(table: &plan::Table, settings: &Settings) -> Res<TableDef> {
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for c in &table.columns {
+        let missing = match &c.missing {
+            Some(text) => registry::get(c.typ)?.input(text, c.typmod, settings)?,
+            None => Datum::Null,
+        };
+        columns.push(access::ColumnDef {
+            name: c.name.clone(),
+            typ: c.typ,
+            typmod: c.typmod,
+            dropped: c.dropped,
+            not_null: c.not_null,
+            missing,
+        });
+    }
+    let mut indexes = Vec::with_capacity(table.indexes.len());
+    for index in &table.indexes {
+        let mut keys = Vec::with_capacity(index.keys.len());
+        for k in &index.keys {
+            let Some(column) = columns.get(k.column) else {
+                return fail(
+                    "XX000",
+                    format!("index {} has no column {}", index.name, k.column),
+                );
+            };
+            keys.push(access::IndexKey {
+                column: k.column,
+                typ: column.typ,
+                desc: k.desc,
+                nulls_first: k.nulls_first,
+            });
+        }
+        indexes.push(access::IndexDef {
+            oid: index.oid,
+            name: index.name.clone(),
+            root: index.root,
+            unique: index.unique,
+            nulls_not_distinct: index.nulls_not_distinct,
+            keys,
+        });
+    }
+    Ok(TableDef {
+        oid: table.oid,
+        name: table.name.clone(),
+        schema: table.schema.clone(),
+        root: table.root,
+        overflow: table.overflow,
+        columns,
+        indexes,
+    })
+}
+
+fn bound_kind(bound: &plan::FrameBound, start: bool) -> BoundKind {
+    match (bound.kind.as_str(), start) {
+        ("unbounded" | "unbounded preceding", true) | ("unbounded preceding", false) => {
+            BoundKind::UnboundedPreceding
+        }
+        ("unbounded" | "unbounded following", false) | ("unbounded following", true) => {
+            BoundKind::UnboundedFollowing
+        }
+        ("preceding", _) => BoundKind::Preceding,
+        ("following", _) => BoundKind::Following,
+        _ => BoundKind::Current,
+    }
+}
+
+/// How RANGE offsets are added to the order column; integers and floats need no functions.
+fn range_frame(order: Oid) -> Res<Option<RangeFrame>> {
+    let (plus, minus, typ, offset) = match order {
+        oids::NUMERIC => ("numeric_add", "numeric_sub", order, oids::NUMERIC),
+        oids::DATE | oids::TIMESTAMP => (
+            "timestamp_pl_interval",
+            "timestamp_mi_interval",
+            oids::TIMESTAMP,
+            oids::INTERVAL,
+        ),
+        oids::TIMESTAMPTZ => (
+            "timestamptz_pl_interval",
+            "timestamptz_mi_interval",
+            order,
+            oids::INTERVAL,
+        ),
+        oids::TIME => (
+            "time_pl_interval",
+            "time_mi_interval",
+            order,
+            oids::INTERVAL,
+        ),
+        oids::INTERVAL => ("interval_pl", "interval_mi", order, oids::INTERVAL),
+        _ => return Ok(None),
+    };
+    Ok(Some(RangeFrame {
+        plus: call(plus, &[typ, offset], typ)?,
+        minus: call(minus, &[typ, offset], typ)?,
+    }))
+}
+
+/// The type of an expression's value, where the plan says it.
+fn expr_type(expr: &Expr) -> Oid {
+    match expr {
+        Expr::Const { typ, .. }
+        | Expr::Col { typ, .. }
+        | Expr::Param { typ, .. }
+        | Expr::Exec { typ, .. }
+        | Expr::Func { typ, .. }
+        | Expr::Case { typ, .. }
+        | Expr::Coalesce { typ, .. }
+        | Expr::Typmod { typ, .. }
+        | Expr::Sub { typ, .. }
+        | Expr::Host { typ, .. } => *typ,
+        Expr::CastIo { to, .. } => *to,
+        _ => oids::TEXT,
+    }
+}

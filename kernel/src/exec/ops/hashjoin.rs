@@ -1,0 +1,391 @@
+//! Hash joins: the right side is held in memory by the hash of its keys, the left side streams and keeps its order.
+
+use super::{Input, Op};
+use crate::base::error::fail;
+use crate::base::Res;
+use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
+use crate::exec::keys::{hash_rows, same_rows, HashIndex};
+use crate::exec::nodes::HashJoinNode;
+use crate::exec::plan::JoinKind;
+use crate::expr::{Env, Operator, State};
+use crate::types::registry::TypeInfo;
+use crate::types::Datum;
+use std::sync::Arc;
+
+/// Candidate pairs that are tested at once.
+const PAIRS: usize = 4096;
+const NONE: u32 = u32::MAX;
+
+/// The right side. Hash entry `e` stands for row `rows - 1 - e`, so that chains run in row order.
+#[derive(Default)]
+struct Build {
+    rows: Batch,
+    keys: Vec<Vector>,
+    index: HashIndex,
+    /// Rows with a null among their keys: never equal to anything.
+    nulls: Vec<u32>,
+    partnered: Vec<bool>,
+    collected: bool,
+    ready: bool,
+}
+
+/// The left batch at work.
+#[derive(Default)]
+struct Probe {
+    keys: Vec<Vector>,
+    hashes: Vec<u64>,
+    /// Next left row to look up, and the entry to go on with.
+    row: usize,
+    entry: Option<u32>,
+    begun: bool,
+    left: Vec<u32>,
+    right: Vec<u32>,
+    pairs: Option<Batch>,
+    matched: Vec<bool>,
+    /// Left rows below this have been put out.
+    closed: usize,
+}
+
+pub struct HashJoin {
+    node: Arc<HashJoinNode>,
+    left: Input,
+    right: Op,
+    build: Build,
+    probe: Option<Probe>,
+    states: [State; 3],
+    out: Batch,
+    ended: bool,
+}
+
+fn has_null(keys: &[Vector], i: usize) -> bool {
+    keys.iter().any(|k| k.is_null(i))
+}
+
+impl HashJoin {
+    pub fn new(node: Arc<HashJoinNode>, left: Op, right: Op) -> HashJoin {
+        HashJoin {
+            node,
+            left: Input::new(left),
+            right,
+            build: Build::default(),
+            probe: None,
+            states: Default::default(),
+            out: Batch::default(),
+            ended: false,
+        }
+    }
+
+    fn build(&mut self, env: &mut Env) -> Res<()> {
+        let build = &mut self.build;
+        while !build.collected {
+            match self.right.next(env)? {
+                Some(batch) => build.rows.append(&batch),
+                None => build.collected = true,
+            }
+        }
+        if build.rows.len == 0 {
+            build.rows = Batch::of_width(self.node.right_width);
+        }
+        build.keys = self
+            .node
+            .right_keys
+            .eval(env, &mut self.states[0], &build.rows)?;
+        let hashes = hash_rows(&self.node.infos, &build.keys, build.rows.len);
+        for row in (0..build.rows.len).rev() {
+            build.index.insert(hashes[row]);
+        }
+        build.nulls = (0..build.rows.len as u32)
+            .filter(|&i| has_null(&build.keys, i as usize))
+            .collect();
+        build.partnered = vec![false; build.rows.len];
+        build.ready = true;
+        Ok(())
+    }
+
+    fn start_probe(&mut self, env: &mut Env) -> Res<()> {
+        let batch = self.left.batch();
+        let keys = self.node.left_keys.eval(env, &mut self.states[1], batch)?;
+        let hashes = hash_rows(&self.node.infos, &keys, batch.len);
+        self.probe = Some(Probe {
+            keys,
+            hashes,
+            matched: vec![false; batch.len],
+            ..Probe::default()
+        });
+        Ok(())
+    }
+
+    /// One match is enough to decide a row, and there is no further condition.
+    fn first_only(&self) -> bool {
+        self.node.on.is_none()
+            && matches!(
+                self.node.kind,
+                JoinKind::Semi | JoinKind::Anti | JoinKind::NullAnti | JoinKind::Mark
+            )
+    }
+
+    /// Pairs with equal keys, as many as are tested at once. True when the batch has no more.
+    fn candidates(&mut self) -> bool {
+        let first_only = self.first_only();
+        let rows = self.build.rows.len as u32;
+        let Some(probe) = &mut self.probe else {
+            return true;
+        };
+        let total = probe.hashes.len();
+        while probe.row < total {
+            let hash = probe.hashes[probe.row];
+            if !probe.begun {
+                probe.begun = true;
+                let skip = has_null(&probe.keys, probe.row);
+                probe.entry = if skip {
+                    None
+                } else {
+                    self.build.index.first(hash)
+                };
+            }
+            while let Some(entry) = probe.entry {
+                if probe.left.len() >= PAIRS {
+                    return false;
+                }
+                let right = rows - 1 - entry;
+                let equal = same_rows(
+                    &self.node.infos,
+                    &probe.keys,
+                    probe.row,
+                    &self.build.keys,
+                    right as usize,
+                );
+                probe.entry = self.build.index.after(entry, hash);
+                if equal {
+                    probe.left.push(probe.row as u32);
+                    probe.right.push(right);
+                    if first_only {
+                        probe.entry = None;
+                    }
+                }
+            }
+            probe.row += 1;
+            probe.begun = false;
+        }
+        true
+    }
+
+    /// Test the candidates and put out what they make.
+    fn test(&mut self, env: &mut Env) -> Res<()> {
+        let Some(probe) = &mut self.probe else {
+            return Ok(());
+        };
+        let kept: Option<Vec<u32>> = match &self.node.on {
+            None => None,
+            Some(on) => {
+                if probe.pairs.is_none() {
+                    let left = self.left.batch().gather(&probe.left);
+                    probe.pairs = Some(left.beside(self.build.rows.gather(&probe.right)));
+                }
+                on.filter(
+                    env,
+                    &mut self.states[2],
+                    probe.pairs.as_ref().expect("made above"),
+                )?
+            }
+        };
+        let (left, right) = (
+            std::mem::take(&mut probe.left),
+            std::mem::take(&mut probe.right),
+        );
+        probe.pairs = None;
+        let (left, right) = match kept {
+            None => (left, right),
+            Some(kept) => (
+                kept.iter().map(|&k| left[k as usize]).collect::<Vec<_>>(),
+                kept.iter().map(|&k| right[k as usize]).collect::<Vec<_>>(),
+            ),
+        };
+        self.emit(&left, &right)
+    }
+
+    fn emit(&mut self, left: &[u32], right: &[u32]) -> Res<()> {
+        let kind = self.node.kind;
+        let Some(probe) = &mut self.probe else {
+            return Ok(());
+        };
+        let (mut out_left, mut out_right) = (
+            Vec::with_capacity(left.len()),
+            Vec::with_capacity(left.len()),
+        );
+        for (&l, &r) in left.iter().zip(right) {
+            let seen = std::mem::replace(&mut probe.matched[l as usize], true);
+            match kind {
+                JoinKind::Semi | JoinKind::Anti | JoinKind::NullAnti | JoinKind::Mark => continue,
+                JoinKind::Scalar if seen => {
+                    return fail(
+                        "21000",
+                        "more than one row returned by a subquery used as an expression",
+                    )
+                }
+                JoinKind::Right | JoinKind::Full => self.build.partnered[r as usize] = true,
+                _ => {}
+            }
+            if matches!(kind, JoinKind::Left | JoinKind::Full | JoinKind::Scalar) {
+                while probe.closed < l as usize {
+                    if !probe.matched[probe.closed] {
+                        out_left.push(probe.closed as u32);
+                        out_right.push(NONE);
+                    }
+                    probe.closed += 1;
+                }
+            }
+            out_left.push(l);
+            out_right.push(r);
+        }
+        if !out_left.is_empty() {
+            self.put(&out_left, &out_right);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, left: &[u32], right: &[u32]) {
+        let left = self.left.batch().gather(left);
+        self.out
+            .append(&left.beside(self.build.rows.gather_or_null(right)));
+    }
+
+    /// The left batch has met all its partners: put out what each kind owes for its rows.
+    fn close_batch(&mut self) {
+        let Some(probe) = self.probe.take() else {
+            return;
+        };
+        let total = probe.matched.len();
+        let chosen = |want: &dyn Fn(usize) -> bool| {
+            (0..total as u32)
+                .filter(|&i| want(i as usize))
+                .collect::<Vec<_>>()
+        };
+        match self.node.kind {
+            JoinKind::Inner | JoinKind::Right => {}
+            JoinKind::Left | JoinKind::Full | JoinKind::Scalar => {
+                let rows = chosen(&|i| i >= probe.closed && !probe.matched[i]);
+                if !rows.is_empty() {
+                    self.put(&rows, &vec![NONE; rows.len()]);
+                }
+            }
+            JoinKind::Semi => self.put_left(&chosen(&|i| probe.matched[i])),
+            JoinKind::Anti => self.put_left(&chosen(&|i| !probe.matched[i])),
+            JoinKind::NullAnti => {
+                let rows = chosen(&|i| !probe.matched[i] && !self.unknown(&probe, i));
+                self.put_left(&rows);
+            }
+            JoinKind::Mark => {
+                let mut mark = Vector::of_kind(crate::exec::batch::Kind::Bool, total);
+                for i in 0..total {
+                    mark.push(match probe.matched[i] {
+                        true => Datum::Bool(true),
+                        false if self.unknown(&probe, i) => Datum::Null,
+                        false => Datum::Bool(false),
+                    });
+                }
+                let mut batch = self.left.batch().clone();
+                batch.columns.push(mark);
+                self.out.append(&batch);
+            }
+        }
+        self.left.at = self.left.batch().len;
+    }
+
+    fn put_left(&mut self, rows: &[u32]) {
+        if !rows.is_empty() {
+            self.out.append(&self.left.batch().gather(rows));
+        }
+    }
+
+    /// Could a null stand for a value that makes this left row equal to some right row?
+    fn unknown(&self, probe: &Probe, i: usize) -> bool {
+        let maybe = |r: usize| {
+            self.node.infos.iter().enumerate().all(|(k, info)| {
+                let (left, right) = (&probe.keys[k], &self.build.keys[k]);
+                left.is_null(i) || right.is_null(r) || equal(info, left, i, right, r)
+            })
+        };
+        if !has_null(&probe.keys, i) {
+            self.build.nulls.iter().any(|&r| maybe(r as usize))
+        } else if self.node.infos.len() == 1 {
+            self.build.rows.len > 0
+        } else {
+            (0..self.build.rows.len).any(maybe)
+        }
+    }
+
+    /// RIGHT and FULL: right rows without a partner.
+    fn rest(&mut self) {
+        if !matches!(self.node.kind, JoinKind::Right | JoinKind::Full) {
+            return;
+        }
+        let rows: Vec<u32> = (0..self.build.rows.len as u32)
+            .filter(|&i| !self.build.partnered[i as usize])
+            .collect();
+        if !rows.is_empty() {
+            let columns = vec![Vector::repeat(&Datum::Null, rows.len()); self.node.left_width];
+            let nulls = Batch {
+                columns,
+                len: rows.len(),
+            };
+            self.out
+                .append(&nulls.beside(self.build.rows.gather(&rows)));
+        }
+    }
+}
+
+fn equal(info: &'static TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) -> bool {
+    same_rows(
+        &[info],
+        std::slice::from_ref(a),
+        i,
+        std::slice::from_ref(b),
+        j,
+    )
+}
+
+impl Operator for HashJoin {
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        if !self.build.ready {
+            self.build(env)?;
+        }
+        while !self.ended && self.out.len < BATCH_ROWS {
+            env.tick(1)?;
+            if self.probe.is_none() {
+                if !self.left.fill(env)? {
+                    self.ended = true;
+                    self.rest();
+                    break;
+                }
+                self.start_probe(env)?;
+            }
+            let tested_later = self.probe.as_ref().is_some_and(|p| p.pairs.is_some());
+            let done = if tested_later {
+                false
+            } else {
+                self.candidates()
+            };
+            self.test(env)?;
+            let exhausted = self.probe.as_ref().is_some_and(|p| p.row >= p.hashes.len());
+            if done || exhausted {
+                self.close_batch();
+            }
+        }
+        let out = std::mem::take(&mut self.out);
+        Ok((out.len > 0).then_some(out))
+    }
+
+    fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        self.left.rescan(env)?;
+        if !self.node.right.repeatable {
+            self.right.rescan(env)?;
+            self.build = Build::default();
+        }
+        self.build.partnered.iter_mut().for_each(|p| *p = false);
+        self.probe = None;
+        self.out = Batch::default();
+        self.ended = false;
+        Ok(())
+    }
+}

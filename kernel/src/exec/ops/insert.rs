@@ -1,0 +1,308 @@
+//! INSERT, with ON CONFLICT.
+
+use super::modify::{all_columns, check_row, null_rows, types, wrote, Changed, Finish};
+use super::{Input, Op};
+use crate::base::error::SqlError;
+use crate::base::{Lsn, Oid, Res, RowId, Stop};
+use crate::exec::access::{Inserted, Wait, Wrote};
+use crate::exec::batch::{Batch, Vector};
+use crate::exec::nodes::{ConflictNode, InsertNode};
+use crate::exec::plan::LockMode;
+use crate::expr::{Env, Operator, State};
+use crate::types::Datum;
+use std::sync::Arc;
+
+pub struct Insert {
+    node: Arc<InsertNode>,
+    input: Input,
+    arbiters: Vec<Oid>,
+    /// The checks over the input batch.
+    tests: Option<Vec<Vector>>,
+    test_state: State,
+    changed: Changed,
+    /// The row at work has met another with its key.
+    conflict: Option<Conflict>,
+    finish: Finish,
+    /// The batch is written; RETURNING and the actions are next.
+    finishing: bool,
+}
+
+/// ON CONFLICT DO UPDATE of one row, step by step.
+struct Conflict {
+    row: RowId,
+    existing: Option<(Vec<Datum>, Lsn)>,
+    /// What is to be written: nothing when the filter says so.
+    new: Option<Option<Vec<Datum>>>,
+    states: [State; 3],
+    values: Option<Vec<Datum>>,
+}
+
+fn second_time() -> Stop {
+    let error = SqlError::new("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time")
+        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.");
+    Stop::Error(error)
+}
+
+impl Insert {
+    pub fn new(node: Arc<InsertNode>, input: Op) -> Insert {
+        let arbiters = match &node.conflict {
+            None => Vec::new(),
+            Some(c) if c.arbiters.is_empty() => node
+                .table
+                .indexes
+                .iter()
+                .filter(|i| i.unique)
+                .map(|i| i.oid)
+                .collect(),
+            Some(c) => c.arbiters.clone(),
+        };
+        Insert {
+            node,
+            input: Input::new(input),
+            arbiters,
+            tests: None,
+            test_state: State::default(),
+            changed: Changed::default(),
+            conflict: None,
+            finish: Finish::default(),
+            finishing: false,
+        }
+    }
+
+    fn begin_batch(&mut self, env: &mut Env) -> Res<()> {
+        if self.tests.is_none() {
+            self.tests = Some(self.node.rules.tests.eval(
+                env,
+                &mut self.test_state,
+                self.input.batch(),
+            )?);
+            let types = types(&self.node.table);
+            let batch = Batch::of_types(&types, self.input.batch().len);
+            self.changed = Changed {
+                new: batch.clone(),
+                old: batch,
+                ..Changed::default()
+            };
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, env: &mut Env, new: &[Datum], old: Option<&[Datum]>, id: RowId) {
+        self.changed.new.push_row(new);
+        match old {
+            Some(old) => self.changed.old.push_row(old),
+            None => self.changed.old.append(&null_rows(&self.node.table, 1)),
+        }
+        self.changed.ids.push(id.0 as i64);
+        self.changed.input.len += 1;
+        wrote(env, self.node.top);
+    }
+
+    /// The row at `input.at`, to its end.
+    fn write(&mut self, env: &mut Env) -> Res<()> {
+        let row = self.input.batch().row(self.input.at);
+        loop {
+            if self.conflict.is_some() {
+                if self.resolve(env, &row)? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let tests = self.tests.as_deref().unwrap_or_default();
+            check_row(
+                &self.node.table,
+                &self.node.rules,
+                &row,
+                tests,
+                self.input.at,
+                &env.setup.settings,
+            )?;
+            let access = env.access()?;
+            match access.insert(&env.setup.view, &self.node.table, &row, &self.arbiters)? {
+                Inserted::Row(id) => {
+                    self.record(env, &row, None, id);
+                    return Ok(());
+                }
+                Inserted::Conflict { row: id, .. } => match &self.node.conflict {
+                    Some(ConflictNode { set: Some(_), .. }) => {
+                        self.conflict = Some(Conflict {
+                            row: id,
+                            existing: None,
+                            new: None,
+                            states: Default::default(),
+                            values: None,
+                        });
+                    }
+                    _ => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// One step of DO UPDATE; true when the row is done, false to go on (perhaps with the insert again).
+    fn resolve(&mut self, env: &mut Env, excluded: &[Datum]) -> Res<bool> {
+        let node = self.node.clone();
+        let Some(rule) = &node.conflict else {
+            return Ok(true);
+        };
+        let Some(conflict) = &mut self.conflict else {
+            return Ok(true);
+        };
+        if conflict.existing.is_none() {
+            match lock_existing(env, &node, rule, conflict.row)? {
+                Some(found) => conflict.existing = Some(found),
+                None => self.conflict = None,
+            }
+            return Ok(false);
+        }
+        let Some((existing, accept)) = conflict.existing.clone() else {
+            return Ok(false);
+        };
+        if conflict.new.is_none() {
+            let new = conflict.new_row(env, &node, rule, &existing, excluded)?;
+            conflict.new = Some(new);
+        }
+        let Some(Some(new)) = conflict.new.clone() else {
+            self.conflict = None;
+            return Ok(true);
+        };
+        let access = env.access()?;
+        match access.update(&env.setup.view, &node.table, conflict.row, &new, accept)? {
+            Wrote::Done => {
+                let id = conflict.row;
+                self.conflict = None;
+                self.record(env, &new, Some(&existing), id);
+                Ok(true)
+            }
+            Wrote::Changed { row, csn } => {
+                conflict.existing = Some((row, csn));
+                conflict.new = None;
+                Ok(false)
+            }
+            Wrote::Gone => {
+                self.conflict = None;
+                Ok(false)
+            }
+            Wrote::Own => Err(second_time()),
+        }
+    }
+}
+
+/// The existing row, locked, and the CSN it was seen with; nothing when it has gone.
+fn lock_existing(
+    env: &mut Env,
+    node: &InsertNode,
+    rule: &ConflictNode,
+    row: RowId,
+) -> Res<Option<(Vec<Datum>, Lsn)>> {
+    let access = env.access()?;
+    let view = &env.setup.view;
+    let changes = rule.set.as_ref().map_or(&[][..], |(columns, _)| columns);
+    let key = node
+        .table
+        .indexes
+        .iter()
+        .filter(|i| i.unique)
+        .flat_map(|i| &i.keys);
+    let mode = match key.into_iter().any(|k| changes.contains(&k.column)) {
+        true => LockMode::Update,
+        false => LockMode::NoKeyUpdate,
+    };
+    match access.lock(view, &node.table, row, mode, Wait::Block, view.snapshot)? {
+        Wrote::Done => match access.fetch(view, &node.table, row, &all_columns(&node.table))? {
+            Some(existing) => Ok(Some((existing, view.snapshot))),
+            // Locked, but not to be seen: this very command has inserted it.
+            None => Err(second_time()),
+        },
+        Wrote::Changed { row, csn } => Ok(Some((row, csn))),
+        Wrote::Gone => Ok(None),
+        Wrote::Own => Err(second_time()),
+    }
+}
+
+impl Conflict {
+    /// The row to write in place of `existing`, checked; nothing when the filter does not hold.
+    fn new_row(
+        &mut self,
+        env: &mut Env,
+        node: &InsertNode,
+        rule: &ConflictNode,
+        existing: &[Datum],
+        excluded: &[Datum],
+    ) -> Res<Option<Vec<Datum>>> {
+        let types = types(&node.table);
+        let mut over = Batch::from_rows(&types, &[existing.to_vec()]);
+        over = over.beside(Batch::from_rows(&types, &[excluded.to_vec()]));
+        if self.values.is_none() {
+            if let Some(filter) = &rule.filter {
+                if filter
+                    .row(env, &mut self.states[0], &over, 0)?
+                    .first()
+                    .is_none_or(|v| !is_true(v))
+                {
+                    return Ok(None);
+                }
+            }
+            let Some((_, set)) = &rule.set else {
+                return Ok(None);
+            };
+            self.values = Some(set.row(env, &mut self.states[1], &over, 0)?);
+        }
+        let mut new = existing.to_vec();
+        if let (Some((columns, _)), Some(values)) = (&rule.set, &self.values) {
+            for (&column, value) in columns.iter().zip(values) {
+                if let Some(place) = new.get_mut(column) {
+                    *place = value.clone();
+                }
+            }
+        }
+        let batch = Batch::from_rows(&types, &[new.clone()]);
+        let tests = node.rules.tests.eval(env, &mut self.states[2], &batch)?;
+        check_row(
+            &node.table,
+            &node.rules,
+            &new,
+            &tests,
+            0,
+            &env.setup.settings,
+        )?;
+        self.values = None;
+        Ok(Some(new))
+    }
+}
+
+fn is_true(value: &Datum) -> bool {
+    matches!(value, Datum::Bool(true))
+}
+
+impl Operator for Insert {
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        loop {
+            if !self.finishing {
+                if !self.input.fill(env)? {
+                    return Ok(None);
+                }
+                self.begin_batch(env)?;
+                while self.input.at < self.input.batch().len {
+                    self.write(env)?;
+                    self.input.at += 1;
+                }
+                self.finishing = true;
+            }
+            let node = self.node.clone();
+            let out = self
+                .finish
+                .run(env, &node.rules, &node.returning, &self.changed, false)?;
+            self.finishing = false;
+            self.tests = None;
+            if out.is_some() {
+                return Ok(out);
+            }
+        }
+    }
+
+    fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        self.tests = None;
+        self.input.rescan(env)
+    }
+}

@@ -1,0 +1,202 @@
+//! Operators: the running side of plan nodes. Every one keeps in its struct what it must not do twice, so that a call
+//! after `Err(Need)` goes on where the last one stopped.
+
+mod aggregate;
+mod aggstate;
+mod cte;
+mod frame;
+mod hashjoin;
+mod insert;
+mod limit;
+mod lock;
+mod modify;
+mod nestloop;
+mod scan;
+mod setop;
+mod simple;
+mod sort;
+mod source;
+mod update;
+mod window;
+
+pub use modify::Queued;
+pub use window::is_window_function;
+
+use super::batch::Batch;
+use super::explain::Counters;
+use super::nodes::{Kind, PNode};
+use crate::base::Res;
+use crate::expr::{Env, Operator};
+use std::sync::Arc;
+
+/// What operators of one execution share: `Env::shared`.
+#[derive(Default)]
+pub struct Shared {
+    pub ctes: Vec<Option<cte::CteState>>,
+    pub work: Vec<Arc<Vec<Batch>>>,
+    /// Actions for the statement's end.
+    pub queue: std::collections::VecDeque<Queued>,
+    /// Something was written since the command id last rose.
+    pub dirty: bool,
+}
+
+pub fn shared(env: &mut Env) -> &mut Shared {
+    env.shared
+        .downcast_mut::<Shared>()
+        .expect("the executor put it there")
+}
+
+/// How operators are opened: with counters for EXPLAIN ANALYZE, or without.
+#[derive(Clone, Default)]
+pub struct Opener {
+    pub counters: Option<Arc<Counters>>,
+}
+
+pub type Op = Box<dyn Operator>;
+
+impl Opener {
+    pub fn open(&self, node: &PNode) -> Op {
+        let operator = self.plain(&node.kind);
+        match &self.counters {
+            None => operator,
+            Some(counters) => Box::new(super::explain::Counted::new(
+                operator,
+                node.id,
+                counters.clone(),
+            )),
+        }
+    }
+
+    fn plain(&self, kind: &Kind) -> Op {
+        match kind {
+            Kind::Single => Box::new(source::Single::default()),
+            Kind::Empty => Box::new(source::Nothing),
+            Kind::Values(n) => Box::new(source::Values::new(n.clone())),
+            Kind::FunctionScan(n) => Box::new(source::FunctionScan::new(n.clone())),
+            Kind::HostScan(n) => Box::new(source::HostScan::new(n.clone())),
+            Kind::Scan(n) => Box::new(scan::Scan::new(n.clone())),
+            Kind::IndexScan(n) => Box::new(scan::IndexScan::new(n.clone())),
+            Kind::Filter(n) => Box::new(simple::Filter::new(n.clone(), self.open(&n.input))),
+            Kind::Project(n) => Box::new(simple::Project::new(n.clone(), self.open(&n.input))),
+            Kind::ProjectSet(n) => {
+                Box::new(source::ProjectSet::new(n.clone(), self.open(&n.input)))
+            }
+            Kind::NestedLoop(n) => Box::new(nestloop::NestedLoop::new(
+                n.clone(),
+                self.open(&n.left),
+                self.open(&n.right),
+            )),
+            // A hash join keeps the left side's order, which is all that a merge join promises.
+            Kind::HashJoin(n) | Kind::MergeJoin(n) => Box::new(hashjoin::HashJoin::new(
+                n.clone(),
+                self.open(&n.left),
+                self.open(&n.right),
+            )),
+            Kind::Sort(n) => Box::new(sort::Sort::new(n.clone(), self.open(&n.input))),
+            Kind::Aggregate(n) => aggregate::open(n, self),
+            Kind::Window(n) => Box::new(window::Window::new(n.clone(), self.open(&n.input))),
+            Kind::Limit(n) => Box::new(limit::Limit::new(n.clone(), self.open(&n.input))),
+            Kind::Distinct(n) => Box::new(setop::Distinct::new(n.clone(), self.open(&n.input))),
+            Kind::Append(n) => Box::new(simple::Append::new(
+                n.inputs.iter().map(|i| self.open(i)).collect(),
+            )),
+            Kind::SetOp(n) => Box::new(setop::SetOp::new(
+                n.clone(),
+                self.open(&n.left),
+                self.open(&n.right),
+            )),
+            Kind::With(n) => Box::new(cte::With::new(
+                n.clone(),
+                self.open(&n.cte),
+                self.open(&n.input),
+            )),
+            Kind::CteScan(id) => Box::new(cte::CteScan::new(*id)),
+            Kind::Recursive(n) => Box::new(cte::Recursive::new(
+                n.clone(),
+                self.open(&n.start),
+                self.open(&n.step),
+            )),
+            Kind::WorkScan(id) => Box::new(cte::WorkScan::new(*id)),
+            Kind::LockRows(n) => Box::new(lock::LockRows::new(n.clone(), self.open(&n.input))),
+            Kind::Insert(n) => Box::new(insert::Insert::new(n.clone(), self.open(&n.input))),
+            Kind::Update(n) => Box::new(update::Update::new(n.clone(), self.open(&n.input))),
+            Kind::Delete(n) => Box::new(update::Delete::new(n.clone(), self.open(&n.input))),
+        }
+    }
+}
+
+/// An input and the batch of it that is being worked on.
+pub struct Input {
+    pub op: Op,
+    pub batch: Option<Batch>,
+    /// Next row of `batch`.
+    pub at: usize,
+    ended: bool,
+}
+
+impl Input {
+    pub fn new(op: Op) -> Input {
+        Input {
+            op,
+            batch: None,
+            at: 0,
+            ended: false,
+        }
+    }
+
+    /// Makes sure that there is a batch with a row left; false at the end.
+    pub fn fill(&mut self, env: &mut Env) -> Res<bool> {
+        loop {
+            match &self.batch {
+                Some(batch) if self.at < batch.len => return Ok(true),
+                _ if self.ended => return Ok(false),
+                _ => match self.op.next(env)? {
+                    Some(batch) => {
+                        self.batch = Some(batch);
+                        self.at = 0;
+                    }
+                    None => {
+                        self.batch = None;
+                        self.ended = true;
+                    }
+                },
+            }
+        }
+    }
+
+    /// The batch that `fill` has made sure of.
+    pub fn batch(&self) -> &Batch {
+        self.batch.as_ref().expect("filled before")
+    }
+
+    pub fn take(&mut self) -> Batch {
+        self.batch.take().expect("filled before")
+    }
+
+    pub fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        self.op.rescan(env)?;
+        self.batch = None;
+        self.at = 0;
+        self.ended = false;
+        Ok(())
+    }
+}
+
+/// All rows of an input, held in memory.
+#[derive(Default)]
+pub struct Collected {
+    pub rows: Batch,
+    pub done: bool,
+}
+
+impl Collected {
+    pub fn collect(&mut self, op: &mut Op, env: &mut Env) -> Res<()> {
+        while !self.done {
+            match op.next(env)? {
+                Some(batch) => self.rows.append(&batch),
+                None => self.done = true,
+            }
+        }
+        Ok(())
+    }
+}

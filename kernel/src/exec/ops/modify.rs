@@ -1,0 +1,269 @@
+//! What INSERT, UPDATE and DELETE share: constraints on new rows, RETURNING, and the actions for the statement's end.
+
+use super::shared;
+use crate::base::error::SqlError;
+use crate::base::{Res, Stop};
+use crate::exec::access::TableDef;
+use crate::exec::batch::{Batch, Vector};
+use crate::exec::nodes::{AfterNode, CheckNode, Rules};
+use crate::expr::{Env, Program, State};
+use crate::types::registry;
+use crate::types::settings::Settings;
+use crate::types::{oids, Datum};
+use std::sync::Arc;
+
+/// An action for the statement's end, or for COMMIT.
+pub struct Queued {
+    pub after: Arc<AfterNode>,
+    pub params: Vec<Datum>,
+}
+
+/// Types of a table's columns.
+pub fn types(table: &TableDef) -> Vec<crate::base::Oid> {
+    table.columns.iter().map(|c| c.typ).collect()
+}
+
+pub fn all_columns(table: &TableDef) -> Vec<usize> {
+    (0..table.columns.len()).collect()
+}
+
+/// Longer values are cut in error details.
+const DETAIL_CHARS: usize = 64;
+
+fn failing_row(table: &TableDef, row: &[Datum], settings: &Settings) -> String {
+    let mut parts = Vec::new();
+    for (column, value) in table.columns.iter().zip(row).filter(|(c, _)| !c.dropped) {
+        if value.is_null() {
+            parts.push("null".to_string());
+            continue;
+        }
+        let text = registry::get(column.typ)
+            .and_then(|t| t.text(value, settings))
+            .unwrap_or_default();
+        parts.push(match text.char_indices().nth(DETAIL_CHARS) {
+            Some((cut, _)) => format!("{}...", &text[..cut]),
+            None => text,
+        });
+    }
+    format!("Failing row contains ({}).", parts.join(", "))
+}
+
+fn about(mut error: Box<SqlError>, table: &TableDef) -> Box<SqlError> {
+    error.schema = Some(table.schema.clone());
+    error.table = Some(table.name.clone());
+    error
+}
+
+/// NOT NULL and CHECK for one new row; `tests` are the checks' values, `at` the row in them.
+pub fn check_row(
+    table: &TableDef,
+    rules: &Rules,
+    row: &[Datum],
+    tests: &[Vector],
+    at: usize,
+    settings: &Settings,
+) -> Res<()> {
+    for (column, value) in table.columns.iter().zip(row) {
+        if column.not_null && !column.dropped && value.is_null() {
+            let message = format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, table.name
+            );
+            let mut error = about(SqlError::new("23502", message), table)
+                .detail(failing_row(table, row, settings));
+            error.column = Some(column.name.clone());
+            return Err(Stop::Error(error));
+        }
+    }
+    for (check, test) in rules.checks.iter().zip(tests) {
+        if test.truth(at) == Some(false) {
+            return Err(Stop::Error(violated(table, check, row, settings)));
+        }
+    }
+    Ok(())
+}
+
+fn violated(
+    table: &TableDef,
+    check: &CheckNode,
+    row: &[Datum],
+    settings: &Settings,
+) -> Box<SqlError> {
+    let code = check.code.as_deref().unwrap_or("23514");
+    let message = match &check.message {
+        Some(message) => message.clone(),
+        None => format!(
+            "new row for relation \"{}\" violates check constraint \"{}\"",
+            table.name, check.constraint
+        ),
+    };
+    let mut error = about(SqlError::new(code, message), table);
+    // A domain's message says everything; a table's and a view's show the row.
+    if check.message.is_none() || code == "44000" {
+        error = error.detail(failing_row(table, row, settings));
+    }
+    error.constraint = Some(check.constraint.clone());
+    error
+}
+
+/// Rows changed by one input batch, until RETURNING and the actions have seen them.
+#[derive(Default)]
+pub struct Changed {
+    pub new: Batch,
+    pub old: Batch,
+    pub ids: Vec<i64>,
+    /// The input rows.
+    pub input: Batch,
+}
+
+impl Changed {
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn ids(&self) -> Batch {
+        Batch {
+            columns: vec![Vector::Int(self.ids.clone(), Vec::new())],
+            len: self.ids.len(),
+        }
+    }
+}
+
+/// Works on `Changed` rows after they are written; keeps what is done when it must wait.
+#[derive(Default)]
+pub struct Finish {
+    at: usize,
+    kept: Option<Option<Vec<u32>>>,
+    when_state: State,
+    param_state: State,
+    returning_state: State,
+    /// New columns, then old ones.
+    pairs: Option<Batch>,
+}
+
+impl Finish {
+    /// Queue the actions and make RETURNING's rows.
+    pub fn run(
+        &mut self,
+        env: &mut Env,
+        rules: &Rules,
+        returning: &Option<Program>,
+        changed: &Changed,
+        deleted: bool,
+    ) -> Res<Option<Batch>> {
+        if changed.len() == 0 {
+            return Ok(None);
+        }
+        while let Some(after) = rules.after.get(self.at) {
+            self.enqueue(env, after, changed)?;
+            self.at += 1;
+        }
+        let out = match returning {
+            None => None,
+            Some(program) => {
+                let rows = if deleted { &changed.old } else { &changed.new };
+                let over = rows
+                    .clone()
+                    .beside(changed.ids())
+                    .beside(changed.input.clone());
+                let columns = program.eval(env, &mut self.returning_state, &over)?;
+                Some(Batch {
+                    columns,
+                    len: changed.len(),
+                })
+            }
+        };
+        *self = Finish::default();
+        Ok(out)
+    }
+
+    fn enqueue(&mut self, env: &mut Env, after: &Arc<AfterNode>, changed: &Changed) -> Res<()> {
+        let pairs = self
+            .pairs
+            .get_or_insert_with(|| changed.new.clone().beside(changed.old.clone()));
+        if self.kept.is_none() {
+            self.kept = Some(match &after.when {
+                None => None,
+                Some(when) => when.filter(env, &mut self.when_state, pairs)?,
+            });
+        }
+        let chosen = match self.kept.as_ref().and_then(Option::as_ref) {
+            Some(rows) if rows.is_empty() => None,
+            Some(rows) => Some(pairs.gather(rows)),
+            None => Some(pairs.clone()),
+        };
+        if let Some(chosen) = chosen {
+            let params = after.params.eval(env, &mut self.param_state, &chosen)?;
+            let queue = &mut shared(env).queue;
+            for row in 0..chosen.len {
+                let params = params.iter().map(|p| p.get(row)).collect();
+                queue.push_back(Queued {
+                    after: after.clone(),
+                    params,
+                });
+            }
+        }
+        self.kept = None;
+        self.when_state = State::default();
+        self.param_state = State::default();
+        Ok(())
+    }
+}
+
+/// Something was written by this command.
+pub fn wrote(env: &mut Env, top: bool) {
+    shared(env).dirty = true;
+    if top {
+        env.affected += 1;
+    }
+}
+
+/// A row id out of an input column.
+pub fn row_id(batch: &Batch, column: usize, at: usize) -> Option<crate::base::RowId> {
+    match batch.columns.get(column).map(|c| c.get(at)) {
+        Some(Datum::Int(id)) => Some(crate::base::RowId(id as u64)),
+        _ => None,
+    }
+}
+
+/// The table's columns where an input row has them; dropped ones are null.
+pub fn table_rows(table: &TableDef, input: &Batch, map: &[(usize, usize)]) -> Batch {
+    let mut columns: Vec<Vector> = table
+        .columns
+        .iter()
+        .map(|_| Vector::repeat(&Datum::Null, input.len))
+        .collect();
+    for &(from, to) in map {
+        if let (Some(column), Some(source)) = (columns.get_mut(to), input.columns.get(from)) {
+            column.clone_from(source);
+        }
+    }
+    Batch {
+        columns,
+        len: input.len,
+    }
+}
+
+/// One input row with the table's columns replaced by a newer version's.
+pub fn replaced(input: &Batch, at: usize, map: &[(usize, usize)], row: &[Datum]) -> Batch {
+    let mut one = input.gather(&[at as u32]);
+    for &(to, from) in map {
+        if let (Some(column), Some(value)) = (one.columns.get_mut(to), row.get(from)) {
+            *column = Vector::repeat(value, 1);
+        }
+    }
+    one
+}
+
+/// `len` rows of nulls in the table's shape.
+pub fn null_rows(table: &TableDef, len: usize) -> Batch {
+    let columns = table
+        .columns
+        .iter()
+        .map(|_| Vector::repeat(&Datum::Null, len))
+        .collect();
+    Batch { columns, len }
+}
+
+/// The type of row ids in batches.
+pub const ROW_ID: crate::base::Oid = oids::INT8;

@@ -1,0 +1,380 @@
+//! UPDATE and DELETE. A row that another transaction has changed since the snapshot is looked at again: the statement's
+//! condition must hold for the new version, and the change is made to that.
+
+use super::modify::{
+    check_row, null_rows, replaced, row_id, table_rows, types, wrote, Changed, Finish,
+};
+use super::{Input, Op};
+use crate::base::error::fail;
+use crate::base::{Lsn, Res};
+use crate::exec::access::Wrote;
+use crate::exec::batch::{Batch, Vector};
+use crate::exec::nodes::{DeleteNode, UpdateNode};
+use crate::expr::{Env, Operator, State};
+use crate::types::Datum;
+use std::sync::Arc;
+
+/// A row that has changed: the input row with the new version in it.
+struct Second {
+    input: Batch,
+    row: Vec<Datum>,
+    accept: Lsn,
+    /// The condition was tested, and holds.
+    holds: bool,
+    new: Option<Vec<Datum>>,
+}
+
+pub struct Update {
+    node: Arc<UpdateNode>,
+    input: Input,
+    set_state: State,
+    test_state: State,
+    again: [State; 3],
+    /// Old and new rows of the input batch, and the checks over the new ones.
+    old: Option<Batch>,
+    new: Option<Batch>,
+    tests: Option<Vec<Vector>>,
+    second: Option<Second>,
+    changed: Changed,
+    finish: Finish,
+    finishing: bool,
+}
+
+impl Update {
+    pub fn new(node: Arc<UpdateNode>, input: Op) -> Update {
+        Update {
+            node,
+            input: Input::new(input),
+            set_state: State::default(),
+            test_state: State::default(),
+            again: Default::default(),
+            old: None,
+            new: None,
+            tests: None,
+            second: None,
+            changed: Changed::default(),
+            finish: Finish::default(),
+            finishing: false,
+        }
+    }
+
+    fn begin_batch(&mut self, env: &mut Env) -> Res<()> {
+        let batch = self.input.batch();
+        if self.new.is_none() {
+            let values = self.node.set.eval(env, &mut self.set_state, batch)?;
+            let old = table_rows(&self.node.table, batch, &self.node.old);
+            let mut new = old.clone();
+            for (&column, value) in self.node.columns.iter().zip(values) {
+                match new.columns.get_mut(column) {
+                    Some(place) => *place = value,
+                    None => {
+                        return fail(
+                            "XX000",
+                            format!("plan sets column {column} of {}", self.node.table.name),
+                        )
+                    }
+                }
+            }
+            (self.old, self.new) = (Some(old), Some(new));
+        }
+        if self.tests.is_none() {
+            let new = self.new.as_ref().expect("made above");
+            self.tests = Some(self.node.rules.tests.eval(env, &mut self.test_state, new)?);
+            let shape = Batch::of_types(&types(&self.node.table), new.len);
+            let input = batch.slice(0, 0);
+            self.changed = Changed {
+                new: shape.clone(),
+                old: shape,
+                ids: Vec::new(),
+                input,
+            };
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, env: &mut Env) -> Res<()> {
+        let at = self.input.at;
+        let Some(id) = row_id(self.input.batch(), self.node.row, at) else {
+            return Ok(());
+        };
+        let access = env.access()?;
+        loop {
+            let (row, accept) = match &self.second {
+                None => {
+                    let row = self.new.as_ref().expect("begun").row(at);
+                    let tests = self.tests.as_deref().unwrap_or_default();
+                    check_row(
+                        &self.node.table,
+                        &self.node.rules,
+                        &row,
+                        tests,
+                        at,
+                        &env.setup.settings,
+                    )?;
+                    (row, env.setup.view.snapshot)
+                }
+                Some(_) => match self.look_again(env)? {
+                    Some(found) => found,
+                    None => {
+                        self.second = None;
+                        return Ok(());
+                    }
+                },
+            };
+            match access.update(&env.setup.view, &self.node.table, id, &row, accept)? {
+                Wrote::Done => {
+                    self.record(env, &row, id.0 as i64);
+                    return Ok(());
+                }
+                Wrote::Gone | Wrote::Own => {
+                    self.second = None;
+                    return Ok(());
+                }
+                Wrote::Changed { row, csn } => {
+                    let input = replaced(self.input.batch(), at, &self.node.old, &row);
+                    self.second = Some(Second {
+                        input,
+                        row,
+                        accept: csn,
+                        holds: false,
+                        new: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The new row over the changed one; nothing when the condition does not hold any more.
+    fn look_again(&mut self, env: &mut Env) -> Res<Option<(Vec<Datum>, Lsn)>> {
+        let Some(second) = &mut self.second else {
+            return Ok(None);
+        };
+        if !second.holds {
+            if let Some(recheck) = &self.node.recheck {
+                if recheck
+                    .filter(env, &mut self.again[0], &second.input)?
+                    .is_some()
+                {
+                    return Ok(None);
+                }
+            }
+            second.holds = true;
+        }
+        if second.new.is_none() {
+            let values = self
+                .node
+                .set
+                .row(env, &mut self.again[1], &second.input, 0)?;
+            let mut new = second.row.clone();
+            for (&column, value) in self.node.columns.iter().zip(values) {
+                if let Some(place) = new.get_mut(column) {
+                    *place = value;
+                }
+            }
+            second.new = Some(new);
+        }
+        let new = second.new.clone().unwrap_or_default();
+        let batch = Batch::from_rows(&types(&self.node.table), &[new.clone()]);
+        let tests = self
+            .node
+            .rules
+            .tests
+            .eval(env, &mut self.again[2], &batch)?;
+        check_row(
+            &self.node.table,
+            &self.node.rules,
+            &new,
+            &tests,
+            0,
+            &env.setup.settings,
+        )?;
+        Ok(Some((new, second.accept)))
+    }
+
+    fn record(&mut self, env: &mut Env, new: &[Datum], id: i64) {
+        let at = self.input.at;
+        self.changed.new.push_row(new);
+        match self.second.take() {
+            Some(second) => {
+                self.changed.old.push_row(&second.row);
+                self.changed.input.push_from(&second.input, 0);
+            }
+            None => {
+                self.changed
+                    .old
+                    .push_from(self.old.as_ref().expect("begun"), at);
+                self.changed.input.push_from(self.input.batch(), at);
+            }
+        }
+        self.changed.ids.push(id);
+        wrote(env, self.node.top);
+    }
+}
+
+impl Operator for Update {
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        loop {
+            if !self.finishing {
+                if !self.input.fill(env)? {
+                    return Ok(None);
+                }
+                self.begin_batch(env)?;
+                while self.input.at < self.input.batch().len {
+                    self.write(env)?;
+                    self.input.at += 1;
+                }
+                self.finishing = true;
+            }
+            let node = self.node.clone();
+            let out = self
+                .finish
+                .run(env, &node.rules, &node.returning, &self.changed, false)?;
+            self.finishing = false;
+            (self.old, self.new, self.tests) = (None, None, None);
+            if out.is_some() {
+                return Ok(out);
+            }
+        }
+    }
+
+    fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        (self.old, self.new, self.tests) = (None, None, None);
+        self.input.rescan(env)
+    }
+}
+
+pub struct Delete {
+    node: Arc<DeleteNode>,
+    input: Input,
+    again: State,
+    old: Option<Batch>,
+    second: Option<Second>,
+    changed: Changed,
+    finish: Finish,
+    finishing: bool,
+}
+
+impl Delete {
+    pub fn new(node: Arc<DeleteNode>, input: Op) -> Delete {
+        Delete {
+            node,
+            input: Input::new(input),
+            again: State::default(),
+            old: None,
+            second: None,
+            changed: Changed::default(),
+            finish: Finish::default(),
+            finishing: false,
+        }
+    }
+
+    fn begin_batch(&mut self) {
+        if self.old.is_none() {
+            let batch = self.input.batch();
+            self.old = Some(table_rows(&self.node.table, batch, &self.node.old));
+            let shape = Batch::of_types(&types(&self.node.table), batch.len);
+            self.changed = Changed {
+                new: Batch::default(),
+                old: shape,
+                ids: Vec::new(),
+                input: batch.slice(0, 0),
+            };
+        }
+    }
+
+    fn write(&mut self, env: &mut Env) -> Res<()> {
+        let at = self.input.at;
+        let Some(id) = row_id(self.input.batch(), self.node.row, at) else {
+            return Ok(());
+        };
+        let access = env.access()?;
+        loop {
+            let accept = match &self.second {
+                None => env.setup.view.snapshot,
+                Some(second) => {
+                    if let Some(recheck) = &self.node.recheck {
+                        if recheck
+                            .filter(env, &mut self.again, &second.input)?
+                            .is_some()
+                        {
+                            self.second = None;
+                            return Ok(());
+                        }
+                    }
+                    second.accept
+                }
+            };
+            match access.delete(&env.setup.view, &self.node.table, id, accept)? {
+                Wrote::Done => {
+                    self.record(env, id.0 as i64);
+                    return Ok(());
+                }
+                Wrote::Gone | Wrote::Own => {
+                    self.second = None;
+                    return Ok(());
+                }
+                Wrote::Changed { row, csn } => {
+                    let input = replaced(self.input.batch(), at, &self.node.old, &row);
+                    self.second = Some(Second {
+                        input,
+                        row,
+                        accept: csn,
+                        holds: false,
+                        new: None,
+                    });
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, env: &mut Env, id: i64) {
+        let at = self.input.at;
+        match self.second.take() {
+            Some(second) => {
+                self.changed.old.push_row(&second.row);
+                self.changed.input.push_from(&second.input, 0);
+            }
+            None => {
+                self.changed
+                    .old
+                    .push_from(self.old.as_ref().expect("begun"), at);
+                self.changed.input.push_from(self.input.batch(), at);
+            }
+        }
+        self.changed.ids.push(id);
+        wrote(env, self.node.top);
+    }
+}
+
+impl Operator for Delete {
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        loop {
+            if !self.finishing {
+                if !self.input.fill(env)? {
+                    return Ok(None);
+                }
+                self.begin_batch();
+                while self.input.at < self.input.batch().len {
+                    self.write(env)?;
+                    self.input.at += 1;
+                }
+                self.changed.new = null_rows(&self.node.table, self.changed.len());
+                self.finishing = true;
+            }
+            let node = self.node.clone();
+            let out = self
+                .finish
+                .run(env, &node.rules, &node.returning, &self.changed, true)?;
+            self.finishing = false;
+            self.old = None;
+            if out.is_some() {
+                return Ok(out);
+            }
+        }
+    }
+
+    fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        self.old = None;
+        self.input.rescan(env)
+    }
+}

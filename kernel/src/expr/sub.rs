@@ -1,0 +1,207 @@
+//! Subplans inside expressions. A subplan runs once for each distinct neighbouring set of parameters, and once in all
+//! when it depends on none; a volatile one that has parameters runs for each row.
+
+use super::code::*;
+use super::eval::{count, eval as value_of, Cx, Sel, Value};
+use crate::base::error::fail;
+use crate::base::Res;
+use crate::exec::batch::{Batch, Vector};
+use crate::types::array::Array;
+use crate::types::Datum;
+use std::sync::Arc;
+
+pub fn eval<'a>(cx: &mut Cx<'_>, code: &SubCode, input: &'a Batch, sel: Sel<'_>) -> Res<Value<'a>> {
+    let len = count(input, sel);
+    let mut params = Vec::with_capacity(code.params.len());
+    for (n, param) in &code.params {
+        params.push((*n, value_of(cx, param, input, sel)?));
+    }
+    let plans = cx.env.plans.clone();
+    let free = plans.free_params(code.subplan);
+    let volatile = plans.volatile(code.subplan);
+    let once = free.is_empty() && code.test.is_none() && params.is_empty();
+    let mut out = Vector::of_kind(code.out, len);
+    for i in 0..len {
+        if let Some(answer) = cx.sites[code.site].sub().journal.replay() {
+            out.push(answer);
+            continue;
+        }
+        for (n, value) in &params {
+            cx.env.set_exec(*n, value.get(i));
+        }
+        let key: Vec<Datum> = free
+            .iter()
+            .map(|&n| cx.env.exec.get(n).cloned().unwrap_or_default())
+            .collect();
+        let keep = !volatile || free.is_empty();
+        let answer = answer(cx, code, key, keep, input, sel.map_or(i as u32, |s| s[i]))?;
+        if once {
+            return Ok(Value::One(answer));
+        }
+        cx.sites[code.site].sub().journal.record(answer.clone());
+        out.push(answer);
+    }
+    Ok(Value::Own(out))
+}
+
+fn same_key(a: &[Datum], b: &[Datum]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+/// Held in the same way; values that are merely equal (1.0 and 1.00) may differ here.
+pub fn same(a: &Datum, b: &Datum) -> bool {
+    match (a, b) {
+        (Datum::Null, Datum::Null) => true,
+        (Datum::Bool(a), Datum::Bool(b)) => a == b,
+        (Datum::Int(a), Datum::Int(b)) => a == b,
+        (Datum::Float(a), Datum::Float(b)) => a.to_bits() == b.to_bits(),
+        (Datum::Text(a), Datum::Text(b)) => a == b,
+        (Datum::Bytes(a), Datum::Bytes(b)) => a == b,
+        (Datum::Interval(a), Datum::Interval(b)) => a == b,
+        (Datum::TimeTz(a), Datum::TimeTz(b)) => a == b,
+        (Datum::Uuid(a), Datum::Uuid(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// The subplan's answer for the parameters as they are set now.
+fn answer(
+    cx: &mut Cx<'_>,
+    code: &SubCode,
+    key: Vec<Datum>,
+    keep: bool,
+    input: &Batch,
+    row: u32,
+) -> Res<Datum> {
+    let quantified = matches!(code.kind, SubKind::Any | SubKind::All);
+    let site = cx.sites[code.site].sub();
+    if !quantified {
+        if let Some((of, answer)) = &site.memo {
+            if same_key(of, &key) {
+                return Ok(answer.clone());
+            }
+        }
+    }
+    let have = site.rows_for.as_ref().is_some_and(|of| same_key(of, &key));
+    if !(quantified && have) {
+        run(cx, code)?;
+    }
+    if quantified {
+        cx.sites[code.site].sub().rows_for = Some(key);
+        let answer = compare(cx, code, input, row)?;
+        if !keep {
+            cx.sites[code.site].sub().rows_for = None;
+        }
+        return Ok(answer);
+    }
+    let site = cx.sites[code.site].sub();
+    let rows = std::mem::take(&mut site.rows);
+    let answer = match code.kind {
+        SubKind::Exists => Datum::Bool(rows.len > 0),
+        SubKind::Array => collect(code, &rows),
+        _ if rows.len == 0 => Datum::Null,
+        _ if rows.len == 1 => rows.get(0, 0),
+        _ => {
+            return fail(
+                "21000",
+                "more than one row returned by a subquery used as an expression",
+            )
+        }
+    };
+    if keep {
+        site.memo = Some((key, answer.clone()));
+    }
+    Ok(answer)
+}
+
+fn collect(code: &SubCode, rows: &Batch) -> Datum {
+    let values: Vec<Datum> = (0..rows.len).map(|i| rows.get(i, 0)).collect();
+    let dims = if values.is_empty() {
+        Vec::new()
+    } else {
+        vec![(values.len() as i32, 1)]
+    };
+    Datum::Array(Arc::new(Array {
+        elem: code.elem,
+        dims,
+        values,
+    }))
+}
+
+/// Run the subplan as far as its kind needs; its rows are in the site then. Goes on where a `Need` stopped it.
+fn run(cx: &mut Cx<'_>, code: &SubCode) -> Res<()> {
+    let mut operator = match cx.sites[code.site].sub().operator.take() {
+        Some(operator) => operator,
+        None => {
+            let site = cx.sites[code.site].sub();
+            site.running = true;
+            site.rows = Batch::default();
+            cx.env.plans.clone().open(code.subplan)
+        }
+    };
+    let result = pull(cx, code, &mut operator);
+    let site = cx.sites[code.site].sub();
+    site.operator = Some(operator);
+    if result.is_ok() {
+        site.running = false;
+    }
+    result
+}
+
+fn pull(cx: &mut Cx<'_>, code: &SubCode, operator: &mut Box<dyn super::env::Operator>) -> Res<()> {
+    if !cx.sites[code.site].sub().running {
+        operator.rescan(cx.env)?;
+        let site = cx.sites[code.site].sub();
+        site.running = true;
+        site.rows = Batch::default();
+        site.rows_for = None;
+    }
+    while let Some(batch) = operator.next(cx.env)? {
+        let rows = &mut cx.sites[code.site].sub().rows;
+        rows.append(&batch);
+        let enough = match code.kind {
+            SubKind::Exists => rows.len > 0,
+            SubKind::Scalar => rows.len > 1,
+            _ => false,
+        };
+        if enough {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// `test` for each row of the subplan: ANY is an OR, ALL is an AND, with three values.
+fn compare(cx: &mut Cx<'_>, code: &SubCode, input: &Batch, row: u32) -> Res<Datum> {
+    let all = code.kind == SubKind::All;
+    let Some(test) = &code.test else {
+        return fail("XX000", "a quantified subplan has no test");
+    };
+    let mut result = Datum::Bool(all);
+    let rows = std::mem::take(&mut cx.sites[code.site].sub().rows);
+    let mut state = std::mem::take(&mut cx.sites[code.site].sub().test);
+    let mut outcome = Ok(());
+    for i in 0..rows.len {
+        for (k, n) in code.result.iter().enumerate() {
+            cx.env.set_exec(*n, rows.get(i, k));
+        }
+        match test.row(cx.env, &mut state, input, row) {
+            Ok(values) => match values.first() {
+                Some(Datum::Bool(b)) if *b != all => {
+                    result = Datum::Bool(*b);
+                    break;
+                }
+                Some(Datum::Bool(_)) => {}
+                _ => result = Datum::Null,
+            },
+            Err(stop) => {
+                outcome = Err(stop);
+                break;
+            }
+        }
+    }
+    let site = cx.sites[code.site].sub();
+    site.rows = rows;
+    site.test = state;
+    outcome.map(|()| result)
+}
