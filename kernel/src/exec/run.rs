@@ -83,7 +83,6 @@ impl Plans for RunPlans {
 /// What a deferred constraint still has to do at COMMIT (or SET CONSTRAINTS … IMMEDIATE).
 pub struct Deferred {
     pub constraint: String,
-    prepared: Arc<Prepared>,
     queued: Queued,
 }
 
@@ -120,24 +119,13 @@ impl Execution {
         execution
     }
 
-    /// Runs actions that were put off to COMMIT, in order: one execution for each plan that they come from.
-    pub fn deferred(actions: Vec<Deferred>, setup: &Setup) -> Vec<Execution> {
-        let mut out: Vec<Execution> = Vec::new();
-        for action in actions {
-            if out
-                .last()
-                .is_none_or(|e| !Arc::ptr_eq(&e.prepared, &action.prepared))
-            {
-                let mut execution =
-                    Execution::empty(action.prepared.clone(), Vec::new(), setup.clone());
-                execution.immediate = true;
-                out.push(execution);
-            }
-            if let Some(execution) = out.last_mut() {
-                shared(&mut execution.env).queue.push_back(action.queued);
-            }
-        }
-        out
+    /// Runs actions of one plan that were put off to COMMIT, in order.
+    pub fn deferred(prepared: Arc<Prepared>, actions: Vec<Deferred>, setup: Setup) -> Execution {
+        let mut execution = Execution::empty(prepared, Vec::new(), setup);
+        execution.immediate = true;
+        let queue = &mut shared(&mut execution.env).queue;
+        queue.extend(actions.into_iter().map(|a| a.queued));
+        execution
     }
 
     fn empty(prepared: Arc<Prepared>, params: Vec<Datum>, setup: Setup) -> Execution {
@@ -208,13 +196,8 @@ impl Execution {
                     return Ok(());
                 };
                 if queued.after.deferred && !self.immediate {
-                    let (prepared, constraint) =
-                        (self.prepared.clone(), queued.after.constraint.clone());
-                    self.put_off.push(Deferred {
-                        constraint,
-                        prepared,
-                        queued,
-                    });
+                    let constraint = queued.after.constraint.clone();
+                    self.put_off.push(Deferred { constraint, queued });
                     continue;
                 }
                 self.begin(queued);
@@ -283,7 +266,7 @@ impl Execution {
         self.env.setup.view.command
     }
 
-    /// Actions for COMMIT, in order, for `Execution::deferred`.
+    /// Actions for COMMIT, in order; the caller keeps them with the `Prepared` for `Execution::deferred`.
     pub fn take_deferred(&mut self) -> Vec<Deferred> {
         std::mem::take(&mut self.put_off)
     }

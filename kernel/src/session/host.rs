@@ -227,7 +227,11 @@ impl Session {
     pub(super) fn setup(&mut self, view: View, instrument: bool) -> Setup {
         self.kept.begin_statement();
         let backend = self.backend.clone();
-        let mut setup = Setup::bare(crate::expr::funcs::Ctx);
+        let mut setup = Setup::bare();
+        setup.settings = self.kept.settings.clone();
+        setup.session = self.host.clone();
+        setup.now = self.kept.clock;
+        setup.seed = self.seed.next();
         setup.access = Some(backend.access());
         setup.view = view;
         setup.host = self.host.clone();
