@@ -325,6 +325,109 @@ fn a_cursor_survives_what_happens_around_it() {
 }
 
 #[test]
+fn a_cold_scan_asks_for_many_leaves_at_once() {
+    let (vol, mut store) = volume(4000);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    for n in 0..50_000u64 {
+        insert(&vol, &mut store, tree, &n.to_be_bytes(), b"12345678");
+    }
+    store.flush(&vol);
+    let leaves = check(&store, tree).unwrap().leaves as usize;
+    vol.forget();
+    let mut cursor = Cursor::new(tree).with_read_ahead(32);
+    let (mut asked, mut pages, mut seen) = (0, 0, 0);
+    store.run(&vol, || cursor.seek_first(&vol)).unwrap();
+    loop {
+        match cursor.next_leaf(&vol) {
+            Ok(Some(leaf)) => seen += leaf.to - leaf.from,
+            Ok(None) => break,
+            Err(Stop::Need(Need::Pages(list))) => {
+                asked += 1;
+                pages += list.len();
+                list.iter().for_each(|no| store.fetch(&vol, *no));
+            }
+            Err(stop) => panic!("{stop:?}"),
+        }
+    }
+    assert_eq!(seen, 50_000);
+    assert_eq!(pages, leaves - 1);
+    assert!(
+        asked <= leaves / 32 + 4,
+        "{asked} times for {leaves} leaves"
+    );
+    cursor.seek_first(&vol).unwrap();
+    assert_eq!(cursor.upcoming(&vol, 5).unwrap().len(), 5);
+    let (about, cells) = tree.estimate(&vol).unwrap();
+    assert!(about as usize * 2 > leaves && (about as usize) < leaves * 2);
+    assert!(cells > 25_000 && cells < 100_000);
+    let cuts = tree.cuts(&vol, 4).unwrap();
+    assert_eq!(cuts.len(), 3);
+    assert!(cuts.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[test]
+fn readers_in_other_threads_see_a_whole_tree_all_the_time() {
+    let (vol, mut store) = volume(10_000);
+    let tree = create(&vol, &mut store, Kind::Leaf);
+    for n in (0..20_000u64).step_by(10) {
+        insert(&vol, &mut store, tree, &n.to_be_bytes(), b"stays");
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let scan = |backward: bool| {
+        let mut cursor = Cursor::new(tree);
+        let mut stays = 0;
+        let mut last: Option<Vec<u8>> = None;
+        if backward {
+            cursor.seek_last(&vol).unwrap();
+        } else {
+            cursor.seek_first(&vol).unwrap();
+        }
+        loop {
+            let step = if backward {
+                cursor.prev(&vol)
+            } else {
+                cursor.next(&vol)
+            };
+            let Some((page, slot)) = step.unwrap() else {
+                break;
+            };
+            let key = key_of(page, slot).unwrap().to_vec();
+            assert!(last.is_none_or(|last| if backward { key < last } else { key > last }));
+            stays += u32::from(value_of(page, slot).unwrap() == b"stays");
+            last = Some(key);
+        }
+        assert_eq!(stays, 2000);
+    };
+    std::thread::scope(|threads| {
+        for backward in [false, true] {
+            let (scan, done) = (&scan, &done);
+            threads.spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Acquire) {
+                    scan(backward);
+                }
+            });
+        }
+        for _ in 0..3 {
+            for (step, n) in (0..20_000u64).map(|n| (n, n * 7919 % 20_000)) {
+                if n % 10 != 0 {
+                    insert(&vol, &mut store, tree, &n.to_be_bytes(), &[1; 60]);
+                }
+                if step % 500 == 0 {
+                    store.flush(&vol);
+                }
+            }
+            for n in (0..20_000u64).filter(|n| n % 10 != 0) {
+                remove(&vol, &mut store, tree, &n.to_be_bytes());
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+    });
+    scan(false);
+    store.flush(&vol);
+    check(&store, tree).unwrap();
+}
+
+#[test]
 fn too_long_a_key_and_too_big_a_row_are_54000() {
     let (vol, mut store) = volume(100);
     let tree = create(&vol, &mut store, Kind::Leaf);

@@ -2,7 +2,7 @@
 //! on; page 0 is the header and in no map. The lowest free page is taken first, so a volume stays dense.
 
 use super::header::{Field, HEADER};
-use super::mtr::Mtr;
+use super::mtr::{cannot_wait, Mtr};
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Kind, Page, BODY, BODY_SIZE};
@@ -83,8 +83,12 @@ impl Mtr<'_> {
         Ok(())
     }
 
-    /// A page that is now in use; its content is whatever an Init record says next. Needs `reserve`.
+    /// A page that is now in use; its content is whatever an Init record says next. Needs `reserve`: without it the MTR fails
+    /// where it would have to wait.
     pub fn alloc(&mut self) -> Res<PageNo> {
+        if self.reserved.is_empty() {
+            self.reserve(1).map_err(cannot_wait)?;
+        }
         let Some(no) = self.reserved.pop_front() else {
             return corrupt("a page is allocated without having been reserved");
         };

@@ -200,12 +200,19 @@ impl Volume {
         self.pool.get(no)
     }
 
+    /// Tests: evict everything that may be evicted.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        self.pool.forget();
+    }
+
     /// (pages in the cache, its capacity)
     pub fn cache_size(&self) -> (usize, usize) {
         (self.pool.len(), self.pool.capacity())
     }
 
-    /// Open a mini-transaction, when there is room for it in the cache and below the allocation limit.
+    /// Open a mini-transaction, when there is room for it in the cache and below the allocation limit. It holds the writer's
+    /// mutex: a thread that has one open must not open another.
     pub fn begin(&self) -> Res<Mtr<'_>> {
         if self.role() != Role::Writer {
             return fail("25006", "cannot write: this node is a reader");
