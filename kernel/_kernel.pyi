@@ -38,8 +38,7 @@ from typing import Any, Literal, TypeAlias, final
 Need: TypeAlias = tuple[Any, ...]
 Step: TypeAlias = tuple[str, Any]
 Event: TypeAlias = tuple[Any, ...]
-#: ("write", file, offset, data) | ("read", file, offset, length) | ("drop", file): `file` is an int that the kernel chose,
-#: unique within the session. Answer "read" with the bytes, the others with None.
+#: ("write", file, offset, data) | ("read", file, offset, length): `file` is an int that the kernel chose, unique within the session.
 SpillRequest: TypeAlias = tuple[Any, ...]
 
 class KernelError(Exception):
@@ -128,7 +127,6 @@ class Volume:
     def page(self, no: int) -> bytes | None:
         """The cached page's bytes (console, tests, invariants), or None."""
 
-    def set_cache_bytes(self, size: int) -> None: ...
     # -- waiting sessions, horizons, housekeeping --------------------------------------------------------------
     def take_woken(self) -> list[int]:
         """Session ids whose lock was granted or whose xid ended since the last call. Ask after every call that ends a
@@ -139,6 +137,9 @@ class Volume:
 
     def set_external_horizon(self, lsn: int) -> None:
         """The oldest snapshot LSN of all readers: the writer prunes nothing that it may see."""
+
+    def vacuum_table(self, table: Table) -> Job:
+        """VACUUM of one table: rows, index entries, moved-out values."""
 
     def vacuum_step(self, budget_us: int = 2000) -> Step:
         """Clean up some of what committed deletes left. Done: True when there is more to do now, else False."""
@@ -171,11 +172,14 @@ class Volume:
     def create_sequence(
         self, start: int, increment: int, minimum: int, maximum: int, cycle: bool = False, cache: int = 1
     ) -> Step:
-        """Done: the sequence's page. `start` is what the first nextval answers."""
+        """Done: the sequence's page. `start` is what the first nextval answers. `cache` is checked, and only kept by the catalogue."""
 
     def alter_sequence(
         self, page: int, start: int, increment: int, minimum: int, maximum: int, cycle: bool = False, cache: int = 1
     ) -> Step: ...
+    def sequence_value(self, page: int) -> Step:
+        """Done: (last_value, is_called)."""
+
     def alloc_oid(self) -> Step:
         """Done: a fresh OID, never given out again."""
 
@@ -187,7 +191,7 @@ class Job:
     """Work on a tree that goes in slices: `run` until it answers done."""
 
     def run(self, budget_us: int = 2000) -> Step:
-        """Done: rows (or pages) handled in all."""
+        """Done: slices worked in all."""
 
     def run_detached(self, budget_us: int = 100000) -> Step:
         """`run` with the GIL released."""
@@ -393,7 +397,11 @@ class Session:
 
     def clear_cancel(self) -> None: ...
     def spill_done(self, data: bytes | None = None) -> None:
-        """The answer to the last ("spill", request)."""
+        """The answer to the last ("spill", request): what was read, or None for a write. If the operation failed (disk full), `cancel`
+        with its error (53100) instead, and go on."""
+
+    def take_dropped(self) -> list[int]:
+        """Temporary files that may be deleted now; ask after a statement that spilled, and at the end."""
 
     def close(self) -> None:
         """Roll back, release session locks, forget portals. Idempotent."""
@@ -441,10 +449,12 @@ class Portal:
 
     @property
     def columns(self) -> list[tuple[str, int, int, int, int]]: ...
-    def explain(self) -> list[tuple[int, int, int]]:
-        """For EXPLAIN ANALYZE: (rows, loops, µs) of every plan node, in the plan's depth-first order."""
+    def explain(self) -> str:
+        """For EXPLAIN ANALYZE, after `set_timing`: rows, loops and µs of every plan node, JSON in the plan's shape."""
 
-    def set_timing(self, on: bool) -> None: ...
+    def set_timing(self, on: bool) -> None:
+        """Before the first run."""
+
     def close(self) -> None: ...
 
 @final
@@ -473,8 +483,11 @@ class CopyIn:
     """COPY FROM: parses rows and runs `plan` over them, a batch at a time. The plan is an Insert whose input reads
     ``HostScan(name="copy", types=[...])``: one column for each of the COPY column list."""
 
-    def __new__(cls, session: Session, plan: Plan, format: CopyFormat, table: str) -> CopyIn:
-        """`table` and the format's `names` are for error context: ``COPY t, line 3, column b: "x"``."""
+    def __new__(
+        cls, session: Session, plan: Plan, format: CopyFormat, table: str, types: Sequence[int], typmods: Sequence[int] = ()
+    ) -> CopyIn:
+        """`types` (and `typmods`) of the COPY column list, as in the plan's HostScan. `table` and the format's `names` are for error
+        context: ``COPY t, line 3, column b: "x"``."""
 
     def feed(self, data: bytes) -> None:
         """Queue bytes (not aligned to rows). Follow with `run`."""
@@ -658,8 +671,8 @@ class Wire:
     def copy_out(self, format: CopyFormat, columns: int) -> None:
         """CopyOutResponse; then run a portal made with ``copy=format``, then `copy_out_done`."""
 
-    def copy_out_done(self) -> None:
-        """CopyDone (and, for binary, the trailer; for HEADER the portal's run has sent it first)."""
+    def copy_out_done(self, format: CopyFormat, types: Sequence[int], rows: int) -> None:
+        """CopyDone, and binary's trailer before it. With `rows` 0 also what a portal's first row would have sent first: the header."""
 
 def normalise(text: str) -> tuple[bytes, list[tuple[str, str, int]]]:
     """(key, literals): the text without comments and superfluous space, with literals replaced by their kind; equal keys mean texts that
@@ -675,7 +688,6 @@ def type_output(oid: int, value: Any) -> str:
 def functions() -> list[str]:
     """prosrc names that the kernel implements."""
 
-def aggregates() -> list[str]: ...
 def need_kinds() -> list[str]:
     """Every kind of `Need`; a test shows that the engine handles each."""
 

@@ -2,10 +2,12 @@
 
 use super::errors::raise;
 use crate::base::{Need, Res, Stop};
+use crate::session::spill::Request;
+use crate::session::Session;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 use pyo3::IntoPyObjectExt;
 
 /// Every kind of need, as the first element of its tuple.
@@ -79,4 +81,19 @@ pub fn lock<T>(mutex: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
 /// Time slices that a budget buys; a slice takes about a millisecond.
 pub fn slices(budget_us: u64) -> u32 {
     u32::try_from((budget_us / 1000).max(1)).unwrap_or(u32::MAX)
+}
+
+/// The request of a ("spill", request) need.
+pub fn spill<'py>(py: Python<'py>, core: &Session) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(match core.spill.request() {
+        None => None,
+        Some(Request::Write {
+            file,
+            offset,
+            bytes,
+        }) => Some(("write", file, offset, PyBytes::new(py, &bytes)).into_bound_py_any(py)?),
+        Some(Request::Read { file, offset, len }) => {
+            Some(("read", file, offset, len).into_bound_py_any(py)?)
+        }
+    })
 }

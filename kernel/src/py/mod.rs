@@ -3,16 +3,31 @@
 use pyo3::prelude::*;
 
 mod common;
+mod copy;
 mod errors;
+mod functions;
+mod host;
+mod job;
+mod plan;
+mod portal;
 mod segment;
+mod session;
 mod values;
 mod volume;
+mod wire;
 
 #[pymodule]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
     segment::register(module)?;
     volume::register(module)?;
+    plan::register(module)?;
+    session::register(module)?;
+    portal::register(module)?;
+    job::register(module)?;
+    copy::register(module)?;
+    wire::register(module)?;
+    functions::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! `Volume`: cache, log tail, transactions and tables of one compute node.
 
 use super::common::{plain, step};
-use crate::base::{Epoch, GroupNo, Lsn, Oid, PageNo, Res};
+use super::job::{Job, Table};
+use crate::base::{Epoch, GroupNo, Lsn, Oid, PageNo, Res, SessionId};
+use crate::exec::access::Access;
 use crate::page::{Page, PAGE_SIZE};
 use crate::redo::Decoder;
 use crate::segment::batch::{Batcher, Entries, Header};
 use crate::session::node::Node;
 use crate::session::Backend;
 use crate::store::{Config, Field, Role, Volume as Store};
+use crate::table::SequenceDef;
 use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +71,27 @@ impl Volume {
     }
 }
 
+/// `cache` only says how many values PostgreSQL's backends take at once; here a value is taken when it is asked for.
+fn sequence_def(
+    start: i64,
+    increment: i64,
+    min: i64,
+    max: i64,
+    cycle: bool,
+    cache: i64,
+) -> PyResult<SequenceDef> {
+    match cache {
+        1.. => Ok(SequenceDef {
+            start,
+            increment,
+            min,
+            max,
+            cycle,
+        }),
+        _ => Err(PyValueError::new_err("CACHE must be greater than zero")),
+    }
+}
+
 #[pymethods]
 impl Volume {
     #[staticmethod]
@@ -118,12 +143,13 @@ impl Volume {
 
     fn promote(&self, py: Python<'_>, epoch: u32, vdl: u64, tail: u64) -> PyResult<()> {
         plain(py, self.store().promote(Lsn(vdl), Lsn(tail)))?;
+        self.node.tables.reset();
         self.set_epoch(epoch);
         Ok(())
     }
 
     fn prepare<'py>(&self, py: Python<'py>) -> Tuple<'py> {
-        step(py, self.node.txns.prepare())
+        step(py, self.node.txns.prepare().map(|()| py.None()))
     }
 
     #[pyo3(signature = (max_bytes = 1_048_576))]
@@ -265,11 +291,101 @@ impl Volume {
             mtr.commit();
             Ok(())
         };
-        step(py, set())
+        step(py, set().map(|()| py.None()))
     }
 
     fn alloc_oid<'py>(&self, py: Python<'py>) -> Tuple<'py> {
         step(py, self.node.txns.alloc_oid().map(|oid| oid.0))
+    }
+
+    fn create_table<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        step(
+            py,
+            self.node
+                .tables
+                .create_table()
+                .map(|(root, overflow)| (root.0, overflow.0)),
+        )
+    }
+
+    fn create_index<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        step(py, self.node.tables.create_index().map(|root| root.0))
+    }
+
+    fn drop_tree(&self, root: u64, kind: &str) -> PyResult<Job> {
+        if !["table", "overflow", "index", "sequence"].contains(&kind) {
+            return Err(PyValueError::new_err(format!(
+                "no kind of tree is called {kind:?}"
+            )));
+        }
+        let mut tree = self.node.tables.drop_tree(PageNo(root));
+        Ok(Job::new(None, move || tree.step()))
+    }
+
+    #[pyo3(signature = (start, increment, minimum, maximum, cycle = false, cache = 1))]
+    #[allow(clippy::too_many_arguments)] // A sequence's options.
+    fn create_sequence<'py>(
+        &self,
+        py: Python<'py>,
+        start: i64,
+        increment: i64,
+        minimum: i64,
+        maximum: i64,
+        cycle: bool,
+        cache: i64,
+    ) -> Tuple<'py> {
+        let def = sequence_def(start, increment, minimum, maximum, cycle, cache)?;
+        step(
+            py,
+            self.node.tables.create_sequence(&def).map(|page| page.0),
+        )
+    }
+
+    #[pyo3(signature = (page, start, increment, minimum, maximum, cycle = false, cache = 1))]
+    #[allow(clippy::too_many_arguments)] // A sequence's options.
+    fn alter_sequence<'py>(
+        &self,
+        py: Python<'py>,
+        page: u64,
+        start: i64,
+        increment: i64,
+        minimum: i64,
+        maximum: i64,
+        cycle: bool,
+        cache: i64,
+    ) -> Tuple<'py> {
+        let def = sequence_def(start, increment, minimum, maximum, cycle, cache)?;
+        step(
+            py,
+            self.node
+                .tables
+                .alter_sequence(PageNo(page), &def)
+                .map(|()| py.None()),
+        )
+    }
+
+    fn sequence_value<'py>(&self, py: Python<'py>, page: u64) -> Tuple<'py> {
+        let view = self
+            .node
+            .tables
+            .view(SessionId(0), self.store().vdl(), 0, false);
+        step(py, self.node.tables.seqval(&view, PageNo(page)))
+    }
+
+    fn table_size<'py>(&self, py: Python<'py>, table: &Table) -> Tuple<'py> {
+        step(py, self.node.tables.size(&table.0))
+    }
+
+    #[pyo3(signature = (budget_us = 2000))]
+    fn vacuum_step<'py>(&self, py: Python<'py>, budget_us: usize) -> Tuple<'py> {
+        self.node.txns.horizon();
+        step(py, self.node.tables.vacuum_step((budget_us / 8).max(1)))
+    }
+
+    fn vacuum_table(&self, py: Python<'_>, table: &Table) -> PyResult<Job> {
+        self.node.txns.horizon();
+        let mut job = plain(py, self.node.tables.vacuum(&table.0))?;
+        Ok(Job::new(None, move || job.step()))
     }
 
     #[pyo3(signature = (oid, page))]

@@ -226,22 +226,23 @@ impl Session {
     /// What a plan runs with.
     pub(super) fn setup(&mut self, view: View, instrument: bool) -> Setup {
         self.kept.begin_statement();
-        let backend = self.backend.clone();
-        let mut setup = Setup::bare();
-        setup.settings = self.kept.settings.clone();
-        setup.session = self.host.clone();
-        setup.now = self.kept.clock;
-        setup.seed = self.seed.next();
-        setup.access = Some(backend.access());
-        setup.view = view;
-        setup.host = self.host.clone();
-        setup.cancel = self.cancel.flag.clone();
-        setup.work_mem = self.kept.work_mem;
-        setup.slice = SLICE_ROWS;
-        setup.clock = self.clock;
-        setup.instrument = instrument;
-        setup.fresh = Some(self.fresh.clone());
-        setup
+        Setup {
+            access: Some(self.backend.access()),
+            view,
+            host: self.host.clone(),
+            spill: Some(self.spill.clone()),
+            cancel: self.cancel.flag.clone(),
+            settings: self.kept.settings.clone(),
+            session: self.host.clone(),
+            now: self.kept.clock,
+            seed: self.seed.next(),
+            work_mem: self.kept.work_mem,
+            slice: SLICE_ROWS,
+            workers: 1,
+            clock: self.clock,
+            instrument,
+            fresh: Some(self.fresh.clone()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod host;
 pub mod node;
 pub mod run;
 pub mod settings;
+pub mod spill;
 pub mod state;
 pub mod txn;
 

@@ -1,14 +1,12 @@
 //! A compute node as its sessions share it: volume, transactions, tables; `Backend` over them.
 
 use super::backend::Backend;
-use crate::base::error::unsupported;
-use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId, Xid};
-use crate::exec::access::{Access, Bounds, Cursor, Inserted, TableDef, View, Wait, Wrote};
-use crate::exec::plan::LockMode;
+use crate::base::{Lsn, Oid, PageNo, Res, SessionId, Xid};
+use crate::exec::access::Access;
 use crate::store::{Role, Volume};
+use crate::table::Tables;
 use crate::txn::locks::Locks;
 use crate::txn::Txns;
-use crate::types::Datum;
 use ahash::AHashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -16,7 +14,8 @@ use std::sync::Arc;
 pub struct Node {
     pub volume: Arc<Volume>,
     pub txns: Arc<Txns>,
-    pub tables: Arc<dyn Access>,
+    pub tables: Tables,
+    access: Arc<dyn Access>,
     /// State pages of sequences, as Python has told them.
     sequences: RwLock<AHashMap<Oid, PageNo>>,
 }
@@ -26,14 +25,13 @@ impl Node {
     pub fn open(volume: Volume) -> Node {
         let volume = Arc::new(volume);
         let txns = Arc::new(Txns::new(volume.clone()));
-        Node::new(volume, txns, Arc::new(Absent))
-    }
-
-    pub fn new(volume: Arc<Volume>, txns: Arc<Txns>, tables: Arc<dyn Access>) -> Node {
+        let tables = Tables::new(txns.clone());
+        let access = Arc::new(tables.clone());
         Node {
             volume,
             txns,
             tables,
+            access,
             sequences: RwLock::default(),
         }
     }
@@ -49,7 +47,7 @@ impl Node {
 
 impl Backend for Node {
     fn access(&self) -> Arc<dyn Access> {
-        self.tables.clone()
+        self.access.clone()
     }
 
     fn locks(&self) -> &Locks {
@@ -86,6 +84,7 @@ impl Backend for Node {
 
     fn rollback_to(&self, session: SessionId, level: usize) {
         self.txns.rollback_to(session, level);
+        self.tables.forget_session(session);
     }
 
     fn commit(&self, session: SessionId, catalog: bool) -> Res<Option<Lsn>> {
@@ -94,14 +93,17 @@ impl Backend for Node {
 
     fn finish(&self, session: SessionId) {
         self.txns.finish(session);
+        self.tables.forget_session(session);
     }
 
     fn abort(&self, session: SessionId) {
         self.txns.rollback(session);
+        self.tables.forget_session(session);
     }
 
     fn end_session(&self, session: SessionId) {
         self.txns.end_session(session);
+        self.tables.forget_session(session);
     }
 
     fn durable(&self) -> Lsn {
@@ -118,67 +120,5 @@ impl Backend for Node {
 
     fn sequence(&self, oid: Oid) -> Option<PageNo> {
         self.sequences.read().get(&oid).copied()
-    }
-}
-
-/// Until the tables' Access lands: every call is 0A000.
-struct Absent;
-
-impl Access for Absent {
-    fn scan(
-        &self,
-        _: &View,
-        _: &Arc<TableDef>,
-        _: &[usize],
-        _: usize,
-        _: usize,
-    ) -> Res<Box<dyn Cursor>> {
-        unsupported("storage")
-    }
-    fn index_scan(
-        &self,
-        _: &View,
-        _: &Arc<TableDef>,
-        _: usize,
-        _: Bounds,
-        _: bool,
-        _: &[usize],
-    ) -> Res<Box<dyn Cursor>> {
-        unsupported("storage")
-    }
-    fn fetch(&self, _: &View, _: &Arc<TableDef>, _: RowId, _: &[usize]) -> Res<Option<Vec<Datum>>> {
-        unsupported("storage")
-    }
-    fn insert(&self, _: &View, _: &Arc<TableDef>, _: &[Datum], _: &[Oid]) -> Res<Inserted> {
-        unsupported("storage")
-    }
-    fn update(&self, _: &View, _: &Arc<TableDef>, _: RowId, _: &[Datum], _: Lsn) -> Res<Wrote> {
-        unsupported("storage")
-    }
-    fn delete(&self, _: &View, _: &Arc<TableDef>, _: RowId, _: Lsn) -> Res<Wrote> {
-        unsupported("storage")
-    }
-    fn lock(
-        &self,
-        _: &View,
-        _: &Arc<TableDef>,
-        _: RowId,
-        _: LockMode,
-        _: Wait,
-        _: Lsn,
-    ) -> Res<Wrote> {
-        unsupported("storage")
-    }
-    fn size(&self, _: &Arc<TableDef>) -> Res<(u64, u64)> {
-        unsupported("storage")
-    }
-    fn nextval(&self, _: &View, _: PageNo) -> Res<i64> {
-        unsupported("storage")
-    }
-    fn setval(&self, _: &View, _: PageNo, _: i64, _: bool) -> Res<()> {
-        unsupported("storage")
-    }
-    fn seqval(&self, _: &View, _: PageNo) -> Res<(i64, bool)> {
-        unsupported("storage")
     }
 }

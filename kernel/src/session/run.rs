@@ -224,6 +224,20 @@ impl Run {
         }
     }
 
+    /// Keep rows for Python instead of encoding them.
+    pub fn fetch_rows(&mut self) {
+        self.form = Form::Fetch;
+    }
+
+    /// End it early.
+    pub fn close(&mut self) {
+        self.execution = None;
+        self.held = None;
+        self.batches.clear();
+        self.drained = true;
+        self.finished = true;
+    }
+
     /// Rows for Python since the last call. A limited fetch cuts batches short by itself, since `next` was told the limit.
     pub fn take_fetched(&mut self) -> Vec<Batch> {
         std::mem::take(&mut self.fetched)

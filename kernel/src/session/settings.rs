@@ -54,7 +54,7 @@ impl Kept {
         let settings = Arc::make_mut(&mut self.settings);
         match name.to_ascii_lowercase().as_str() {
             "datestyle" => date_style(settings, value)?,
-            "timezone" => match zone(value.trim_matches('\'')) {
+            "timezone" => match Zone::parse(value.trim_matches('\'')) {
                 Some(zone) => settings.time_zone = zone,
                 None => return invalid("TimeZone", value),
             },
@@ -124,14 +124,6 @@ fn invalid<T>(name: &str, value: &str) -> Res<T> {
         "22023",
         format!("invalid value for parameter \"{name}\": \"{value}\""),
     )
-}
-
-fn zone(name: &str) -> Option<Zone> {
-    matches!(
-        name.to_ascii_lowercase().as_str(),
-        "utc" | "gmt" | "etc/utc"
-    )
-    .then(Zone::utc)
 }
 
 fn date_style(settings: &mut Settings, value: &str) -> Res<()> {

@@ -8,6 +8,7 @@ use super::cancel::Cancel;
 use super::host::Host;
 use super::run::Held;
 use super::settings::Kept;
+use super::spill::Desk;
 use super::txn::{Isolation, Put, Savepoint, Txn};
 use crate::base::error::{fail, Res};
 use crate::base::{Lsn, Need, Oid, SessionId, Xid};
@@ -24,6 +25,8 @@ pub struct Session {
     pub kept: Kept,
     pub cancel: Arc<Cancel>,
     pub host: Arc<Host>,
+    /// Temporary files.
+    pub spill: Arc<Desk>,
     /// Bytes for the client.
     pub out: Vec<u8>,
     pub default_isolation: Isolation,
@@ -60,6 +63,7 @@ impl Session {
             backend,
             kept: Kept::default(),
             cancel: Arc::default(),
+            spill: Arc::default(),
             out: Vec::new(),
             default_isolation: Isolation::default(),
             default_read_only: false,
@@ -540,6 +544,48 @@ impl Session {
         self.backend
             .locks()
             .unlock(self.id, key, advisory_mode(shared))
+    }
+
+    pub fn unlock_advisory_all(&mut self) {
+        self.backend.locks().unlock_everything(self.id);
+    }
+
+    /// SET CONSTRAINTS. IMMEDIATE runs what was put off so far (of the named constraints); DEFERRED has nothing to do here, since plans
+    /// say what they put off.
+    pub fn set_constraints(&mut self, names: Option<&[String]>, deferred: bool) -> Res<()> {
+        if deferred {
+            return Ok(());
+        }
+        let Some(names) = names else {
+            return self.run_deferred();
+        };
+        let all = std::mem::take(&mut self.txn().deferred);
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        for Put { plan, actions } in all {
+            let (wanted, rest): (Vec<_>, Vec<_>) = actions
+                .into_iter()
+                .partition(|action| names.contains(&action.constraint));
+            for (list, actions) in [(&mut now, wanted), (&mut later, rest)] {
+                if !actions.is_empty() {
+                    list.push(Put {
+                        plan: plan.clone(),
+                        actions,
+                    });
+                }
+            }
+        }
+        self.txn().deferred = now;
+        let result = self.run_deferred();
+        self.txn().deferred.extend(later);
+        result
+    }
+
+    /// A buffer that was sent: its memory is used again.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.out.is_empty() && buffer.capacity() <= (64 << 10) {
+            buffer.clear();
+            self.out = buffer;
+        }
     }
 
     /// The client is gone.

@@ -61,6 +61,21 @@ pub fn normalise<'a>(text: &'a str, key: &mut Vec<u8>) -> Vec<Literal<'a>> {
     lexer.literals
 }
 
+/// Byte offsets to character positions.
+pub fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<(Kind, String, usize)> {
+    let mut counted = (0, 0);
+    literals
+        .iter()
+        .map(|literal| {
+            counted.1 += text
+                .get(counted.0..literal.at)
+                .map_or(0, |between| between.chars().count());
+            counted.0 = literal.at;
+            (literal.kind, literal.value.to_string(), counted.1)
+        })
+        .collect()
+}
+
 struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -40,7 +40,7 @@ impl Connection {
     }
 
     fn unknown(&mut self, text: &str, key: &[u8], literals: &[Literal<'_>]) -> Event {
-        let literals = positions(text, literals);
+        let literals = lexer::positions(text, literals);
         self.raise(
             Raised::Query,
             Event::Query {
@@ -75,7 +75,7 @@ impl Connection {
             let event = Event::Query {
                 text: text.to_owned(),
                 key,
-                literals: positions(text, literals),
+                literals: lexer::positions(text, literals),
             };
             return Ok(Flow::Say(self.raise(Raised::Query, event)));
         }
@@ -100,19 +100,4 @@ impl Connection {
         };
         self.work(session)
     }
-}
-
-/// Byte offsets to character positions.
-fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<(lexer::Kind, String, usize)> {
-    let mut counted = (0, 0);
-    literals
-        .iter()
-        .map(|literal| {
-            counted.1 += text
-                .get(counted.0..literal.at)
-                .map_or(0, |between| between.chars().count());
-            counted.0 = literal.at;
-            (literal.kind, literal.value.to_string(), counted.1)
-        })
-        .collect()
 }

@@ -29,6 +29,11 @@ impl CopyOut {
         })
     }
 
+    /// Whether the header has gone out already, by another encoder.
+    pub fn set_begun(&mut self, begun: bool) {
+        self.begun = begun;
+    }
+
     /// What stands before the first row; once.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.begun, true) {

@@ -1,0 +1,71 @@
+//! The module's functions.
+
+use super::common::{plain, NEED_KINDS};
+use super::values::{from_python, info, to_python};
+use crate::base::Oid;
+use crate::func;
+use crate::types::settings::Settings;
+use crate::wire::lexer;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+type Normalised<'py> = (Bound<'py, PyBytes>, Vec<(&'static str, String, usize)>);
+
+#[pyfunction]
+fn normalise<'py>(py: Python<'py>, text: &str) -> Normalised<'py> {
+    let mut key = Vec::new();
+    let literals = lexer::normalise(text, &mut key);
+    let literals = lexer::positions(text, &literals)
+        .into_iter()
+        .map(|(kind, value, at)| (kind.name(), value, at))
+        .collect();
+    (PyBytes::new(py, &key), literals)
+}
+
+#[pyfunction]
+#[pyo3(signature = (oid, text, typmod = -1))]
+fn type_input<'py>(
+    py: Python<'py>,
+    oid: u32,
+    text: &str,
+    typmod: i32,
+) -> PyResult<Bound<'py, PyAny>> {
+    let info = info(py, Oid(oid))?;
+    let value = plain(py, info.input(text, typmod, &Settings::default()))?;
+    to_python(py, info, &value)
+}
+
+#[pyfunction]
+fn type_output(py: Python<'_>, oid: u32, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let info = info(py, Oid(oid))?;
+    plain(
+        py,
+        info.text(&from_python(value, info)?, &Settings::default()),
+    )
+}
+
+#[pyfunction]
+fn functions() -> Vec<&'static str> {
+    func::registry::all()
+        .map(|function| function.name)
+        .collect()
+}
+
+#[pyfunction]
+fn need_kinds() -> Vec<&'static str> {
+    NEED_KINDS.to_vec()
+}
+
+#[pyfunction]
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(normalise, module)?)?;
+    module.add_function(wrap_pyfunction!(type_input, module)?)?;
+    module.add_function(wrap_pyfunction!(type_output, module)?)?;
+    module.add_function(wrap_pyfunction!(functions, module)?)?;
+    module.add_function(wrap_pyfunction!(need_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(version, module)?)
+}

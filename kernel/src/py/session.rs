@@ -1,0 +1,391 @@
+//! `Session`: a client's transaction state.
+
+use super::common::{done, lock, plain, step, stopped};
+use super::copy::CopyFormat;
+use super::host::Callables;
+use super::job::{Job, Table};
+use super::plan::{isolation, Plan};
+use super::portal::Portal;
+use super::values::{from_python, info};
+use super::volume::Volume;
+use crate::base::{Oid, Res, SessionId, SqlError};
+use crate::func::ctx::Rng;
+use crate::session::cancel::Cancel;
+use crate::session::node::Node;
+use crate::session::run::{Form, Run};
+use crate::session::Session as Core;
+use crate::txn::locks::Level;
+use crate::txn::modes::LockKey;
+use crate::wire::copy::CopyOut;
+use crate::wire::encode::Encoder;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::sync::Arc;
+
+type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
+
+#[pyclass(frozen, module = "sixfold.kernel._kernel")]
+pub struct Session {
+    pub core: Arc<Mutex<Core>>,
+    pub node: Arc<Node>,
+    cancel: Arc<Cancel>,
+    id: u64,
+}
+
+/// Microseconds since some moment, for EXPLAIN ANALYZE.
+fn clock() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Session {
+    fn steps<'py, T: IntoPyObject<'py>>(
+        &self,
+        py: Python<'py>,
+        run: impl FnOnce(&mut Core) -> Res<T>,
+    ) -> Tuple<'py> {
+        let mut core = lock(&self.core)?;
+        step(py, run(&mut core))
+    }
+
+    fn plainly<T>(&self, py: Python<'_>, run: impl FnOnce(&mut Core) -> Res<T>) -> PyResult<T> {
+        let mut core = lock(&self.core)?;
+        plain(py, run(&mut core))
+    }
+}
+
+#[pymethods]
+impl Session {
+    #[new]
+    fn new(volume: &Volume, session_id: u64) -> Session {
+        let node = volume.node.clone();
+        let mut core = Core::new(SessionId(session_id), node.clone());
+        core.clock = Some(clock);
+        Session {
+            cancel: core.cancel.clone(),
+            core: Arc::new(Mutex::new(core)),
+            node,
+            id: session_id,
+        }
+    }
+
+    #[getter]
+    fn session_id(&self) -> u64 {
+        self.id
+    }
+
+    #[getter]
+    fn status(&self) -> PyResult<&'static str> {
+        Ok(match lock(&self.core)?.status() {
+            b'E' => "E",
+            b'T' => "T",
+            _ => "I",
+        })
+    }
+
+    #[getter]
+    fn active(&self) -> PyResult<bool> {
+        Ok(lock(&self.core)?.active())
+    }
+
+    #[getter]
+    fn xid(&self) -> PyResult<Option<u64>> {
+        Ok(lock(&self.core)?.xid().map(|xid| xid.0))
+    }
+
+    fn assign_xid<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        self.steps(py, |core| core.assign_xid().map(|xid| xid.0))
+    }
+
+    #[getter]
+    fn snapshot(&self) -> PyResult<u64> {
+        Ok(lock(&self.core)?.snapshot().0)
+    }
+
+    #[pyo3(signature = (isolation = None, read_only = None))]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        isolation: Option<&str>,
+        read_only: Option<bool>,
+    ) -> PyResult<bool> {
+        let isolation = self::isolation(isolation)?;
+        self.plainly(py, |core| core.begin(isolation, read_only))
+    }
+
+    fn begin_implicit(&self) -> PyResult<()> {
+        lock(&self.core)?.begin_implicit();
+        Ok(())
+    }
+
+    fn commit<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        self.steps(py, Core::commit)
+    }
+
+    fn commit_implicit<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        self.steps(py, |core| core.commit_implicit().map(|()| py.None()))
+    }
+
+    fn rollback(&self) -> PyResult<()> {
+        lock(&self.core)?.rollback();
+        Ok(())
+    }
+
+    fn fail(&self) -> PyResult<()> {
+        lock(&self.core)?.fail();
+        Ok(())
+    }
+
+    fn savepoint(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.plainly(py, |core| core.savepoint(name))
+    }
+
+    fn release(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.plainly(py, |core| core.release(name))
+    }
+
+    fn rollback_to(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.plainly(py, |core| core.rollback_to(name))
+    }
+
+    fn next_command(&self) -> PyResult<()> {
+        lock(&self.core)?.next_command();
+        Ok(())
+    }
+
+    #[pyo3(signature = (isolation = None, read_only = None))]
+    fn set_characteristics(
+        &self,
+        py: Python<'_>,
+        isolation: Option<&str>,
+        read_only: Option<bool>,
+    ) -> PyResult<()> {
+        let isolation = self::isolation(isolation)?;
+        self.plainly(py, |core| core.set_characteristics(isolation, read_only))
+    }
+
+    #[pyo3(signature = (isolation = None, read_only = None))]
+    fn set_defaults(&self, isolation: Option<&str>, read_only: Option<bool>) -> PyResult<()> {
+        let mut core = lock(&self.core)?;
+        if let Some(isolation) = self::isolation(isolation)? {
+            core.default_isolation = isolation;
+        }
+        core.default_read_only = read_only.unwrap_or(core.default_read_only);
+        Ok(())
+    }
+
+    #[getter]
+    fn isolation(&self) -> PyResult<&'static str> {
+        Ok(lock(&self.core)?.isolation().name())
+    }
+
+    #[getter]
+    fn read_only(&self) -> PyResult<bool> {
+        Ok(lock(&self.core)?.read_only())
+    }
+
+    #[pyo3(signature = (names, deferred))]
+    fn set_constraints<'py>(
+        &self,
+        py: Python<'py>,
+        names: Option<Vec<String>>,
+        deferred: bool,
+    ) -> Tuple<'py> {
+        self.steps(py, |core| {
+            core.set_constraints(names.as_deref(), deferred)
+                .map(|()| py.None())
+        })
+    }
+
+    #[getter]
+    fn get_catalog_version(&self) -> PyResult<Option<u64>> {
+        Ok(lock(&self.core)?.catalog_version)
+    }
+
+    #[setter]
+    fn set_catalog_version(&self, version: Option<u64>) -> PyResult<()> {
+        lock(&self.core)?.catalog_version = version;
+        Ok(())
+    }
+
+    #[getter]
+    fn get_intercept(&self) -> PyResult<bool> {
+        Ok(lock(&self.core)?.intercept)
+    }
+
+    #[setter]
+    fn set_intercept(&self, on: bool) -> PyResult<()> {
+        lock(&self.core)?.intercept = on;
+        Ok(())
+    }
+
+    fn bump_catalog(&self) -> PyResult<()> {
+        lock(&self.core)?.bump_catalog();
+        Ok(())
+    }
+
+    #[pyo3(signature = (oid, mode, nowait = false))]
+    fn lock_relation<'py>(&self, py: Python<'py>, oid: u32, mode: u8, nowait: bool) -> Tuple<'py> {
+        self.steps(py, |core| {
+            core.lock_relation(Oid(oid), mode, nowait)
+                .map(|()| py.None())
+        })
+    }
+
+    #[pyo3(signature = (key, *, shared = false, transaction = false, wait = true, pair = false))]
+    fn lock_advisory<'py>(
+        &self,
+        py: Python<'py>,
+        key: i64,
+        shared: bool,
+        transaction: bool,
+        wait: bool,
+        pair: bool,
+    ) -> Tuple<'py> {
+        let level = if transaction {
+            Level::Transaction
+        } else {
+            Level::Session
+        };
+        self.steps(py, |core| {
+            core.lock_advisory(LockKey::Advisory(key, pair), shared, level, wait)
+        })
+    }
+
+    #[pyo3(signature = (key, *, shared = false, pair = false))]
+    fn unlock_advisory(&self, key: i64, shared: bool, pair: bool) -> PyResult<bool> {
+        Ok(lock(&self.core)?.unlock_advisory(LockKey::Advisory(key, pair), shared))
+    }
+
+    fn unlock_advisory_all(&self) -> PyResult<()> {
+        lock(&self.core)?.unlock_advisory_all();
+        Ok(())
+    }
+
+    fn set(&self, py: Python<'_>, name: &str, value: &str) -> PyResult<()> {
+        self.plainly(py, |core| core.kept.set(name, value).map(drop))
+    }
+
+    fn get(&self, name: &str) -> PyResult<Option<String>> {
+        Ok(lock(&self.core)?.kept.get(name))
+    }
+
+    fn set_now(&self, micros: i64) -> PyResult<()> {
+        lock(&self.core)?.kept.set_now(micros);
+        Ok(())
+    }
+
+    fn set_entropy(&self, seed: u64) -> PyResult<()> {
+        lock(&self.core)?.seed = Rng::new(seed);
+        Ok(())
+    }
+
+    #[pyo3(signature = (call, scan, ask))]
+    fn set_host(
+        &self,
+        call: Option<Py<PyAny>>,
+        scan: Option<Py<PyAny>>,
+        ask: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        lock(&self.core)?
+            .host
+            .set_outside(Some(Arc::new(Callables { call, scan, ask })));
+        Ok(())
+    }
+
+    #[pyo3(signature = (code = "57014", message = "canceling statement due to user request"))]
+    fn cancel(&self, code: &str, message: &str) {
+        self.cancel.request(SqlError::new(code, message));
+    }
+
+    fn clear_cancel(&self) {
+        self.cancel.clear();
+    }
+
+    #[pyo3(signature = (data = None))]
+    fn spill_done(&self, data: Option<Vec<u8>>) -> PyResult<()> {
+        lock(&self.core)?.spill.answer(data);
+        Ok(())
+    }
+
+    fn take_dropped(&self) -> PyResult<Vec<u64>> {
+        Ok(lock(&self.core)?.spill.take_dropped())
+    }
+
+    fn close(&self) -> PyResult<()> {
+        let mut core = lock(&self.core)?;
+        core.close();
+        core.host.set_outside(None);
+        Ok(())
+    }
+
+    #[pyo3(signature = (plan, params = Vec::new(), *, formats = Vec::new(), copy = None))]
+    fn portal(
+        &self,
+        py: Python<'_>,
+        plan: &Plan,
+        params: Vec<Bound<'_, PyAny>>,
+        formats: Vec<u16>,
+        copy: Option<&CopyFormat>,
+    ) -> PyResult<Portal> {
+        let prepared = plan.0.clone();
+        if params.len() != prepared.params.len() {
+            let text = format!(
+                "the plan wants {} parameters, not {}",
+                prepared.params.len(),
+                params.len()
+            );
+            return Err(pyo3::exceptions::PyValueError::new_err(text));
+        }
+        let values = params
+            .iter()
+            .zip(&prepared.params)
+            .map(|(value, &typ)| from_python(value, info(py, typ)?))
+            .collect::<PyResult<Vec<_>>>()?;
+        let types = || prepared.output.iter().map(|column| column.typ);
+        let form = match copy {
+            Some(format) => Form::Copy(Box::new(plain(
+                py,
+                CopyOut::new(format.0.clone(), types()),
+            )?)),
+            None => Form::Rows(plain(py, Encoder::new(types(), &formats))?),
+        };
+        Ok(Portal::new(
+            self.core.clone(),
+            Run::new(prepared, values, form),
+        ))
+    }
+
+    fn build_index(&self, py: Python<'_>, table: &Table, index: usize) -> PyResult<Job> {
+        let mut core = lock(&self.core)?;
+        let (view, held) = plain(py, core.take_view())?;
+        let mut job = plain(py, self.node.tables.build_index(&view, &table.0, index))?;
+        Ok(Job::new(held, move || job.step()))
+    }
+
+    #[getter]
+    fn output_size(&self) -> PyResult<usize> {
+        Ok(lock(&self.core)?.out.len())
+    }
+}
+
+/// ("done", …), ("suspended", rows) or ("need", need) of a run.
+pub fn outcome<'py>(
+    py: Python<'py>,
+    core: &Core,
+    result: Res<crate::session::Outcome>,
+    value: Bound<'py, PyAny>,
+) -> Tuple<'py> {
+    match result {
+        Ok(crate::session::Outcome::Done) => done(py, value),
+        Ok(crate::session::Outcome::Suspended(_)) => ("suspended", value).into_pyobject(py),
+        Err(stop) => stopped(py, stop, super::common::spill(py, core)?),
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Session>()
+}
