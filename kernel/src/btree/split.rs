@@ -71,11 +71,11 @@ impl Layout<'_> {
             };
             Ok(sums[to] - sums[from] + high <= BODY_SIZE)
         };
-        let mut cuts: Vec<usize> = (1..count).collect();
-        cuts.sort_by_key(|at| sums[*at].abs_diff(all / 2));
-        if self.fresh && self.slot + 1 == count && self.page.right().0 == 0 && count > 1 {
-            // Rising keys: leave the old page full.
-            cuts.insert(0, count - 1);
+        let rising = self.fresh && self.slot + 1 == count && self.page.right().0 == 0;
+        let mut cuts: Vec<usize> = (1..count).rev().collect();
+        if !rising {
+            // Rising keys leave the old page as full as it gets; else both get half.
+            cuts.sort_by_key(|at| sums[*at].abs_diff(all / 2));
         }
         for at in cuts {
             if fits(0, at)? && fits(at, count)? {

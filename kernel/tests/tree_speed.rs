@@ -1,4 +1,5 @@
-//! How long the storage kernel's basic steps take, on one thread: `cargo run --release --example tree_speed`.
+//! How long the storage kernel's basic steps take, on one thread:
+//! `cargo test --release --test tree_speed -- --ignored --nocapture`.
 
 use _kernel::base::{RowId, Xid};
 use _kernel::btree::{Cursor, Tree};
@@ -9,7 +10,9 @@ use std::time::Instant;
 
 const ROWS: u64 = 1_000_000;
 
-fn main() {
+#[test]
+#[ignore = "a measurement, for a quiet machine"]
+fn tree_speed() {
     let config = Config {
         cache_pages: 100_000,
         ..Config::default()
