@@ -191,6 +191,10 @@ def query_exprs(query: Query) -> list[Expr]:
             stack += [item.left, item.right]
             if item.on is not None:
                 result.append(item.on)
+        elif isinstance(item, tree.FromGroup):
+            stack += item.items
+            if item.where is not None:
+                result.append(item.where)
     return result
 
 

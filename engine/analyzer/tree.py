@@ -210,7 +210,17 @@ class FromJoin:
         self.on = on
 
 
-FromItem = FromRel | FromJoin
+class FromGroup:
+    """A subquery's FROM and WHERE in its place: an inner join of its items, filtered."""
+
+    __slots__ = ("items", "where")
+
+    def __init__(self, items: list[FromItem], where: Expr | None) -> None:
+        self.items = items
+        self.where = where
+
+
+FromItem = FromRel | FromJoin | FromGroup
 
 
 class Cte:

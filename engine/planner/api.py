@@ -6,9 +6,13 @@ from typing import Any
 
 import msgspec
 
+from sixfold.engine.analyzer.analyze import analyze, new_context
+from sixfold.engine.analyzer.tree import Query
 from sixfold.engine.catalog.model import CatalogReader
-from sixfold.engine.errors import not_built
 from sixfold.engine.planner import nodes
+from sixfold.engine.planner.context import PlanContext
+from sixfold.engine.planner.dml import plan_dml
+from sixfold.engine.planner.select import plan_query
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
@@ -16,7 +20,6 @@ class SessionInfo(msgspec.Struct, frozen=True):
 
     user: str = "postgres"
     database: str = "postgres"
-    # False on a reader and in READ ONLY transactions is checked by the session, not here.
     enable_seqscan: bool = True
     enable_indexscan: bool = True
     enable_hashjoin: bool = True
@@ -56,9 +59,38 @@ class PlannedStatement(msgspec.Struct):
         return nodes.to_json(self.plan)
 
 
+_KINDS = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
+
+
+def output_of(query: Query) -> list[nodes.OutputColumn]:
+    """RowDescription's columns; empty for a statement that returns no rows."""
+    targets = (query.dml.returning or []) if query.dml is not None else query.visible()
+    return [nodes.OutputColumn(t.name, t.typ, t.typmod, t.table, t.attnum) for t in targets]
+
+
 def analyze_and_plan(
     stmt: Any, sql: str, catalog: CatalogReader, info: SessionInfo, param_types: tuple[int, ...] = ()
 ) -> PlannedStatement:
     """Analyze and plan one SELECT, VALUES, INSERT, UPDATE or DELETE. `stmt` is `parser.Statement.node`, `sql` the text
     that its locations count in; `param_types` has 0 for types to be inferred."""
-    raise not_built("planning")
+    context = new_context(catalog, sql, param_types, info.user, info.database)
+    query = analyze(context, stmt)
+    output = output_of(query)
+    ctx = PlanContext(context, info, Estimate)
+    ctx.next_with = context.ctes
+    ctx.plan_query = lambda q: plan_query(ctx, q)
+    ctx.plan_dml = lambda q: plan_dml(ctx, q)
+    built = plan_query(ctx, query)
+    kind = _KINDS[query.kind]
+    plan = nodes.Plan(
+        built.node,
+        output,
+        list(context.params.types),
+        ctx.exec_params,
+        ctx.subplans,
+        sorted(context.locks.items()),
+        kind,
+        ctx.writes,
+        catalog.version,
+    )
+    return PlannedStatement(plan, kind, output, list(context.params.types), sorted(context.relations), ctx.estimates)

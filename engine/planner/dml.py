@@ -1,0 +1,272 @@
+"""INSERT, UPDATE, DELETE: input rows, checks, generated columns, ON CONFLICT, RETURNING, foreign keys."""
+
+from __future__ import annotations
+
+from sixfold.engine.analyzer import oids, tree
+from sixfold.engine.analyzer.tree import ROW_ID, Dml, Query, Var
+from sixfold.engine.analyzer.walk import rewrite, walk
+from sixfold.engine.catalog.model import Relation
+from sixfold.engine.errors import not_built
+from sixfold.engine.planner import nodes
+from sixfold.engine.planner.context import Built, Env, Key, PlanContext
+from sixfold.engine.planner.foreign_keys import after_delete, after_insert, after_update
+from sixfold.engine.planner.nodes import Expr, Node
+from sixfold.engine.planner.paths import CPU_ROW, cheapest
+from sixfold.engine.planner.quals import conjunction, conjuncts, expr_vars, is_false
+from sixfold.engine.planner.search import plan_from
+from sixfold.engine.planner.select import prepare, used_columns
+from sixfold.engine.planner.setops import plan_ctes
+
+
+def plan_dml(ctx: PlanContext, query: Query) -> Built:
+    """A data-modifying statement; its rows are those of RETURNING."""
+    ctx.writes = True
+    wraps = plan_ctes(ctx, query)
+    dml = query.dml
+    assert dml is not None, "a data-modifying query"
+    if query.kind == "insert":
+        built = _insert(ctx, query, dml)
+    elif query.kind == "update":
+        built = _update(ctx, query, dml)
+    else:
+        built = _delete(ctx, query, dml)
+    node = built.node
+    for number, part, writes in reversed(wraps):
+        node = ctx.estimate(nodes.With(number, part.node, node, writes), built.rows, built.total)
+        built.free |= part.free
+    return Built(node, built.width, built.free, built.rows, built.total)
+
+
+def row_env(ctx: PlanContext, relation: Relation, rel: int) -> Env:
+    """A row in attnum order, then its row id."""
+    env = Env(ctx, [(rel, i) for i in range(len(relation.columns))])
+    env.columns[(rel, ROW_ID)] = env.width
+    env.width += 1
+    return env
+
+
+def checks(ctx: PlanContext, dml: Dml) -> list[nodes.Check]:
+    """CHECK constraints over the new row."""
+    env = row_env(ctx, dml.relation, dml.target.id)
+    return [nodes.Check(env.lower(e), name, code, message) for e, name, code, message in dml.checks]
+
+
+def _generated(dml: Dml, values: dict[int, Expr]) -> dict[int, Expr]:
+    """Generated columns computed from the new values of the others."""
+    target = dml.target.id
+
+    def change(part: Expr) -> Expr | None:
+        if type(part) is Var and part.rel == target and part.col in values:
+            return values[part.col]
+        return None
+
+    return {place: rewrite(expr, change) for place, expr in dml.generated}
+
+
+# ---- INSERT
+
+
+def _insert(ctx: PlanContext, query: Query, dml: Dml) -> Built:
+    relation = dml.relation
+    source = dml.source
+    assert source is not None, "INSERT has its source"
+    columns = relation.columns
+    width = len(columns)
+    free: set[Key] = set()
+    env: Env
+    if not source.from_items and source.setop is None and not source.ctes and not source.has_srfs:
+        node: Node = nodes.Single()
+        env = Env(ctx)
+        values = {p: t.expr for p, t in zip(dml.columns, source.targets, strict=True)}
+        rows, total = 1.0, 0.01
+        node = _values_or_project(ctx, env, dml, values, node)
+    else:
+        built = ctx.plan_query(source)
+        # Over the source's result columns.
+        rte = ctx.analysis.new_rte("subquery", "*SOURCE*", [])
+        rte.columns = [tree.RteColumn(t.name, t.typ, t.typmod) for t in source.visible()]
+        env = Env(ctx, [(rte.id, i) for i in range(built.width)], built.width)
+        values = {p: Var(rte.id, i, columns[p].typ, columns[p].typmod) for i, p in enumerate(dml.columns)}
+        rows, total, free = built.rows, built.total, built.free
+        node = built.node
+        direct = dml.columns == list(range(width)) and not dml.generated and built.width == width
+        if not direct:
+            if type(node) is nodes.Values and not dml.generated:
+                node = _widen_values(ctx, node, dml, width)
+            else:
+                node = nodes.Project(node, _row_exprs(env, dml, values))
+    ctx.estimate(node, rows, total)
+    insert = nodes.Insert(
+        ctx.table(relation), node, checks(ctx, dml), _conflict(ctx, dml), _returning(ctx, dml, None), after_insert(ctx, relation)
+    )
+    if dml.conflict is not None and dml.conflict.assign is not None:
+        insert.after += _update_after(ctx, relation, {p for p, _ in dml.conflict.assign})
+    out_width = len(dml.returning or [])
+    ctx.estimate(insert, rows if out_width else 0, total + rows * CPU_ROW)
+    return Built(insert, out_width, free | env.free, rows, total)
+
+
+def _update_after(ctx: PlanContext, relation: Relation, changed: set[int]) -> list[nodes.After]:
+    """ON CONFLICT DO UPDATE also updates: what an UPDATE has beyond what an INSERT has."""
+    own = after_insert(ctx, relation)
+    names = {a.constraint for a in own}
+    return [a for a in after_update(ctx, relation, changed) if a.constraint not in names or a.expect == "none" or a.expect == "no_rows"]
+
+
+def _row_exprs(env: Env, dml: Dml, values: dict[int, Expr]) -> list[Expr]:
+    values = dict(values)
+    for place, expr in dml.fill.items():
+        values.setdefault(place, expr)
+    values.update(_generated(dml, values))
+    return [env.lower(values.get(i, nodes.Const(c.typ, None))) for i, c in enumerate(dml.relation.columns)]
+
+
+def _values_or_project(ctx: PlanContext, env: Env, dml: Dml, values: dict[int, Expr], node: Node) -> Node:
+    exprs = _row_exprs(env, dml, values)
+    return nodes.Values([exprs], [c.typ for c in dml.relation.columns])
+
+
+def _widen_values(ctx: PlanContext, node: nodes.Values, dml: Dml, width: int) -> Node:
+    """VALUES with the other columns filled in, row by row."""
+    place = {p: i for i, p in enumerate(dml.columns)}
+    env = Env(ctx)
+    fill = {p: env.lower(e) for p, e in dml.fill.items()}
+    types = [c.typ for c in dml.relation.columns]
+    rows = [[row[place[i]] if i in place else fill[i] for i in range(width)] for row in node.rows]
+    return nodes.Values(rows, types)
+
+
+def _conflict(ctx: PlanContext, dml: Dml) -> nodes.OnConflict | None:
+    conflict = dml.conflict
+    if conflict is None:
+        return None
+    if conflict.assign is None:
+        return nodes.OnConflict(conflict.arbiters, None, None)
+    assert conflict.excluded is not None, "DO UPDATE has EXCLUDED"
+    width = len(dml.relation.columns)
+    keys = [(dml.target.id, i) for i in range(width)] + [(conflict.excluded.id, i) for i in range(width)]
+    env = Env(ctx, keys)
+    values: dict[int, Expr] = dict(conflict.assign)
+    full: dict[int, Expr] = dict(values)
+    assign = list(conflict.assign) + list(_generated(dml, full).items())
+    made = [(place, env.lower(expr)) for place, expr in assign]
+    return nodes.OnConflict(conflict.arbiters, made, env.lower(conflict.where) if conflict.where is not None else None)
+
+
+def _returning(ctx: PlanContext, dml: Dml, input_keys: list[Key] | None) -> list[Expr] | None:
+    """Over the row's columns, the row id, then the input's columns."""
+    if dml.returning is None:
+        return None
+    env = row_env(ctx, dml.relation, dml.target.id)
+    for i, key in enumerate(input_keys or []):
+        if key[0] != dml.target.id:
+            env.columns.setdefault(key, env.width + i)
+    return [env.lower(t.expr) for t in dml.returning]
+
+
+# ---- UPDATE and DELETE
+
+
+def _source(ctx: PlanContext, query: Query, dml: Dml) -> tuple[Node, list[Key], set[Key], float, float, Expr | None]:
+    """Rows to change: node, keys, outer columns, rows, cost, recheck condition (not lowered)."""
+    whole = conjunction([*conjuncts(query.where), *_join_conditions(query)])
+    exprs = [e for _, e in dml.assign] + [t.expr for t in dml.returning or []]
+    prepare(ctx, query)
+    used = used_columns(ctx, query)
+    for expr in exprs:
+        for rel, col in expr_vars(ctx, expr):
+            used.setdefault(rel, set()).add(col)
+    used[dml.target.id] = set(range(len(dml.relation.columns)))
+    if whole is not None:
+        for rel, col in expr_vars(ctx, whole):
+            used.setdefault(rel, set()).add(col)
+    quals = conjuncts(query.where)
+    if any(is_false(q) for q in quals):
+        keys: list[Key] = [(dml.target.id, i) for i in range(len(dml.relation.columns))] + [(dml.target.id, ROW_ID)]
+        keys += [(rel, col) for rel, cols in sorted(used.items()) if rel != dml.target.id for col in sorted(cols)]
+        return nodes.Empty(len(keys)), keys, set(), 1.0, 0.0, whole
+    paths = plan_from(ctx, query.from_items, quals, used, ctx.analysis.rtes)
+    best = cheapest(paths)
+    return best.build(), best.keys, set(best.free), best.rows, best.total, whole
+
+
+def _join_conditions(query: Query) -> list[Expr]:
+    result: list[Expr] = []
+    stack = list(query.from_items)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tree.FromJoin):
+            stack += [item.left, item.right]
+            if item.kind == "inner":
+                result += conjuncts(item.on)
+        elif isinstance(item, tree.FromGroup):
+            stack += item.items
+            result += conjuncts(item.where)
+    return result
+
+
+def _recheck(ctx: PlanContext, env: Env, whole: Expr | None) -> Expr | None:
+    """The condition over the input row; parts about columns that a semijoin has dropped are subqueries in place."""
+    if whole is None:
+        return None
+    parts = []
+    for part in conjuncts(whole):
+        names = {k for p in walk(part) if type(p) is Var for k in expr_vars(ctx, p)}
+        if all(k in env.columns for k in names):
+            parts.append(env.lower(part))
+    return conjunction(parts)
+
+
+def _update(ctx: PlanContext, query: Query, dml: Dml) -> Built:
+    relation = dml.relation
+    target = dml.target.id
+    node, keys, free, rows, total, whole = _source(ctx, query, dml)
+    env = Env(ctx, keys)
+    values: dict[int, Expr] = {}
+    for place, expr in dml.assign:
+        values[place] = ctx.substitute(expr)
+    touched = set(values)
+    generated = {
+        place: expr
+        for place, expr in _generated(dml, values).items()
+        if any(k[0] == target and k[1] in touched for k in expr_vars(ctx, dict(dml.generated)[place]))
+    }
+    assign = [(place, env.lower(expr)) for place, expr in [*values.items(), *generated.items()]]
+    old = [(env.columns[(target, i)], i) for i in range(len(relation.columns))]
+    update = nodes.Update(
+        ctx.table(relation),
+        node,
+        env.columns[(target, ROW_ID)],
+        assign,
+        old,
+        _recheck(ctx, env, whole),
+        checks(ctx, dml),
+        _returning(ctx, dml, keys),
+        after_update(ctx, relation, touched | set(generated)),
+    )
+    width = len(dml.returning or [])
+    ctx.estimate(update, rows if width else 0, total)
+    return Built(update, width, free | env.free, rows, total)
+
+
+def _delete(ctx: PlanContext, query: Query, dml: Dml) -> Built:
+    relation = dml.relation
+    target = dml.target.id
+    node, keys, free, rows, total, whole = _source(ctx, query, dml)
+    env = Env(ctx, keys)
+    old = [(env.columns[(target, i)], i) for i in range(len(relation.columns))]
+    delete = nodes.Delete(
+        ctx.table(relation),
+        node,
+        env.columns[(target, ROW_ID)],
+        old,
+        _recheck(ctx, env, whole),
+        _returning(ctx, dml, keys),
+        after_delete(ctx, relation),
+    )
+    width = len(dml.returning or [])
+    ctx.estimate(delete, rows if width else 0, total)
+    return Built(delete, width, free | env.free, rows, total)
+
+
+__all__ = ["not_built", "oids", "plan_dml"]
