@@ -22,7 +22,10 @@ def stub_parameters(node: ast.FunctionDef) -> list[tuple[str, str, bool]]:
     positional = [*args.posonlyargs, *args.args]
     plain = len(positional) - len(args.defaults)
     found = [(arg.arg, "positional", at >= plain) for at, arg in enumerate(positional)]
-    found += [(arg.arg, "keyword", default is not None) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    found += [
+        (arg.arg, "keyword", default is not None)
+        for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
     return [item for item in found if item[0] not in ("self", "cls")]
 
 

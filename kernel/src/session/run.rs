@@ -275,6 +275,11 @@ impl Run {
             .map_or_else(String::new, Execution::explain)
     }
 
+    /// A finished portal is executed again: it has no more rows to count.
+    pub fn again(&mut self) {
+        self.part = 0;
+    }
+
     pub fn started(&self) -> bool {
         self.era.is_some()
     }

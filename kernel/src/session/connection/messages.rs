@@ -138,6 +138,7 @@ impl Connection {
             self.at += frame.size;
             return Ok(Flow::On);
         }
+        let before = self.at;
         let result = match frame.tag {
             b'B' => self.bind(session, frame),
             b'E' => self.execute(session, frame),
@@ -168,11 +169,9 @@ impl Connection {
                 },
             ))),
         };
-        if let Err(Stop::Error(_)) = result {
-            // The message is used up by its error, unless it was before (work that began with it).
-            if matches!(self.doing, Doing::Next) {
-                self.at += frame.size;
-            }
+        // A message is used up by its error, unless the work that it began has failed.
+        if matches!(result, Err(Stop::Error(_))) && self.at == before {
+            self.at += frame.size;
         }
         self.raised = if matches!(self.doing, Doing::Event { .. }) {
             self.raised

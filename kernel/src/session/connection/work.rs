@@ -63,6 +63,10 @@ impl Connection {
     /// `true`: the row limit was reached.
     fn run(&mut self, session: &mut Session, portal: &mut Portal, max_rows: u64) -> Res<bool> {
         match &mut portal.run {
+            Some(run) if portal.done => {
+                run.again();
+                Ok(false)
+            }
             Some(run) => Ok(matches!(
                 run.step(session, max_rows)?,
                 Outcome::Suspended(_)
