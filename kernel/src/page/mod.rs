@@ -95,7 +95,6 @@ impl Kind {
 }
 
 #[derive(Clone)]
-#[repr(align(64))]
 pub struct Page {
     bytes: [u8; PAGE_SIZE],
 }

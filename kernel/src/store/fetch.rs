@@ -139,46 +139,41 @@ impl Volume {
     }
 
     /// Reader: apply whole received flushes up to `vdl`, to pages that the cache holds or waits for; then `vdl` is the
-    /// snapshot for new statements. A flush that ends above `vdl` waits.
+    /// snapshot for new statements. A flush that ends above `vdl` waits. A page that a record does not fit is dropped from
+    /// the cache (storage has it as it should be); the first such error is the answer, after everything else is applied.
     pub(super) fn apply_held(&self, vdl: Lsn) -> Res<()> {
         let mut fetches = self.fetches.lock();
+        let mut done = Ok(());
         while fetches.held.front().is_some_and(|chunk| chunk.end <= vdl) {
             if let Some(chunk) = fetches.held.pop_front() {
-                self.apply_chunk(&mut fetches, &chunk)?;
+                for place in &chunk.records {
+                    done = done.and(self.apply_place(&mut fetches, place, &chunk.bytes));
+                }
             }
         }
         self.pool.set_durable(vdl);
-        Ok(())
+        done
     }
 
-    fn apply_chunk(&self, fetches: &mut Fetches, chunk: &Chunk) -> Res<()> {
-        for place in &chunk.records {
-            let from = place.from as usize;
-            let Some(body) = chunk.bytes.get(from..from + place.len as usize) else {
-                return corrupt("a received record lies outside its flush");
-            };
-            let done = self.pool.change(place.page, |page| {
-                apply(page, place.lsn, &Record::decode(place.kind, body)?)
-            });
-            match done {
-                Some(Err(error)) => {
-                    // Half changed: storage has the page as it should be.
-                    self.pool.remove(place.page);
-                    return Err(error);
-                }
-                Some(Ok(())) => {}
-                None => {
-                    if let Some(waiting) = fetches.waiting.get_mut(&place.page) {
-                        waiting.redo.push(Kept {
-                            lsn: place.lsn,
-                            kind: place.kind,
-                            body: body.to_vec(),
-                        });
-                    }
-                }
-            }
+    fn apply_place(&self, fetches: &mut Fetches, place: &Place, bytes: &[u8]) -> Res<()> {
+        let from = place.from as usize;
+        let Some(body) = bytes.get(from..from + place.len as usize) else {
+            return corrupt("a received record lies outside its flush");
+        };
+        let done = self.pool.change(place.page, |page| {
+            apply(page, place.lsn, &Record::decode(place.kind, body)?)
+        });
+        if matches!(done, Some(Err(_))) {
+            self.pool.remove(place.page);
         }
-        Ok(())
+        if let (None, Some(waiting)) = (&done, fetches.waiting.get_mut(&place.page)) {
+            waiting.redo.push(Kept {
+                lsn: place.lsn,
+                kind: place.kind,
+                body: body.to_vec(),
+            });
+        }
+        done.unwrap_or(Ok(()))
     }
 
     /// Bytes of redo received and not yet applied.

@@ -2,7 +2,8 @@ use super::header::HEADER;
 use super::*;
 use crate::base::{Lsn, Need, PageNo, Res, Stop};
 use crate::page::{Kind, Page, BODY};
-use crate::redo::{apply, Decoder, Record};
+use crate::redo::{apply, stream, Decoder, Record};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// What storage would have: pages built from the stream alone, each version of them on demand.
@@ -355,6 +356,106 @@ fn a_page_that_a_reader_fetched_is_rolled_on_to_what_it_has_applied() {
     assert!(reader.install_at(a, old, at).unwrap());
     assert_eq!(byte(&reader.page(a).unwrap()), 4);
     assert!(*reader.page(a).unwrap() == *vol.page(a).unwrap());
+}
+
+#[test]
+fn a_record_that_does_not_fit_costs_a_reader_that_page_only() {
+    let (vol, mut store) = (volume(), Storage::default());
+    let (a, b) = (plain(&vol), plain(&vol));
+    store.flush(&vol);
+    let reader = reader(&store);
+    for no in [a, b] {
+        store.run(&reader, || reader.page(no)).unwrap();
+    }
+    let mut bytes = Vec::new();
+    let bad = Record::RemoveCells { from: 9, count: 9 };
+    let good = Record::PutBytes {
+        offset: BODY as u16,
+        bytes: &[7],
+    };
+    stream::put(&mut bytes, a, &bad);
+    stream::put(&mut bytes, b, &good);
+    let start = Lsn(store.end);
+    reader.receive(start, &bytes).unwrap();
+    assert!(reader.set_vdl(Lsn(start.0 + bytes.len() as u64)).is_err());
+    assert!(reader.cached(a).is_none());
+    assert_eq!(byte(&reader.page(b).unwrap()), 7);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(usize, u8),
+    Send,
+    Apply(u64),
+    Begin(usize),
+    Arrive(usize),
+    Forget,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0usize..6, any::<u8>()).prop_map(|(no, byte)| Step::Put(no, byte)),
+        3 => Just(Step::Send),
+        3 => any::<u64>().prop_map(Step::Apply),
+        3 => (0usize..6).prop_map(Step::Begin),
+        3 => (0usize..6).prop_map(Step::Arrive),
+        1 => Just(Step::Forget),
+    ]
+}
+
+/// A page as of an LSN, from the whole stream.
+fn page_at(stream: &[u8], no: PageNo, at: Lsn) -> Page {
+    let mut page = Page::new();
+    for entry in Decoder::new(Lsn(0), stream).map(|entry| entry.unwrap()) {
+        if entry.page == no && entry.lsn <= at {
+            apply(&mut page, entry.lsn, &entry.record().unwrap()).unwrap();
+        }
+    }
+    page
+}
+
+proptest! {
+    #[test]
+    fn a_readers_pages_are_the_writers_as_of_its_vdl(steps in proptest::collection::vec(step(), 1..150)) {
+        let vol = volume();
+        let pages: Vec<PageNo> = (0..6).map(|_| plain(&vol)).collect();
+        let (mut stream, mut ends) = (Vec::new(), Vec::new());
+        let mut asked: BTreeMap<PageNo, Lsn> = BTreeMap::new();
+        let reader = Volume::open_reader(Config::default(), Lsn(0));
+        for step in steps {
+            match step {
+                Step::Put(no, byte) => drop(put(&vol, pages[no], byte).unwrap()),
+                Step::Send => {
+                    if let Some(flush) = vol.take_flush(40) {
+                        stream.extend_from_slice(&flush.records);
+                        ends.push(flush.end);
+                        reader.receive(flush.start, &flush.records).unwrap();
+                    }
+                }
+                Step::Apply(n) => {
+                    if let Some(end) = ends.get((n % 20) as usize * ends.len() / 20) {
+                        reader.set_vdl(*end.max(&reader.vdl())).unwrap();
+                    }
+                }
+                Step::Begin(no) => {
+                    if let Some(at) = reader.fetch_begin(pages[no]) {
+                        asked.entry(pages[no]).or_insert(at);
+                    }
+                }
+                Step::Arrive(no) => {
+                    if let Some(at) = asked.remove(&pages[no]) {
+                        reader.install_at(pages[no], page_at(&stream, pages[no], at), at).unwrap();
+                    }
+                }
+                Step::Forget => reader.forget(),
+            }
+            for no in &pages {
+                if let Some(held) = reader.cached(*no) {
+                    prop_assert!(*held == page_at(&stream, *no, reader.vdl()));
+                }
+            }
+        }
+    }
 }
 
 #[test]
