@@ -1,9 +1,16 @@
 //! Functions by pg_proc.prosrc, aggregates by name and argument types, set-returning functions by prosrc.
 
 pub mod agg;
+mod arith;
+mod casts;
+mod compare;
 pub mod ctx;
+mod floats;
+pub mod intervals;
+mod numerics;
 pub mod registry;
 pub mod set;
+pub mod tojson;
 pub mod vector;
 
 pub use ctx::{CallInfo, Ctx, Host, Memo, Rng};

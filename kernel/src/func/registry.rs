@@ -1,4 +1,4 @@
-//! Scalar functions by prosrc. A family is one file with one table; adding a function is one entry there.
+//! Scalar functions by prosrc (by proname where PostgreSQL writes them in SQL). A family is one file with one table; adding a function is one entry there.
 
 use super::ctx::Ctx;
 use crate::base::error::Res;
@@ -65,23 +65,32 @@ pub const fn volatile(name: &'static str, eval: Eval) -> Function {
     }
 }
 
-const FAMILIES: &[&[Function]] = &[];
+/// Each module's own lists.
+const FAMILIES: &[&[&[Function]]] = &[
+    super::arith::FAMILIES,
+    super::casts::FAMILIES,
+    super::compare::FAMILIES,
+    super::floats::FAMILIES,
+    super::intervals::FAMILIES,
+    super::numerics::FAMILIES,
+];
+
+fn entries() -> impl Iterator<Item = &'static Function> {
+    FAMILIES
+        .iter()
+        .flat_map(|module| module.iter())
+        .flat_map(|family| family.iter())
+}
 
 pub fn lookup(prosrc: &str) -> Option<&'static Function> {
     static TABLE: OnceLock<AHashMap<&'static str, &'static Function>> = OnceLock::new();
     TABLE
-        .get_or_init(|| {
-            FAMILIES
-                .iter()
-                .flat_map(|family| family.iter())
-                .map(|f| (f.name, f))
-                .collect()
-        })
+        .get_or_init(|| entries().map(|f| (f.name, f)).collect())
         .get(prosrc)
         .copied()
 }
 
 /// Every function there is, for tests against the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    FAMILIES.iter().flat_map(|family| family.iter())
+    entries()
 }

@@ -147,6 +147,11 @@ impl Numeric {
             1 - (1 - top * 4) / 2
         };
         let scale = display((MIN_SIG_DIGITS - half).max(i64::from(self.scale())));
+        self.sqrt_at(scale)
+    }
+
+    /// The square root of a finite number that isn't negative, at a given scale.
+    pub fn sqrt_at(&self, scale: i64) -> Res<Numeric> {
         let shift = 2 * (scale + 1) - i64::from(self.scale());
         let coefficient = self.coefficient();
         let scaled = if shift >= 0 {
