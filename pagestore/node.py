@@ -69,7 +69,8 @@ class StorageNode:
         self.manifest = Manifest(config.name)
         self.journal = Journal(runtime, runtime.disk)
         self.journal.before_write = self._capture_acks
-        self.clients: set[Client] = set()
+        # A dict for its order: runs must repeat.
+        self.clients: dict[Client, None] = {}
         self.background = Background(self)
         self._listener: Listener | None = None
         self._bulk: deque[tuple[Client, int, NodeVolume, int, list[tuple[int, int]], list[bytes]]] = deque()
@@ -91,7 +92,7 @@ class StorageNode:
             if volume is not None:
                 volume.store.accept(payload, False)
         for volume in self.volumes.values():
-            volume.store.take_acks()
+            volume.all_durable()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
 
@@ -120,12 +121,12 @@ class StorageNode:
 
     def _accept(self, connection: Connection) -> None:
         client = Client(self, connection)
-        self.clients.add(client)
+        self.clients[client] = None
         client.rpc.start()
 
     def disconnected(self, client: Client) -> None:
         """A connection is gone."""
-        self.clients.discard(client)
+        self.clients.pop(client, None)
         for number in client.writes:
             volume = self.volumes.get(number)
             if volume is not None and volume.writer is client:
@@ -239,13 +240,13 @@ class StorageNode:
             return await self._voids(volume, params)
         if method == "hello":
             return await self._hello(client, volume, params)
-        if method == "scls":
+        if method in ("scls", "heal"):
+            if method == "heal":
+                await self.background.heal(volume)
             await self.journal.barrier()
-            return volume.store.scls()
-        if method == "heal":
-            await self.background.heal(volume)
-            await self.journal.barrier()
-            return volume.store.scls()
+            if volume.store.epoch != params["epoch"]:
+                raise self._stale(volume, params["epoch"])
+            return volume.durable_scls()
         raise RemoteError("unknown", f"there is no request {method}")
 
     def _create(self, volume: int, pages_per_group: int) -> bool:
@@ -279,8 +280,8 @@ class StorageNode:
             "voids_epoch": store.voids_epoch,
             "voids": store.voids,
             "vdl": store.vdl,
-            "scls": store.scls(),
-            "metas": store.metas(store.vdl),
+            "scls": volume.durable_scls(),
+            "metas": volume.durable_metas(),
         }
 
     @staticmethod
@@ -292,7 +293,7 @@ class StorageNode:
         """Install recovery's void ranges, durably; answer SCLs."""
         self.install_voids(volume, params["epoch"], params["owner"], params["voids"])
         await self.journal.barrier()
-        return volume.store.scls()
+        return volume.durable_scls()
 
     def install_voids(self, volume: NodeVolume, epoch: int, owner: str, voids: list[tuple[int, int, int]]) -> None:
         """The manifest first: what it says holds even if this node dies before it has acted on it."""
@@ -312,6 +313,7 @@ class StorageNode:
             state.epoch, state.owner, state.voids_epoch, state.voids = before
             raise
         store.install_voids(epoch, state.voids)
+        volume.truncated()
 
     async def _hello(self, client: Client, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
         """A writer begins its stream here. Its epoch and void ranges are its ticket."""
@@ -323,7 +325,7 @@ class StorageNode:
             raise self._stale(volume, params["epoch"])
         volume.writer = client
         client.writes.add(volume.state.volume)
-        return volume.store.scls()
+        return volume.durable_scls()
 
     def status(self) -> dict[str, Any]:
         """For `sixfold cluster status` and the console."""

@@ -37,7 +37,7 @@ class Source:
         self.down_until = 0.0
         self.waiting: dict[int, asyncio.Future[list[bytes | tuple[int, int]]]] = {}
         self._rpc: Rpc | None = None
-        self._dialing: asyncio.Task[Rpc] | None = None
+        self._dialing: asyncio.Task[Rpc | None] | None = None
 
     async def read(self, pages: Sequence[tuple[int, int]], lsn: int, bulk: bool) -> list[bytes | tuple[int, int]]:
         """Ask this member once."""
@@ -66,10 +66,16 @@ class Source:
             address = reader.config.members[self.member].address
             self._dialing = reader.runtime.spawn(self._dial(address), f"page reads from {address}")
         # Shielded: whoever gives up must not take the connection from the others.
-        return await asyncio.shield(self._dialing)
+        rpc = await asyncio.shield(self._dialing)
+        if rpc is None:
+            raise ConnectionLost(f"{self.reader.config.members[self.member].name} can't be reached")
+        return rpc
 
-    async def _dial(self, address: str) -> Rpc:
-        self._rpc = await dial(self.reader.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
+    async def _dial(self, address: str) -> Rpc | None:
+        try:
+            self._rpc = await dial(self.reader.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
+        except ConnectionLost:
+            return None
         return self._rpc
 
     def _message(self, message: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sixfold.pagestore.node import Client
 
 LAYERS = "layers"
+_ACK = struct.Struct("<IQ")
 _FAILED = bytes([wire.FAILED]) + wire.NUMBER.pack(0)
 
 
@@ -32,7 +34,8 @@ class NodeVolume:
         # What peers have told of their SCLs, by peer and group.
         self.peers: dict[str, dict[int, int]] = {}
         self.files: dict[int, File] = {}
-        # Highest durable SCL by group that was noted since the last gossip.
+        # What may be acknowledged and reported to recovery, by group: the SCL in memory may be ahead of the journal.
+        self.durable: dict[int, int] = {}
         self.damaged = 0
         self.store.install_epoch(state.epoch)
         self.store.install_voids(state.voids_epoch, state.voids)
@@ -84,8 +87,28 @@ class NodeVolume:
             return [_FAILED]
         return [part for page in pages for part in self.read([page], lsn)]
 
+    def all_durable(self) -> None:
+        """At start: everything that was read back is durable."""
+        self.store.take_acks()
+        self.durable = dict(self.store.scls())
+
     def note_durable(self, entries: bytes) -> None:
-        """Acknowledged SCLs."""
+        """These acknowledgements are true from now on."""
+        for group, scl in _ACK.iter_unpack(entries):
+            # A recovery may have voided it since.
+            self.durable[group] = min(scl, self.store.scl(group))
+
+    def truncated(self) -> None:
+        """Void ranges were installed."""
+        self.durable = {group: min(scl, self.store.scl(group)) for group, scl in self.durable.items()}
+
+    def durable_scls(self) -> list[tuple[int, int]]:
+        """(group, SCL), as far as the journal has it."""
+        return sorted(self.durable.items())
+
+    def durable_metas(self) -> list[tuple[int, int, int, int, int, list[int]]]:
+        """Batches above the known VDL, as far as the journal has them."""
+        return [meta for meta in self.store.metas(self.store.vdl) if meta[3] <= self.durable.get(meta[0], 0)]
 
     def status(self) -> dict[str, Any]:
         """SCLs, epochs, sizes."""

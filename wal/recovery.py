@@ -23,6 +23,8 @@ from sixfold.wal.runtime import ConnectionLost, Runtime
 from sixfold.wal.volume import VolumeConfig
 
 Void = tuple[int, int, int]
+# Healing that brings nothing new for this long begins again with the decision.
+_STALL_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,26 @@ def decide(states: Sequence[NodeState], epoch: int, allocation_limit: int) -> De
         return any(scls.get(group, 0) >= end for scls in have)
 
     vdl = max(state.vdl for state in states)
-    gaps = {start: end for _, start, end in voids if end > start}
     while True:
         flush = flushes.get(vdl)
         if flush is not None and all(complete(group, flush.end) for group in flush.groups):
             vdl = flush.end
-        elif vdl in gaps:
-            vdl = gaps[vdl]
-        else:
+            continue
+        # A node may have been told of a VDL inside a range that later recoveries made longer.
+        beyond = max((end for _, start, end in voids if start <= vdl < end), default=vdl)
+        if beyond == vdl:
             break
+        vdl = beyond
     # A volume that nothing was ever written to begins at 0; epochs alone tell its batches from those of failed attempts.
     start = vdl + allocation_limit if vdl else 0
-    return Decision(vdl, start, [*voids, (epoch, vdl, start)], _tails(states, have, vdl))
+    return Decision(vdl, start, _add_void(voids, (epoch, vdl, start)), _tails(states, have, vdl))
+
+
+def _add_void(voids: list[Void], new: Void) -> list[Void]:
+    """Ranges that meet become one: the writer between them wrote nothing that counts."""
+    if voids and voids[-1][2] == new[1]:
+        return [*voids[:-1], (new[0], voids[-1][1], new[2])]
+    return [*voids, new]
 
 
 def _tails(states: Sequence[NodeState], have: Sequence[dict[int, int]], vdl: int) -> dict[int, int]:
@@ -145,6 +155,10 @@ class Recovered:
     scls: dict[int, dict[int, int]]
 
 
+class _Stalled(Exception):
+    """Nobody gives what a quorum still lacks."""
+
+
 class Recovery:
     """One attempt to become the writer of a volume."""
 
@@ -170,23 +184,29 @@ class Recovery:
         if create:
             params = {"volume": self._config.volume, "pages_per_group": self._config.pages_per_group}
             await self._quorum(lambda _, link: link.call("create", params))
-        wanted = epoch or 1
+        self._highest = (epoch or 1) - 1
         while True:
+            wanted = epoch or self._highest + 1
             try:
-                answers = await self._fence(wanted)
-                break
+                return await self._attempt(wanted)
             except RecoveryFailed as error:
                 if not error.fenced or epoch is not None:
                     raise
-                wanted = self._highest + 1
+            except _Stalled:
+                # Whoever had the newest batches lost them meanwhile: decide again, from what there is now.
+                if epoch is not None:
+                    raise RecoveryFailed("what a read quorum had is gone from it") from None
+                self._highest = max(self._highest, wanted)
+
+    async def _attempt(self, epoch: int) -> Recovered:
+        answers = await self._fence(epoch)
         states = [NodeState.parse(answer) for answer in answers.values()]
-        decision = decide(states, wanted, self._config.allocation_limit)
-        scls = await self._voids(wanted, decision)
-        scls = await self._heal(decision, scls)
-        return Recovered(wanted, self._owner, decision.start, decision.vdl, decision.voids, decision.tails, scls)
+        decision = decide(states, epoch, self._config.allocation_limit)
+        scls = await self._voids(epoch, decision)
+        scls = await self._heal(epoch, decision, scls)
+        return Recovered(epoch, self._owner, decision.start, decision.voids[-1][1], decision.voids, decision.tails, scls)
 
     async def _fence(self, epoch: int) -> dict[int, Any]:
-        self._highest = epoch
         params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner}
         need = max(self._config.write_quorum, self._config.read_quorum)
         return await self._quorum(lambda _, link: link.call("fence", params), need)
@@ -196,10 +216,17 @@ class Recovery:
         answers = await self._quorum(lambda _, link: link.call("voids", params))
         return {member: dict(scls) for member, scls in answers.items()}
 
-    async def _heal(self, decision: Decision, scls: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+    async def _heal(self, epoch: int, decision: Decision, scls: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
         """Until a write quorum has every group up to its tail."""
         config = self._config
+        clock = self._runtime.clock
+        progress = (0, clock.monotonic())
         while True:
+            total = sum(sum(have.values()) for have in scls.values())
+            if total > progress[0]:
+                progress = (total, clock.monotonic())
+            elif clock.monotonic() - progress[1] > _STALL_SECONDS:
+                raise _Stalled
             short = {
                 member
                 for member, have in scls.items()
@@ -207,12 +234,13 @@ class Recovery:
             }
             if len(scls) - len(short) >= config.write_quorum:
                 return scls
-            answers = await self._quorum(partial(self._fill, short))
+            answers = await self._quorum(partial(self._fill, epoch, short))
             scls = {**scls, **{member: dict(have) for member, have in answers.items()}}
             await self._runtime.clock.sleep(0.002)
 
-    async def _fill(self, short: set[int], member: int, link: Rpc) -> Any:
-        return await link.call("heal" if member in short else "scls", {"volume": self._config.volume})
+    async def _fill(self, epoch: int, short: set[int], member: int, link: Rpc) -> Any:
+        params = {"volume": self._config.volume, "epoch": epoch}
+        return await link.call("heal" if member in short else "scls", params)
 
     async def _quorum(self, ask: Callable[[int, Rpc], Awaitable[Any]], need: int | None = None) -> dict[int, Any]:
         """Ask all members, over and over, until `need` have answered. A refusal as stale ends it."""
@@ -242,7 +270,7 @@ class Recovery:
                 await arrived.wait()
                 arrived.clear()
                 if refused:
-                    self._highest = max(int(error.data or 0) for error in refused)
+                    self._highest = max(self._highest, *(int(error.data or 0) for error in refused))
                     raise RecoveryFailed(f"another writer was faster: {refused[0]}", fenced=True)
             # Whoever is about to answer saves work later.
             await self._runtime.clock.sleep(0)

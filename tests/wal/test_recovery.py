@@ -100,7 +100,8 @@ def test_a_node_that_missed_the_last_recovery_brings_nothing_void_back() -> None
     decision = decide([old, new, new], 3, LIMIT)
     assert decision.vdl == 1020
     assert decision.tails == {0: 20}
-    assert decision.voids == [(2, 20, 1020), (3, 1020, 2020)]
+    # The two ranges meet, and so are one.
+    assert decision.voids == [(3, 20, 2020)]
 
 
 def test_the_chain_goes_on_behind_a_void_range() -> None:
@@ -110,6 +111,14 @@ def test_the_chain_goes_on_behind_a_void_range() -> None:
     metas[1] = BatchMeta(0, 20, 1020, 1030, 2, (0,))
     node = NodeState(2, [(2, 20, 1020)], 10, {0: 1040}, metas)
     assert decide([node, node, node], 3, LIMIT).vdl == 1040
+
+
+def test_a_hint_from_inside_a_void_range_does_not_end_the_chain() -> None:
+    log = Log([{0}], epoch=3, start=2020)
+    # Epoch 2 recovered at 20 and began at 1020, epoch 3 found nothing more and began at 2020; this node knows only what 2 told it.
+    node = NodeState(3, [(3, 20, 2020)], 1020, {0: 2030}, [BatchMeta(0, 20, 2020, 2030, 3, (0,))])
+    assert log.flushes[0][:2] == (2020, 2030)
+    assert decide([node, node, node], 4, LIMIT).vdl == 2030
 
 
 def test_a_new_volume_begins_at_zero() -> None:

@@ -13,7 +13,7 @@
 //! | 32 | 8 | start LSN of the flush |
 //! | 40 | 8 | end LSN of the flush, which is the batch's own end LSN too |
 //! | 48 | 8 | VDL when it was cut (a hint: it was durable then) |
-//! | 56 | 8 | PGMRPL when it was cut (a hint for garbage collection) |
+//! | 56 | 8 | the writer's own oldest snapshot when it was cut (for people; PGMRPL comes by other messages) |
 //! | 64 | 4 | number of records |
 //! | 68 | 4 | length of the body |
 //! | 72 | 2 | number of groups in this flush |

@@ -93,7 +93,7 @@ pub struct Store {
     pub voids: Vec<Void>,
     /// Highest VDL that a batch or the writer has told.
     pub vdl: Lsn,
-    /// Highest PGMRPL told.
+    /// Highest PGMRPL told by `set_hints`: a batch's own knows nothing of reads under way and of readers.
     pub pgmrpl: Lsn,
     /// Reads below it are refused: garbage collection has been there.
     pub floor: Lsn,
@@ -197,7 +197,6 @@ impl Store {
             bytes: recs.0,
         };
         self.vdl = self.vdl.max(header.vdl);
-        self.pgmrpl = self.pgmrpl.max(header.pgmrpl);
         if header.prev > segment.scl {
             if self.held_bytes + bytes.len() > HELD_BYTES_MAX {
                 return Ok(Verdict::NoRoom);
