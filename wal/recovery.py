@@ -204,7 +204,9 @@ class Recovery:
         decision = decide(states, epoch, self._config.allocation_limit)
         scls = await self._voids(epoch, decision)
         scls = await self._heal(epoch, decision, scls)
-        return Recovered(epoch, self._owner, decision.start, decision.voids[-1][1], decision.voids, decision.tails, scls)
+        return Recovered(
+            epoch, self._owner, decision.start, decision.voids[-1][1], decision.voids, decision.tails, scls
+        )
 
     async def _fence(self, epoch: int) -> dict[int, Any]:
         params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner}

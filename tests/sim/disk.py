@@ -86,7 +86,9 @@ class Platter:
         self.broken_syncs = 0
 
     def crash(self, chance: random.Random) -> None:
-        changed = sorted(path for path in {*self.names, *self.durable} if self.names.get(path) is not self.durable.get(path))
+        changed = sorted(
+            path for path in {*self.names, *self.durable} if self.names.get(path) is not self.durable.get(path)
+        )
         for path in changed:
             if chance.random() < 0.5:
                 continue  # the change of the folder did not make it

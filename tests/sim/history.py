@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
 
@@ -41,7 +40,9 @@ class History:
             if epoch < last.epoch:
                 return Branch(epoch, end, start, late=True)
             if end < last.acknowledged:
-                raise Violation(f"epoch {epoch} recovered up to {end}, but {last.acknowledged} was acknowledged in {last.epoch}")
+                raise Violation(
+                    f"epoch {epoch} recovered up to {end}, but {last.acknowledged} was acknowledged in {last.epoch}"
+                )
             if end > last.start and end not in {lsn for lsn, _ in last.mtrs}:
                 raise Violation(f"epoch {epoch} recovered up to {end}, which is inside an MTR of {last.epoch}")
             last.mtrs = [mtr for mtr in last.mtrs if mtr[0] <= end]
@@ -59,12 +60,18 @@ class History:
         branch.acknowledged = max(branch.acknowledged, lsn)
         self.acknowledged += 1
 
+    def wrote(self, branch: Branch, lsn: int, changes: list[tuple[int, int]]) -> None:
+        """A writer put an MTR into its log. One that is over may still do so: that never counts."""
+        if not branch.late and branch is self.branches[-1]:
+            branch.mtrs.append((lsn, changes))
+
     def values(self, lsn: int) -> dict[int, int]:
         """Each page's value at an LSN, on the branches that count."""
         found: dict[int, int] = {}
         for branch in self.branches:
-            upto = bisect_right([at for at, _ in branch.mtrs], lsn)
-            for _, changes in branch.mtrs[:upto]:
+            for at, changes in branch.mtrs:
+                if at > lsn:
+                    return found
                 found.update(changes)
         return found
 

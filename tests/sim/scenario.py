@@ -109,7 +109,7 @@ class SimWriter:
         changes = [(page, self.scenario.next_value()) for page in pages]
         filler = bytes(self.host.chance.choice([0, 0, 50, 400]))
         lsn = self.volume.mtr([(page, 0, value.to_bytes(8, "little") + filler) for page, value in changes])
-        self.branch.mtrs.append((lsn, changes))
+        self.scenario.history.wrote(self.branch, lsn, changes)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append((lsn, future))
         self.pump.kick()
