@@ -12,4 +12,7 @@ pub mod run;
 pub mod spill;
 pub mod width;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use run::{Deferred, Execution, Prepared};

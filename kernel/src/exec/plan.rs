@@ -40,6 +40,7 @@ pub struct OutputColumn {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)]
 pub enum Node {
     /// One row, no columns.
     Single {},

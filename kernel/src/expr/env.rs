@@ -147,19 +147,31 @@ pub struct Env {
 }
 
 impl Env {
-    /// Called by what makes rows, before it makes `rows` more: the one place where a slice ends and a cancel is seen.
+    /// Called by what makes rows, before it makes `rows` more: here a slice ends and a cancel is seen. Whoever calls
+    /// this and then another operator could never get on in a small slice: operators with inputs use `pulse`.
     #[inline]
     pub fn tick(&mut self, rows: usize) -> Res<()> {
+        self.pulse()?;
+        self.charge(rows.max(1));
+        Ok(())
+    }
+
+    /// Is there anything left of the slice, and nobody wants to cancel?
+    #[inline]
+    pub fn pulse(&mut self) -> Res<()> {
         if self.setup.cancel.load(Ordering::Relaxed) {
             return fail("57014", "canceling statement due to user request");
         }
-        if self.setup.slice > 0 {
-            if self.budget <= 0 {
-                return Err(Need::Slice.into());
-            }
-            self.budget -= rows.max(1) as i64;
+        if self.setup.slice > 0 && self.budget <= 0 {
+            return Err(Need::Slice.into());
         }
         Ok(())
+    }
+
+    /// Work that was done.
+    #[inline]
+    pub fn charge(&mut self, rows: usize) {
+        self.budget -= rows as i64;
     }
 
     /// One call of a function; strict functions of null are null.

@@ -90,10 +90,6 @@ impl States {
         }
     }
 
-    pub fn groups(&self) -> usize {
-        self.groups
-    }
-
     /// Rough bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes

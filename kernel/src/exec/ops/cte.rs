@@ -208,7 +208,7 @@ impl Operator for Recursive {
             }
         }
         while !self.done {
-            env.tick(1)?;
+            env.pulse()?;
             if !self.stepping {
                 if !self.turned && !self.turn(env) {
                     self.done = true;

@@ -1,5 +1,8 @@
 //! Hash joins: the right side is held in memory by the hash of its keys, the left side streams and keeps its order.
+//! A right side beyond work_mem is cut into partitions in files, and so is the left side then; pairs of partitions are
+//! joined one after the other.
 
+use super::split::{Part, Split, LEFT, LEVELS, RIGHT};
 use super::{Input, Op};
 use crate::base::error::fail;
 use crate::base::Res;
@@ -25,6 +28,7 @@ struct Build {
     /// Rows with a null among their keys: never equal to anything.
     nulls: Vec<u32>,
     partnered: Vec<bool>,
+    bytes: usize,
     collected: bool,
     ready: bool,
 }
@@ -55,6 +59,15 @@ pub struct HashJoin {
     states: [State; 3],
     out: Batch,
     ended: bool,
+    /// Order must be kept, or nulls of the whole right side be known: no partitions.
+    whole: bool,
+    split: Option<Split>,
+    parts: Vec<Part>,
+    level: u32,
+    /// The right side must begin again.
+    stale: bool,
+    /// The node's own inputs, while partitions stand in their place.
+    inputs: Option<(Input, Op)>,
 }
 
 fn has_null(keys: &[Vector], i: usize) -> bool {
@@ -62,7 +75,10 @@ fn has_null(keys: &[Vector], i: usize) -> bool {
 }
 
 impl HashJoin {
-    pub fn new(node: Arc<HashJoinNode>, left: Op, right: Op) -> HashJoin {
+    pub fn new(node: Arc<HashJoinNode>, left: Op, right: Op, ordered: bool) -> HashJoin {
+        let whole = ordered
+            || node.infos.is_empty()
+            || matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
         HashJoin {
             node,
             left: Input::new(left),
@@ -72,14 +88,35 @@ impl HashJoin {
             states: Default::default(),
             out: Batch::default(),
             ended: false,
+            whole,
+            split: None,
+            parts: Vec::new(),
+            level: 0,
+            stale: false,
+            inputs: None,
         }
     }
 
     fn build(&mut self, env: &mut Env) -> Res<()> {
+        let spills = !self.whole && self.level < LEVELS && env.setup.spill.is_some();
         let build = &mut self.build;
         while !build.collected {
+            if spills && build.bytes > env.setup.work_mem {
+                let keys = self
+                    .node
+                    .right_keys
+                    .eval(env, &mut self.states[0], &build.rows)?;
+                let mut split = Split::new(self.level);
+                split.add(RIGHT, &build.rows, &keys, &self.node.infos);
+                self.split = Some(split);
+                self.build = Build::default();
+                return Ok(());
+            }
             match self.right.next(env)? {
-                Some(batch) => build.rows.append(&batch),
+                Some(batch) => {
+                    build.bytes += batch.bytes();
+                    build.rows.append(&batch);
+                }
                 None => build.collected = true,
             }
         }
@@ -100,6 +137,55 @@ impl HashJoin {
         build.partnered = vec![false; build.rows.len];
         build.ready = true;
         Ok(())
+    }
+
+    /// Cut both sides; afterwards the partitions stand in their place.
+    fn cut(&mut self, env: &mut Env) -> Res<()> {
+        let (Some(split), Some(spill)) = (&mut self.split, env.setup.spill.clone()) else {
+            return Ok(());
+        };
+        loop {
+            split.write(&spill)?;
+            if !split.right_done {
+                if split.pending.is_none() {
+                    split.pending = self.right.next(env)?;
+                    split.right_done = split.pending.is_none();
+                }
+                let Some(batch) = &split.pending else {
+                    continue;
+                };
+                let keys = self.node.right_keys.eval(env, &mut self.states[0], batch)?;
+                if let Some(batch) = split.pending.take() {
+                    split.add(RIGHT, &batch, &keys, &self.node.infos);
+                }
+            } else if self.left.fill(env)? {
+                let keys = self
+                    .node
+                    .left_keys
+                    .eval(env, &mut self.states[1], self.left.batch())?;
+                split.add(LEFT, &self.left.take(), &keys, &self.node.infos);
+            } else {
+                break;
+            }
+        }
+        if let Some(split) = self.split.take() {
+            self.parts.extend(split.parts());
+        }
+        self.next_part();
+        Ok(())
+    }
+
+    /// Go on with a partition; false when none is left.
+    fn next_part(&mut self) -> bool {
+        let Some(part) = self.parts.pop() else {
+            return false;
+        };
+        let left = std::mem::replace(&mut self.left, Input::new(part.left));
+        let right = std::mem::replace(&mut self.right, part.right);
+        self.inputs.get_or_insert((left, right));
+        self.level = part.level;
+        self.build = Build::default();
+        true
     }
 
     fn start_probe(&mut self, env: &mut Env) -> Res<()> {
@@ -347,16 +433,21 @@ fn equal(info: &'static TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) ->
 
 impl Operator for HashJoin {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        if !self.build.ready {
-            self.build(env)?;
-        }
         while !self.ended && self.out.len < BATCH_ROWS {
-            env.tick(1)?;
+            env.pulse()?;
+            if self.split.is_some() {
+                self.cut(env)?;
+                continue;
+            }
+            if !self.build.ready {
+                self.build(env)?;
+                continue;
+            }
             if self.probe.is_none() {
                 if !self.left.fill(env)? {
-                    self.ended = true;
                     self.rest();
-                    break;
+                    self.ended = !self.next_part();
+                    continue;
                 }
                 self.start_probe(env)?;
             }
@@ -366,7 +457,9 @@ impl Operator for HashJoin {
             } else {
                 self.candidates()
             };
+            let pairs = self.probe.as_ref().map_or(0, |p| p.left.len());
             self.test(env)?;
+            env.charge(pairs);
             let exhausted = self.probe.as_ref().is_some_and(|p| p.row >= p.hashes.len());
             if done || exhausted {
                 self.close_batch();
@@ -377,10 +470,21 @@ impl Operator for HashJoin {
     }
 
     fn rescan(&mut self, env: &mut Env) -> Res<()> {
-        self.left.rescan(env)?;
-        if !self.node.right.repeatable {
-            self.right.rescan(env)?;
+        let cut = self.inputs.is_some() || self.split.is_some();
+        if let Some((left, right)) = self.inputs.take() {
+            (self.left, self.right) = (left, right);
+        }
+        if cut || !self.node.right.repeatable {
+            self.split = None;
+            self.parts.clear();
+            self.level = 0;
             self.build = Build::default();
+            self.stale = true;
+        }
+        self.left.rescan(env)?;
+        if self.stale {
+            self.right.rescan(env)?;
+            self.stale = false;
         }
         self.build.partnered.iter_mut().for_each(|p| *p = false);
         self.probe = None;

@@ -256,7 +256,7 @@ impl Conflict {
                 }
             }
         }
-        let batch = Batch::from_rows(&types, &[new.clone()]);
+        let batch = Batch::from_rows(&types, std::slice::from_ref(&new));
         let tests = node.rules.tests.eval(env, &mut self.states[2], &batch)?;
         check_row(
             &node.table,

@@ -16,6 +16,7 @@ mod setop;
 mod simple;
 mod sort;
 mod source;
+mod split;
 mod update;
 mod window;
 
@@ -86,12 +87,16 @@ impl Opener {
                 self.open(&n.left),
                 self.open(&n.right),
             )),
-            // A hash join keeps the left side's order, which is all that a merge join promises.
-            Kind::HashJoin(n) | Kind::MergeJoin(n) => Box::new(hashjoin::HashJoin::new(
-                n.clone(),
-                self.open(&n.left),
-                self.open(&n.right),
-            )),
+            // A hash join that stays in memory keeps the left side's order, which is all that a merge join promises.
+            Kind::HashJoin(n) | Kind::MergeJoin(n) => {
+                let ordered = matches!(kind, Kind::MergeJoin(_));
+                Box::new(hashjoin::HashJoin::new(
+                    n.clone(),
+                    self.open(&n.left),
+                    self.open(&n.right),
+                    ordered,
+                ))
+            }
             Kind::Sort(n) => Box::new(sort::Sort::new(n.clone(), self.open(&n.input))),
             Kind::Aggregate(n) => aggregate::open(n, self),
             Kind::Window(n) => Box::new(window::Window::new(n.clone(), self.open(&n.input))),

@@ -9,7 +9,7 @@ use crate::exec::nodes::{AfterNode, CheckNode, Rules};
 use crate::expr::{Env, Program, State};
 use crate::types::registry;
 use crate::types::settings::Settings;
-use crate::types::{oids, Datum};
+use crate::types::Datum;
 use std::sync::Arc;
 
 /// An action for the statement's end, or for COMMIT.
@@ -264,6 +264,3 @@ pub fn null_rows(table: &TableDef, len: usize) -> Batch {
         .collect();
     Batch { columns, len }
 }
-
-/// The type of row ids in batches.
-pub const ROW_ID: crate::base::Oid = oids::INT8;

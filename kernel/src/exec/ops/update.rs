@@ -174,7 +174,7 @@ impl Update {
             second.new = Some(new);
         }
         let new = second.new.clone().unwrap_or_default();
-        let batch = Batch::from_rows(&types(&self.node.table), &[new.clone()]);
+        let batch = Batch::from_rows(&types(&self.node.table), std::slice::from_ref(&new));
         let tests = self
             .node
             .rules

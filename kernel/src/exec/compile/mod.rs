@@ -1,18 +1,23 @@
 //! From a plan to compiled nodes. Every function, type and aggregate that the plan names is looked up here, once.
 
-use super::access::{self, TableDef, Wait};
+mod modify;
+mod table;
+mod window;
+
+pub use table::table_def;
+
+use super::access::TableDef;
 use super::keys::Order;
 use super::nodes::*;
 use super::plan::{self, Expr, Node};
 use crate::base::error::{fail, unsupported};
 use crate::base::{Oid, Res};
-use crate::expr::compile::{call, ordered};
+use crate::expr::compile::ordered;
 use crate::expr::{Compiler, Program, SubPlans};
 use crate::func::{agg, set, CallInfo};
 use crate::types::oids;
 use crate::types::registry;
 use crate::types::settings::Settings;
-use crate::types::Datum;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -50,11 +55,11 @@ impl SubPlans for PlanCompiler {
 /// The plan's root and its subplans, and how many nodes there are.
 pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, usize)> {
     let count = subplans.len();
-    let mut total = super::width::count(root);
+    let mut total = crate::exec::width::count(root);
     let mut bases = Vec::with_capacity(count);
     for subplan in &subplans {
         bases.push(total);
-        total += super::width::count(subplan);
+        total += crate::exec::width::count(subplan);
     }
     let mut compiler = PlanCompiler {
         sources: subplans,
@@ -273,7 +278,7 @@ impl PlanCompiler {
                 params,
                 right_width,
             } => {
-                let left_width = super::width::width(left);
+                let left_width = crate::exec::width::width(left);
                 let left = self.node(left, false)?;
                 let outer = std::mem::take(&mut self.reads);
                 let right = self.node(right, false)?;
@@ -402,7 +407,7 @@ impl PlanCompiler {
     }
 
     fn set_call(&mut self, call: &plan::SetCall) -> Res<SetCallNode> {
-        let Some(function) = set::lookup(&call.func) else {
+        let Some(function) = find_set(&call.func) else {
             return unsupported(format_args!("set-returning function {}", call.func));
         };
         let typ = match call.types.as_slice() {
@@ -567,7 +572,7 @@ impl PlanCompiler {
             Vec::new()
         };
         Ok(AggCall {
-            aggregate: agg::lookup(&call.func, &call.arg_types)?,
+            aggregate: find_agg(&call.func, &call.arg_types)?,
             info: CallInfo::new(&call.arg_types, call.typ),
             args,
             arg_count: call.args.len(),
@@ -575,80 +580,6 @@ impl PlanCompiler {
             arg_infos,
             orders,
             filter: self.optional(&call.filter)?,
-        })
-    }
-
-    fn window(&mut self, node: &Node) -> Res<WindowNode> {
-        let Node::Window {
-            input,
-            partition,
-            partition_types,
-            order,
-            calls,
-        } = node
-        else {
-            return fail("XX000", "not a window");
-        };
-        let input = self.node(input, false)?;
-        let partition = self.program(partition)?;
-        let order_type = order.first().map(|k| k.typ);
-        let (order, orders) = self.sort_keys(order)?;
-        let calls = calls
-            .iter()
-            .map(|c| self.window_call(c, order_type))
-            .collect::<Res<Vec<_>>>()?;
-        Ok(WindowNode {
-            input,
-            partition,
-            partition_infos: infos(partition_types)?,
-            order,
-            orders,
-            calls,
-        })
-    }
-
-    fn window_call(&mut self, call: &plan::WindowCall, order: Option<Oid>) -> Res<WindowCallNode> {
-        let native = super::ops::is_window_function(&call.func);
-        let aggregate = if native {
-            None
-        } else {
-            Some(agg::lookup(&call.func, &call.arg_types)?)
-        };
-        Ok(WindowCallNode {
-            func: call.func.clone(),
-            args: self.program(&call.args)?,
-            info: CallInfo::new(&call.arg_types, call.typ),
-            aggregate,
-            filter: self.optional(&call.filter)?,
-            frame: self.frame(&call.frame, order)?,
-        })
-    }
-
-    fn frame(&mut self, frame: &plan::Frame, order: Option<Oid>) -> Res<FrameNode> {
-        let mode = match frame.mode.as_str() {
-            "rows" => FrameMode::Rows,
-            "groups" => FrameMode::Groups,
-            _ => FrameMode::Range,
-        };
-        let exclude = match frame.exclude.as_str() {
-            "current row" => Exclude::Current,
-            "group" => Exclude::Group,
-            "ties" => Exclude::Ties,
-            _ => Exclude::Nothing,
-        };
-        let offsets = frame.start.offset.is_some() || frame.end.offset.is_some();
-        let range = match (mode, order) {
-            (FrameMode::Range, Some(order)) if offsets => range_frame(order)?,
-            _ => None,
-        };
-        Ok(FrameNode {
-            mode,
-            start: bound_kind(&frame.start, true),
-            end: bound_kind(&frame.end, false),
-            start_offset: self.optional(&frame.start.offset)?,
-            end_offset: self.optional(&frame.end.offset)?,
-            exclude,
-            range,
         })
     }
 
@@ -664,258 +595,22 @@ impl PlanCompiler {
         self.tables.push(def.clone());
         Ok(def)
     }
+}
 
-    fn row_lock(&mut self, lock: &plan::RowLock) -> Res<RowLockNode> {
-        let wait = match lock.wait.as_str() {
-            "nowait" => Wait::NoWait,
-            "skip" => Wait::Skip,
-            _ => Wait::Block,
-        };
-        Ok(RowLockNode {
-            table: self.table(&lock.table)?,
-            row: lock.row,
-            mode: lock.mode,
-            wait,
-            columns: lock.columns.clone(),
-            recheck: self.optional(&lock.recheck)?,
-        })
-    }
+#[cfg(not(test))]
+use self::{agg::lookup as find_agg, set::lookup as find_set};
 
-    fn rules(&mut self, checks: &[plan::Check], after: &[plan::After]) -> Res<Rules> {
-        let tests = self.program(checks.iter().map(|c| &c.test))?;
-        let checks = checks
-            .iter()
-            .map(|c| CheckNode {
-                constraint: c.constraint.clone(),
-                code: c.code.clone(),
-                message: c.message.clone(),
-            })
-            .collect();
-        let after = after
-            .iter()
-            .map(|a| Ok(Arc::new(self.after(a)?)))
-            .collect::<Res<Vec<_>>>()?;
-        Ok(Rules {
-            tests,
-            checks,
-            after,
-        })
-    }
+/// Tests bring a few functions along.
+#[cfg(test)]
+fn find_agg(func: &str, types: &[Oid]) -> Res<&'static agg::Aggregate> {
+    crate::exec::tests::find_agg(func).map_or_else(|| agg::lookup(func, types), Ok)
+}
 
-    fn after(&mut self, after: &plan::After) -> Res<AfterNode> {
-        if after.subplan >= self.sources.len() {
-            return fail("XX000", format!("plan has no subplan {}", after.subplan));
-        }
-        Ok(AfterNode {
-            subplan: after.subplan,
-            params: self.program(after.params.iter().map(|(_, e)| e))?,
-            param_numbers: after.params.iter().map(|(n, _)| *n).collect(),
-            when: self.optional(&after.when)?,
-            expect: match after.expect.as_str() {
-                "rows" => Expect::Rows,
-                "no_rows" => Expect::NoRows,
-                _ => Expect::Anything,
-            },
-            code: after.code.clone(),
-            message: after.message.clone(),
-            detail: after.detail.clone(),
-            constraint: after.constraint.clone(),
-            table: after.table.clone(),
-            schema: after.schema.clone(),
-            deferred: after.deferred,
-            types: after.params.iter().map(|(_, e)| expr_type(e)).collect(),
-        })
-    }
-
-    fn insert(&mut self, insert: &plan::Insert, top: bool) -> Res<InsertNode> {
-        let input = self.node(&insert.input, false)?;
-        self.volatile = true;
-        let conflict = match &insert.conflict {
-            None => None,
-            Some(c) => Some(ConflictNode {
-                arbiters: c.arbiters.clone(),
-                set: match &c.set {
-                    None => None,
-                    Some(set) => Some((
-                        set.iter().map(|(i, _)| *i).collect(),
-                        self.program(set.iter().map(|(_, e)| e))?,
-                    )),
-                },
-                filter: self.optional(&c.filter)?,
-            }),
-        };
-        Ok(InsertNode {
-            table: self.table(&insert.table)?,
-            input,
-            rules: self.rules(&insert.checks, &insert.after)?,
-            conflict,
-            returning: insert
-                .returning
-                .as_ref()
-                .map(|r| self.program(r))
-                .transpose()?,
-            top,
-        })
-    }
-
-    fn update(&mut self, update: &plan::Update, top: bool) -> Res<UpdateNode> {
-        let input = self.node(&update.input, false)?;
-        self.volatile = true;
-        Ok(UpdateNode {
-            table: self.table(&update.table)?,
-            input,
-            row: update.row,
-            columns: update.set.iter().map(|(i, _)| *i).collect(),
-            set: self.program(update.set.iter().map(|(_, e)| e))?,
-            old: update.old.clone(),
-            recheck: self.optional(&update.recheck)?,
-            rules: self.rules(&update.checks, &update.after)?,
-            returning: update
-                .returning
-                .as_ref()
-                .map(|r| self.program(r))
-                .transpose()?,
-            top,
-        })
-    }
-
-    fn delete(&mut self, delete: &plan::Delete, top: bool) -> Res<DeleteNode> {
-        let input = self.node(&delete.input, false)?;
-        self.volatile = true;
-        Ok(DeleteNode {
-            table: self.table(&delete.table)?,
-            input,
-            row: delete.row,
-            old: delete.old.clone(),
-            recheck: self.optional(&delete.recheck)?,
-            rules: self.rules(&[], &delete.after)?,
-            returning: delete
-                .returning
-                .as_ref()
-                .map(|r| self.program(r))
-                .transpose()?,
-            top,
-        })
-    }
+#[cfg(test)]
+fn find_set(func: &str) -> Option<&'static set::SetFunction> {
+    crate::exec::tests::find_set(func).or_else(|| set::lookup(func))
 }
 
 fn infos(types: &[Oid]) -> Res<Vec<&'static registry::TypeInfo>> {
     types.iter().map(|&t| registry::get(t)).collect()
-}
-
-/// What storage must know of the plan's table.
-pub fn table_def(table: &plan::Table, settings: &Settings) -> Res<TableDef> {
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for c in &table.columns {
-        let missing = match &c.missing {
-            Some(text) => registry::get(c.typ)?.input(text, c.typmod, settings)?,
-            None => Datum::Null,
-        };
-        columns.push(access::ColumnDef {
-            name: c.name.clone(),
-            typ: c.typ,
-            typmod: c.typmod,
-            dropped: c.dropped,
-            not_null: c.not_null,
-            missing,
-        });
-    }
-    let mut indexes = Vec::with_capacity(table.indexes.len());
-    for index in &table.indexes {
-        let mut keys = Vec::with_capacity(index.keys.len());
-        for k in &index.keys {
-            let Some(column) = columns.get(k.column) else {
-                return fail(
-                    "XX000",
-                    format!("index {} has no column {}", index.name, k.column),
-                );
-            };
-            keys.push(access::IndexKey {
-                column: k.column,
-                typ: column.typ,
-                desc: k.desc,
-                nulls_first: k.nulls_first,
-            });
-        }
-        indexes.push(access::IndexDef {
-            oid: index.oid,
-            name: index.name.clone(),
-            root: index.root,
-            unique: index.unique,
-            nulls_not_distinct: index.nulls_not_distinct,
-            keys,
-        });
-    }
-    Ok(TableDef {
-        oid: table.oid,
-        name: table.name.clone(),
-        schema: table.schema.clone(),
-        root: table.root,
-        overflow: table.overflow,
-        columns,
-        indexes,
-    })
-}
-
-fn bound_kind(bound: &plan::FrameBound, start: bool) -> BoundKind {
-    match (bound.kind.as_str(), start) {
-        ("unbounded" | "unbounded preceding", true) | ("unbounded preceding", false) => {
-            BoundKind::UnboundedPreceding
-        }
-        ("unbounded" | "unbounded following", false) | ("unbounded following", true) => {
-            BoundKind::UnboundedFollowing
-        }
-        ("preceding", _) => BoundKind::Preceding,
-        ("following", _) => BoundKind::Following,
-        _ => BoundKind::Current,
-    }
-}
-
-/// How RANGE offsets are added to the order column; integers and floats need no functions.
-fn range_frame(order: Oid) -> Res<Option<RangeFrame>> {
-    let (plus, minus, typ, offset) = match order {
-        oids::NUMERIC => ("numeric_add", "numeric_sub", order, oids::NUMERIC),
-        oids::DATE | oids::TIMESTAMP => (
-            "timestamp_pl_interval",
-            "timestamp_mi_interval",
-            oids::TIMESTAMP,
-            oids::INTERVAL,
-        ),
-        oids::TIMESTAMPTZ => (
-            "timestamptz_pl_interval",
-            "timestamptz_mi_interval",
-            order,
-            oids::INTERVAL,
-        ),
-        oids::TIME => (
-            "time_pl_interval",
-            "time_mi_interval",
-            order,
-            oids::INTERVAL,
-        ),
-        oids::INTERVAL => ("interval_pl", "interval_mi", order, oids::INTERVAL),
-        _ => return Ok(None),
-    };
-    Ok(Some(RangeFrame {
-        plus: call(plus, &[typ, offset], typ)?,
-        minus: call(minus, &[typ, offset], typ)?,
-    }))
-}
-
-/// The type of an expression's value, where the plan says it.
-fn expr_type(expr: &Expr) -> Oid {
-    match expr {
-        Expr::Const { typ, .. }
-        | Expr::Col { typ, .. }
-        | Expr::Param { typ, .. }
-        | Expr::Exec { typ, .. }
-        | Expr::Func { typ, .. }
-        | Expr::Case { typ, .. }
-        | Expr::Coalesce { typ, .. }
-        | Expr::Typmod { typ, .. }
-        | Expr::Sub { typ, .. }
-        | Expr::Host { typ, .. } => *typ,
-        Expr::CastIo { to, .. } => *to,
-        _ => oids::TEXT,
-    }
 }

@@ -1,0 +1,153 @@
+//! Sorts and hash tables beyond work_mem: temporary files, waiting, full disks.
+
+use super::*;
+
+fn series(to: i64) -> Value {
+    json!({"op": "function_scan", "calls": [{"func": "test_series", "args": [int(1), int(to)], "arg_types": [INT4, INT4],
+        "types": [INT4]}], "ordinality": false})
+}
+
+/// 20,000 rows in no order: i * 7919 mod 20011, and a text.
+fn mixed(rows: i64) -> Value {
+    let spread = f("mod", &[f("mul", &[c(0), int(7919)]), int(20011)]);
+    let label = json!({"e": "cast_io", "arg": spread, "from": INT4, "to": TEXT, "typmod": -1});
+    project(series(rows), &[spread.clone(), label])
+}
+
+fn small(plan: Value, room: usize) -> Case {
+    let mut plan = case(plan);
+    plan.memory.spill = Some(TestSpill::new(room));
+    plan.setup = Box::new(|setup| {
+        setup.work_mem = 64 << 10;
+        setup.slice = 0;
+    });
+    plan
+}
+
+/// One run with a spill that the test can look at: rows, bytes written, files left open at the end.
+fn run(plan: &Case, seed: u64) -> (Vec<String>, usize, usize) {
+    let spill = Arc::new(TestSpill::new(usize::MAX).fresh(seed));
+    let mut setup = Setup::bare();
+    setup.spill = Some(spill.clone());
+    setup.work_mem = 64 << 10;
+    let mut execution = Execution::new(plan.prepared(), Vec::new(), setup);
+    let mut rows = Vec::new();
+    loop {
+        match execution.next(0) {
+            Ok(Some(batch)) => {
+                rows.extend(
+                    (0..batch.len)
+                        .map(|r| batch.row(r).iter().map(show).collect::<Vec<_>>().join(" ")),
+                );
+            }
+            Ok(None) => break,
+            Err(Stop::Need(_)) => {}
+            Err(stop) => panic!("{stop:?}"),
+        }
+    }
+    let written = spill.written();
+    drop(execution);
+    (rows, written, spill.files())
+}
+
+#[test]
+fn big_sorts_merge_runs() {
+    let plan = case(sort(mixed(20_000), &[key(c(0), INT4, false)]));
+    for seed in [0, 1, 2] {
+        let (rows, written, files) = run(&plan, seed);
+        assert_eq!(rows.len(), 20_000);
+        assert!(written > 200_000, "nothing was spilled");
+        assert_eq!(files, 0, "files are left");
+        let keys: Vec<i64> = rows
+            .iter()
+            .map(|r| r.split(' ').next().unwrap().parse().unwrap())
+            .collect();
+        assert!(keys.windows(2).all(|w| w[0] <= w[1]));
+        assert!(rows
+            .iter()
+            .all(|r| r.split(' ').next() == r.split(' ').nth(1)));
+    }
+}
+
+#[test]
+fn big_groups_go_through_partitions() {
+    let aggs = [agg("count", &[], INT8), agg("sum", &[c(0)], INT8)];
+    let plan = json!({"op": "aggregate", "input": mixed(20_000), "keys": [col(1, TEXT)], "key_types": [TEXT], "aggs": aggs,
+        "sorted": false, "sets": null});
+    let plan = case(plan);
+    let (mut calm, written, files) = run(&plan, 0);
+    assert!(written > 100_000, "nothing was spilled");
+    assert_eq!((calm.len(), files), (20_000, 0));
+    calm.sort();
+    assert!(calm.iter().all(|row| {
+        let parts: Vec<&str> = row.split(' ').collect();
+        parts[1] == "1" && parts[0] == parts[2]
+    }));
+    let (mut waited, _, _) = run(&plan, 3);
+    waited.sort();
+    assert_eq!(waited, calm);
+}
+
+#[test]
+fn big_hash_joins_go_through_partitions() {
+    for (kind, count) in [
+        ("inner", 20_000),
+        ("left", 20_000),
+        ("full", 20_011),
+        ("anti", 0),
+        ("mark", 20_000),
+    ] {
+        let plan = case(
+            json!({"op": "hash_join", "kind": kind, "left": mixed(20_000), "right": project(series(20_011), &[f("add", &[c(0), int(-1)]), c(0)]),
+            "left_keys": [c(0)], "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 2, "right_width": 2}),
+        );
+        for seed in [0, 5] {
+            let (rows, written, files) = run(&plan, seed);
+            assert_eq!((rows.len(), files), (count, 0), "{kind}");
+            assert_eq!(written > 100_000, kind != "mark", "{kind} wrote {written}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let outcome = small(sort(mixed(5_000), &[key(c(0), INT4, false)]), 50_000).outcome();
+    assert_eq!(
+        outcome.text,
+        "53100: could not write to a temporary file: No space left on device"
+    );
+}
+
+#[test]
+fn every_kind_of_value_survives_a_file() {
+    let spill = Arc::new(TestSpill::new(usize::MAX));
+    let mut file = crate::exec::spill::SpillFile::new(spill);
+    let of = |typ: u32, text: &str| {
+        registry::get(crate::base::Oid(typ))
+            .and_then(|t| t.input(text, -1, &Settings::default()))
+            .unwrap()
+    };
+    let row = vec![
+        Datum::Null,
+        Datum::Bool(true),
+        Datum::Int(-5),
+        Datum::Float(f64::NEG_INFINITY),
+        Datum::text("héllo"),
+        of(17, "\\x00ff"),
+        of(1700, "-123456789.000123"),
+        of(1186, "1 mon -2 days 03:04:05"),
+        of(1266, "12:00:00+02"),
+        of(2950, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        of(1009, "[2:3]={a,NULL}"),
+        Datum::Record(Arc::new(crate::types::Record {
+            types: Arc::from([crate::base::Oid(INT4)]),
+            values: vec![Datum::Int(1)],
+        })),
+    ];
+    let mut batch = crate::exec::batch::Batch::of_width(row.len());
+    batch.push_row(&row);
+    file.push(&batch).unwrap();
+    let back = file.block(0).unwrap().unwrap();
+    assert_eq!(format!("{:?}", back.row(0)), format!("{row:?}"));
+    assert!(file.block(1).unwrap().is_none());
+}
