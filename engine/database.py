@@ -1,63 +1,217 @@
-"""One per compute process: the volume, the catalogue's committed snapshot, the plan cache and the sessions."""
+"""One per compute process: the volume, the catalogue's committed snapshot, the statement cache and the sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import itertools
+from typing import Any
+
+import msgspec
 
 from sixfold.kernel._kernel import Queries, Volume
+from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.wal.runtime import Runtime
 
-from .session import Client, Login, Session
+from .catalog.bootstrap import FIRST_ROOT, bootstrap
+from .catalog.rows import Change
+from .catalog.snapshot import Snapshot
+from .catalog.store import Store, find_roots
+from .plans import PlanCache
+from .session import Client, Session
+from .statements import Statements
+from .waits import Log, PageReader, Waits
+from .work import Tree
+
+__all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
+
+# Kernel session ids below this are the database's own.
+FIRST_PID = 1000
+CATALOG_SESSION, VACUUM_SESSION = 1, 2
+STATEMENTS_CACHED = 10000
 
 
-class PageReader(Protocol):
-    """Where pages come from (pagestore's client)."""
+class Login(msgspec.Struct):
+    """What authentication needs of a role."""
 
-    async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
-        """Each page as it was at `lsn`."""
-
-
-class Log(Protocol):
-    """Where redo goes (wal's sender). On a reader: the tailer."""
-
-    def kick(self) -> None:
-        """The volume has redo to send (`volume.tail > volume.taken`)."""
-
-    async def durable(self, lsn: int) -> None:
-        """Wait until `volume.vdl >= lsn`."""
+    name: str
+    can_login: bool
+    superuser: bool
+    # SCRAM-SHA-256 verifier as in pg_authid.rolpassword.
+    verifier: str | None
+    connection_limit: int
+    # Microseconds since 2000-01-01 UTC.
+    valid_until: int | None
 
 
 class Database:
-    """Opened on a volume that is `prepare`d or fresh; `accept` makes sessions."""
+    """Opened on a volume that is prepared or fresh; `accept` makes sessions."""
 
-    volume: Volume
-    queries: Queries
+    def __init__(self, volume: Volume, waits: Waits, superuser: str, options: dict[str, str]) -> None:
+        self.volume = volume
+        self.waits = waits
+        self.runtime: Runtime = waits.runtime
+        self.superuser = superuser
+        self.options = options
+        self.queries = Queries(STATEMENTS_CACHED)
+        self.plans = PlanCache()
+        self.sessions: dict[int, Session] = {}
+        self.started_at = int(self.runtime.clock.time() * 1_000_000)
+        # Commits of DDL that the kernel may have done and `publish` has not seen.
+        self.committing = 0
+        self.store: Store
+        self.snapshot: Snapshot
+        self._own = KernelSession(volume, CATALOG_SESSION)
+        self._pids = itertools.count(FIRST_PID)
+        self._scopes: dict[tuple[Any, ...], int] = {}
+        self._channels: dict[str, set[Session]] = {}
+        self._closing = False
 
     @classmethod
     async def open(
-        cls, volume: Volume, pages: PageReader, log: Log, runtime: Runtime, *, superuser: str = "postgres", options: dict[str, str] | None = None
+        cls,
+        volume: Volume,
+        pages: PageReader,
+        log: Log,
+        runtime: Runtime,
+        *,
+        superuser: str = "postgres",
+        password: str | None = None,
+        options: dict[str, str] | None = None,
     ) -> Database:
-        """Bootstraps the catalogue when the volume is new (a writer's). `options`: server-wide GUC defaults (`port`, …)."""
-        raise NotImplementedError
+        """Bootstraps the catalogue when the volume is new (a writer's), with `superuser` and its SCRAM verifier `password`.
+        `options`: server-wide GUC defaults (`port`, …)."""
+        waits = Waits(volume, pages, log, runtime)
+        database = cls(volume, waits, superuser, options or {})
+        await waits.run(volume.prepare)
+        if volume.role == "writer" and volume.catalog_version == 0:
+            database.store = await bootstrap(waits, volume, database._own, superuser, password)
+        else:
+            first = [await waits.run(lambda number=number: volume.root(FIRST_ROOT + number)) for number in range(3)]  # type: ignore[misc]
+            database.store = Store(waits, await find_roots(waits, database._own, (first[0], first[1]), first[2]))
+        await database.reload()
+        database.superuser = database.snapshot.role_name(10) or superuser
+        return database
+
+    @property
+    def read_only(self) -> bool:
+        """Is this a reader?"""
+        return self.volume.role == "reader"
+
+    # -- sessions
 
     def accept(self, client: Client, *, startup: bool = True) -> Session:
         """A new connection; `session.wire` is ready to be fed. `startup=False`: already past authentication."""
-        raise NotImplementedError
+        session = Session(self, next(self._pids), self.runtime.random.getrandbits(31), client, startup=startup)
+        self.sessions[session.pid] = session
+        return session
+
+    def make_statements(self, session: Session) -> Statements:
+        """The part of a session that runs statements."""
+        return Statements(session)
+
+    def forget(self, session: Session) -> None:
+        """A session has ended."""
+        self.sessions.pop(session.pid, None)
 
     async def login(self, user: str) -> Login | None:
         """The role, for authentication; None when there is none."""
-        raise NotImplementedError
+        await self.refresh()
+        row = self.snapshot.role(user)
+        if row is None:
+            return None
+        return Login(row["rolname"], row["rolcanlogin"], row["rolsuper"], row["rolpassword"], row["rolconnlimit"], row["rolvaliduntil"])
 
     def cancel(self, pid: int, secret: int) -> None:
         """CancelRequest: does nothing when pid or secret are wrong."""
-        raise NotImplementedError
+        session = self.sessions.get(pid)
+        if session is not None and session.secret == secret:
+            session.cancel()
 
-    def woken(self) -> None:
-        """Resume sessions that `volume.take_woken` names. To be called after every `Wire.step`/`exchange` that the server makes
-        and after `volume.set_vdl`; cheap."""
-        raise NotImplementedError
+    def after_call(self) -> None:
+        """To be called after every `Wire.step`/`exchange` that the server makes, and after `volume.set_vdl`: sends redo, resumes
+        sessions that waited. Cheap."""
+        self.waits.after_call()
+
+    woken = after_call
 
     async def close(self) -> None:
         """End all sessions with 57P01."""
-        raise NotImplementedError
+        self._closing = True
+        for session in list(self.sessions.values()):
+            session.terminate()
+            await session.close()
+        self._own.close()
+
+    def scope(self, key: tuple[Any, ...]) -> int:
+        """A small number for what decides a text's meaning."""
+        found = self._scopes.get(key)
+        if found is None:
+            found = self._scopes[key] = len(self._scopes) + 1
+        return found
+
+    # -- the committed catalogue
+
+    async def refresh(self) -> None:
+        """Make sure that `snapshot` is the volume's."""
+        while self.volume.catalog_version != self.snapshot.version:
+            if self.committing:
+                await self.runtime.clock.sleep(0)
+            else:
+                await self.reload()
+
+    async def reload(self) -> None:
+        """Read the catalogue's rows."""
+        while True:
+            version = self.volume.catalog_version
+            self._own.begin("repeatable read", True)
+            try:
+                rows = await self.store.load(self._own)
+            finally:
+                self._own.rollback()
+            if version == self.volume.catalog_version:
+                self.snapshot = Snapshot(version, rows, self.store.system)
+                return
+
+    def publish(self, changes: list[Change]) -> None:
+        """A transaction's catalogue changes are committed."""
+        rows = self.snapshot.rows.fork()
+        for change in changes:
+            rows.apply(change)
+        self.snapshot = Snapshot(self.volume.catalog_version, rows, self.store.system)
+
+    def drop_trees(self, trees: list[Tree]) -> None:
+        """Free the pages of trees that no catalogue names any more, in the background."""
+        if trees and self.volume.role == "writer":
+            self.runtime.spawn(self._drop(list(trees)), "drop trees")
+
+    async def _drop(self, trees: list[Tree]) -> None:
+        for root, kind in trees:
+            job = self.volume.drop_tree(root, kind)  # type: ignore[arg-type]
+            await self.waits.run(job.run, detached=job.run_detached)
+
+    async def vacuum(self, budget_us: int = 2000) -> bool:
+        """One step of cleaning up; True when there is more to do."""
+        return bool(await self.waits.run(lambda: self.volume.vacuum_step(budget_us)))
+
+    # -- LISTEN, NOTIFY
+
+    def listen(self, session: Session, channel: str) -> None:
+        """LISTEN has been committed."""
+        session.listening.add(channel)
+        self._channels.setdefault(channel, set()).add(session)
+
+    def unlisten(self, session: Session, channel: str) -> None:
+        """UNLISTEN has been committed; "*" is all."""
+        for name in list(session.listening) if channel == "*" else [channel]:
+            session.listening.discard(name)
+            listeners = self._channels.get(name, set())
+            listeners.discard(session)
+            if not listeners:
+                self._channels.pop(name, None)
+
+    def notify(self, sender: Session, messages: list[tuple[str, str]]) -> None:
+        """Deliver to sessions of this process."""
+        for channel, payload in messages:
+            for session in list(self._channels.get(channel, ())):
+                session.wire.notification(sender.pid, channel, payload)
+                if session is not sender and session.state != "active":
+                    session.client.wake()

@@ -2,11 +2,11 @@
 
 A `Session` has the kernel's `Session` and the connection's `Wire`. The server feeds bytes to the wire, answers what comes before
 authentication (SSLRequest, CancelRequest, startup, password) itself, then calls `start`; each later event that is not
-`idle`, `drain` or `terminate` goes to `handle`, and then `Wire.step` again:
+`idle`, `drain` or `terminate` goes to `handle`:
 
-    event = wire.step()            # server's loop, after wire.feed(data, now)
+    event = wire.step()            # after wire.feed(data, now); database.after_call() after each step
     while event[0] not in ("idle", "terminate"):
-        ...write wire.take_output()...
+        ...write wire.take_output(); for "drain": wait until the socket drains...
         await session.handle(event)
         event = wire.step()
 
@@ -16,9 +16,34 @@ has been written (FATAL).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sixfold.kernel._kernel import Event, Wire
+from sixfold.kernel._kernel import KernelError, Wire
+from sixfold.kernel._kernel import Session as KernelSession
+from sixfold.wal.runtime import Timer
+
+from .catalog.model import PG_CATALOG
+from .catalog.snapshot import Catalog, Snapshot
+from .errors import SqlError
+from .planner.api import SessionInfo
+from .settings import REPORTED, Settings, parse_list
+from .work import Ddl, Work
+
+if TYPE_CHECKING:
+    from sixfold.kernel._kernel import Event
+
+    from .cursors import Cursor
+    from .database import Database
+    from .statements import Statements
+
+# GUCs that decide how a text is planned, besides the search path and the role.
+PLANNING = (
+    "enable_seqscan", "enable_indexscan", "enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_hashagg", "enable_sort",
+    "DateStyle", "TimeZone", "IntervalStyle",
+)
+ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
 
 
 class Client(Protocol):
@@ -42,42 +67,413 @@ class SessionEnded(Exception):
 class Session:
     """Made by `Database.accept`; `start` after authentication; `close` at the end, always."""
 
-    wire: Wire
+    def __init__(self, database: Database, pid: int, secret: int, client: Client, *, startup: bool = True) -> None:
+        self.database = database
+        self.waits = database.waits
+        self.pid = pid
+        self.secret = secret
+        self.client = client
+        self.kernel = KernelSession(database.volume, pid)
+        self.wire = Wire(self.kernel, database.queries, startup=startup)
+        self.settings = Settings({}, self._setting_changed)
+        self.user = database.superuser
+        self.session_user = self.user
+        self.database_name = "postgres"
+        self.address: str | None = None
+        self.port: int | None = None
+        self.work: Work | None = None
+        # OID of this session's temporary schema, once it has one.
+        self.temp: int | None = None
+        self.cursors: dict[str, Cursor] = {}
+        # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
+        self.listening: set[str] = set()
+        self.statements: Statements = database.make_statements(self)
+        self.started_at = self.now()
+        # What pg_stat_activity shows.
+        self.query = ""
+        self.query_start: int | None = None
+        self.state = "idle"
+        self._timer: Timer | None = None
+        self._scope: tuple[Any, ...] = ()
+        self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
+        self._closed = False
+        self.kernel.set_entropy(database.runtime.random.getrandbits(64))
+        self.kernel.set_now(self.now())
+        self._restore_host()
 
-    @property
-    def pid(self) -> int:
-        """Backend pid as clients see it; with `secret` what a CancelRequest must name."""
-        raise NotImplementedError
-
-    @property
-    def secret(self) -> int:
-        raise NotImplementedError
+    # -- start and end
 
     async def start(self, parameters: dict[str, str], address: str | None = None, port: int | None = None) -> None:
         """After authentication: user, database, options and GUCs from the startup message; ends with `wire.started`.
         Raises SqlError (3D000 no such database, 28000 no such role or no login, 22023 bad option) to be sent as FATAL."""
-        raise NotImplementedError
+        await self.database.refresh()
+        self.address, self.port = address, port
+        self.user = self.session_user = parameters.get("user", self.database.superuser)
+        self.database_name = parameters.get("database") or self.user
+        self._check_login()
+        role = self.database.snapshot.role(self.user)
+        self.settings.set("is_superuser", "on" if role and role["rolsuper"] else "off", internal=True)
+        self.settings.set("session_authorization", self.user, internal=True)
+        if self.database.read_only:
+            self.settings.set("in_hot_standby", "on", internal=True)
+            self.settings.set("transaction_read_only", "on", internal=True)
+            self.settings.set("default_transaction_read_only", "on", internal=True)
+        for name, value in {**self.database.options, **self._role_settings()}.items():
+            self.settings.set_default(name, value)
+        for name, value in parse_options(parameters.get("options", "")):
+            self.settings.set_default(name, value)
+        for name, value in parameters.items():
+            if name not in ("user", "database", "options", "replication") and not name.startswith("_pq_."):
+                # asyncpg quotes client_encoding.
+                self.settings.set_default(name, value.strip("'") if name == "client_encoding" else value)
+        for name in ("DateStyle", "TimeZone", "IntervalStyle", "extra_float_digits", "bytea_output", "client_encoding", "work_mem", "lock_timeout"):
+            self.kernel.set(name, self.settings.get(name))
+        self._set_defaults()
+        self.rescope()
+        self.wire.started(self.pid, self.secret, [(name, self.settings.get(name)) for name in REPORTED])
 
-    async def handle(self, event: Event) -> None:
-        """Deal with one event of the wire."""
-        raise NotImplementedError
+    def _check_login(self) -> None:
+        rows = self.database.snapshot.rows
+        role = self.database.snapshot.role(self.user)
+        if role is None:
+            raise SqlError("28000", f'role "{self.user}" does not exist', severity="FATAL")
+        if not role["rolcanlogin"]:
+            raise SqlError("28000", f'role "{self.user}" is not permitted to log in', severity="FATAL")
+        found = rows["pg_database"].group(("datname",), self.database_name)
+        if not found:
+            raise SqlError("3D000", f'database "{self.database_name}" does not exist', severity="FATAL")
+        if not found[0]["datallowconn"]:
+            raise SqlError("55000", f'database "{self.database_name}" is not currently accepting connections', severity="FATAL")
 
-    def cancel(self) -> None:
-        """Ask the running statement to end with 57014. Safe at any time, from the loop's thread."""
-        raise NotImplementedError
+    def _role_settings(self) -> dict[str, str]:
+        """ALTER ROLE … SET and ALTER DATABASE … SET."""
+        rows = self.database.snapshot.rows
+        role = self.database.snapshot.role(self.user)
+        found = rows["pg_database"].group(("datname",), self.database_name)
+        result: dict[str, str] = {}
+        for key in ((found[0]["oid"], 0), (0, role["oid"] if role else 0), (found[0]["oid"], role["oid"] if role else 0)):
+            row = rows["pg_db_role_setting"].get(*key)
+            for item in (row["setconfig"] or []) if row else []:
+                name, _, value = item.partition("=")
+                result[name] = value
+        return result
 
     async def close(self) -> None:
         """Roll back, release locks, drop temporary objects. Idempotent."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._closed = True
+        self._disarm()
+        self.cursors.clear()
+        self.database.unlisten(self, "*")
+        self.abandon()
+        try:
+            if self.temp is not None and not self.database.read_only:
+                await self.statements.drop_temporary()
+        finally:
+            self.kernel.close()
+            self.waits.after_call()
+            self.waits.forget(self.pid)
+            self.waits.drop_spills(self.pid)
+            self.database.forget(self)
+
+    # -- events
+
+    async def handle(self, event: Event) -> None:
+        """Deal with one event of the wire."""
+        self.state = "active"
+        try:
+            if event[0] == "wait":
+                await self._wait(event[1])
+                return
+            await self.database.refresh()
+            self._arm()
+            await self.statements.handle(event)
+        except (SqlError, KernelError) as error:
+            self.fail(error)
+        finally:
+            self._disarm()
+            self._settle()
+            self.waits.after_call()
+            self.state = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[self.kernel.status]
+
+    async def _wait(self, need: Any) -> None:
+        """Until the wire has something else to say, which its next step says again."""
+        self._arm()
+        while True:
+            if need[0] == "slice":
+                await self.client.flush()
+                event: Event = await self.waits.runtime.offload(self.wire.step_detached)
+            else:
+                await self.waits.satisfy(self.kernel, need)
+                event = self.wire.step()
+            self.waits.after_call()
+            if event[0] != "wait":
+                return
+            need = event[1]
+
+    async def relieve(self) -> None:
+        """Send what has gathered, if it is much."""
+        if self.kernel.output_size > 65536:
+            await self.client.flush()
+
+    def fail(self, error: SqlError | KernelError) -> None:
+        """Tell the client; the transaction is dealt with by the kernel."""
+        severity = getattr(error, "severity", "ERROR")
+        self.wire.error(
+            error.code, error.message, severity=severity, detail=error.detail, hint=error.hint, position=error.position, context=error.context,
+            schema=error.schema, table=error.table, column=error.column, datatype=error.datatype, constraint=error.constraint,
+        )
+        if severity == "FATAL":
+            raise SessionEnded(error.message)
+
+    def notice(self, message: str, *, severity: str = "NOTICE", code: str = "00000", detail: str | None = None, hint: str | None = None) -> None:
+        """NoticeResponse, if client_min_messages lets it through."""
+        ranks = ("debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error")
+        wanted = self.settings.get("client_min_messages")
+        if severity == "INFO" or ranks.index(severity.lower().replace("debug", "debug1")) >= ranks.index(wanted):
+            self.wire.notice(severity, code, message, detail=detail, hint=hint)  # type: ignore[arg-type]
+
+    # -- time-outs and cancel
+
+    def cancel(self) -> None:
+        """Ask the running statement to end with 57014. Safe at any time, from the loop's thread."""
+        self.interrupt("57014", "canceling statement due to user request")
+
+    def interrupt(self, code: str, message: str) -> None:
+        """End the running statement with this."""
+        self.kernel.cancel(code, message)
+        self.statements.interrupt(code, message)
+        self.waits.interrupt(self.pid)
+
+    def terminate(self) -> None:
+        """pg_terminate_backend, shutdown."""
+        self.interrupt("57P01", "terminating connection due to administrator command")
+        if self.state != "active":
+            self.wire.error("57P01", "terminating connection due to administrator command", severity="FATAL")
+        self.client.close()
+
+    def _arm(self) -> None:
+        self._disarm()
+        milliseconds = self.settings.number("statement_timeout")
+        if milliseconds:
+            message = "canceling statement due to statement timeout"
+            self._timer = self.waits.runtime.clock.call_later(milliseconds / 1000, self.interrupt, "57014", message)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- transactions
+
+    def begin_work(self) -> Work:
+        """The transaction has something to do at its end: from now on Python sees the end."""
+        if self.work is None:
+            self.kernel.begin_implicit()
+            self.work = Work()
+            self.settings.begin()
+            self.kernel.intercept = True
+        return self.work
+
+    def _settle(self) -> None:
+        """The transaction may have ended in the kernel by an error: forget what hung on it."""
+        if self.work is not None and not self.kernel.active:
+            self._end_work(committed=False)
+        if not self.kernel.active:
+            self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.held}
+
+    async def commit(self, *, implicit: bool = False) -> str:
+        """COMMIT with all that hangs on it. Answers the command tag."""
+        work = self.work
+        if work is not None and self.kernel.status != "E":
+            for run in list(work.before_commit):
+                await run()
+        await self.statements.hold_cursors()
+        call = self.kernel.commit_implicit if implicit else self.kernel.commit
+        if work is not None and work.ddl is not None and work.ddl.changes:
+            self.database.committing += 1
+        try:
+            tag = await self.waits.run(call, session=self.kernel)
+            self._end_work(committed=tag != "ROLLBACK")
+        finally:
+            if work is not None and work.ddl is not None and work.ddl.changes:
+                self.database.committing -= 1
+        self._settle()
+        if work is not None and tag != "ROLLBACK":
+            for after in work.at_commit:
+                await after()
+        return str(tag or "COMMIT")
+
+    def rollback(self) -> None:
+        """ROLLBACK with all that hangs on it."""
+        self.kernel.rollback()
+        self._end_work(committed=False)
+        self._settle()
+
+    def abandon(self) -> None:
+        """The connection is gone."""
+        if self.kernel.active:
+            self.kernel.rollback()
+        self._end_work(committed=False)
+
+    def _end_work(self, *, committed: bool) -> None:
+        work, self.work = self.work, None
+        if work is None:
+            return
+        self.kernel.intercept = False
+        self.kernel.catalog_version = None
+        if committed:
+            if work.ddl is not None and work.ddl.changes:
+                self.database.publish(work.ddl.changes)
+            self.settings.commit()
+            for channel, on in work.listens:
+                if on:
+                    self.database.listen(self, channel)
+                else:
+                    self.database.unlisten(self, channel)
+            self.database.notify(self, list(work.notifications))
+            self.database.drop_trees(work.drop_on_commit)
+        else:
+            self.settings.rollback()
+            self.database.drop_trees(work.drop_on_rollback)
+        self.temp_changed()
+        self.rescope()
+
+    def temp_changed(self) -> None:
+        """A rollback may have taken the temporary schema away."""
+        if self.temp is not None and self.snapshot.rows["pg_namespace"].get(self.temp) is None:
+            self.temp = None
+
+    async def begin_ddl(self) -> Ddl:
+        """The transaction changes the catalogue."""
+        if self.kernel.read_only:
+            raise SqlError("25006", "cannot execute this command in a read-only transaction")
+        work = self.begin_work()
+        if work.ddl is None:
+            self.kernel.bump_catalog()
+            work.ddl = Ddl(self.database.snapshot)
+        return work.ddl
+
+    # -- catalogue
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The catalogue as this session's transaction sees it."""
+        if self.work is not None and self.work.ddl is not None:
+            return self.work.ddl.snapshot
+        return self.database.snapshot
+
+    def catalog(self) -> Catalog:
+        """The same through the search path."""
+        snapshot, path = self.snapshot, self.settings.get("search_path")
+        if self._catalog is None or self._catalog[:3] != (snapshot, path, self.temp):
+            self._catalog = (snapshot, path, self.temp, Catalog(snapshot, self._effective(snapshot, path), self.temp))
+        return self._catalog[3]
+
+    def schemas(self) -> list[int]:
+        """The search path's existing schemas without implicit ones: where new objects go, current_schemas(false)."""
+        snapshot = self.snapshot
+        return [oid for oid in self._named(snapshot, self.settings.get("search_path")) if oid != self.temp or "pg_temp" in self.settings.get("search_path")]
+
+    def _named(self, snapshot: Snapshot, path: str) -> list[int]:
+        found: list[int] = []
+        for name in parse_list(path):
+            oid = self.temp if name == "pg_temp" else snapshot.namespace_oid(self.user if name == "$user" else name)
+            if oid is not None and oid not in found:
+                found.append(oid)
+        return found
+
+    def _effective(self, snapshot: Snapshot, path: str) -> tuple[int, ...]:
+        named = self._named(snapshot, path)
+        implicit = [PG_CATALOG] if PG_CATALOG not in named else []
+        if self.temp is not None and self.temp not in named:
+            implicit.insert(0, self.temp)
+        return (*implicit, *named)
+
+    def info(self) -> SessionInfo:
+        """What the planner must know of the session."""
+        flag = self.settings.flag
+        return SessionInfo(
+            user=self.user,
+            database=self.database_name,
+            enable_seqscan=flag("enable_seqscan"),
+            enable_indexscan=flag("enable_indexscan"),
+            enable_hashjoin=flag("enable_hashjoin"),
+            enable_mergejoin=flag("enable_mergejoin"),
+            enable_nestloop=flag("enable_nestloop"),
+            enable_hashagg=flag("enable_hashagg"),
+            enable_sort=flag("enable_sort"),
+            work_mem_kb=self.settings.number("work_mem"),
+        )
+
+    def rescope(self) -> None:
+        """What decides a text's meaning may have changed: tell the wire which cached statements are ours."""
+        private = self.pid if self.temp is not None else 0
+        if self.work is not None and self.work.ddl is not None:
+            private = self.snapshot.version
+            self.kernel.catalog_version = private
+        settings = tuple(self.settings.get(name) for name in PLANNING)
+        scope = (self.user, self.settings.get("search_path"), private, settings)
+        if scope != self._scope:
+            self._scope = scope
+            self.wire.scope = self.database.scope(scope)
+
+    @property
+    def scope(self) -> int:
+        """The number under which this session's statements are cached."""
+        return int(self.wire.scope)
+
+    # -- settings
+
+    def _setting_changed(self, name: str, value: str) -> None:
+        if name not in ISOLATION:
+            self.kernel.set(name, value)
+        if name in REPORTED:
+            self.wire.parameter_status(name, value)
+        if name.startswith("default_transaction_"):
+            self._set_defaults()
+        if name in ("role", "session_authorization"):
+            self._switch_user()
+        if name in PLANNING or name in ("search_path", "role", "session_authorization"):
+            self.rescope()
+
+    def _set_defaults(self) -> None:
+        level = self.settings.get("default_transaction_isolation")
+        level = "read committed" if level == "read uncommitted" else level
+        self.kernel.set_defaults(level, self.settings.flag("default_transaction_read_only") or self.database.read_only)
+
+    def _switch_user(self) -> None:
+        self.session_user = self.settings.get("session_authorization") or self.session_user
+        role = self.settings.get("role")
+        self.user = self.session_user if role == "none" else role
+
+    def now(self) -> int:
+        """Microseconds since 1970."""
+        return int(self.database.runtime.clock.time() * 1_000_000)
+
+    def _restore_host(self) -> None:
+        self.kernel.set_host(self.statements.host_call, self.statements.host_scan, self.statements.host_ask)
 
 
-class Login:
-    """What authentication needs of a role: `Database.login(name)`."""
+def parse_options(text: str) -> Sequence[tuple[str, str]]:
+    """`options=-c a=b --c=d` of the startup message; a backslash keeps a space."""
+    words = [word.replace("\\ ", " ").replace("\\\\", "\\") for word in re.findall(r"(?:\\.|\S)+", text)]
+    found: list[tuple[str, str]] = []
+    pending = iter(words)
+    for word in pending:
+        if word == "-c":
+            word = next(pending, "")
+        elif word.startswith("-c"):
+            word = word[2:]
+        elif word.startswith("--"):
+            word = word[2:].replace("-", "_", word.partition("=")[0].count("-"))
+        else:
+            raise SqlError("42601", f"invalid command-line argument for server process: {word}", severity="FATAL")
+        name, equal, value = word.partition("=")
+        if not equal:
+            raise SqlError("42601", f"-c {name} requires a value", severity="FATAL")
+        found.append((name, value))
+    return found
 
-    name: str
-    can_login: bool
-    superuser: bool
-    # SCRAM-SHA-256 verifier as in pg_authid.rolpassword.
-    verifier: str | None
-    connection_limit: int
-    valid_until: Any
+

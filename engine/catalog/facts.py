@@ -62,10 +62,15 @@ def _int_list(text: str) -> list[int]:
     return [int(part) for part in text.strip("{}").replace(",", " ").split()]
 
 
+def _text_list(text: str) -> list[str]:
+    """Arrays of text; the facts have no quoted elements but simple ones."""
+    return [part.strip('"') for part in text.strip("{}").split(",")] if text != "{}" else []
+
+
 # How a column's text becomes the Python value that catalogue rows hold, by type OID; others stay text.
 FROM_TEXT: dict[int, Callable[[str], Any]] = {
-    16: _bool, 20: int, 21: int, 23: int, 26: int, 28: int, 24: str, 700: float, 701: float,
-    22: _int_list, 30: _int_list, 1005: _int_list, 1028: _int_list, 1007: _int_list,
+    16: _bool, 20: int, 21: int, 23: int, 26: int, 28: int, 24: int, 700: float, 701: float,
+    22: _int_list, 30: _int_list, 1005: _int_list, 1028: _int_list, 1007: _int_list, 1009: _text_list, 1002: _text_list,
 }
 
 

@@ -30,7 +30,6 @@ class MemoryCatalog:
         self.version = 1
         self.relations: dict[int, Relation] = {}
         self.sequences: dict[int, Sequence] = {}
-        self.row_types: dict[int, Type] = {}
         self.next_oid = 16384
         self.next_page = 100
 
@@ -69,7 +68,7 @@ class MemoryCatalog:
         return self.sequences.get(oid)
 
     def type_by_oid(self, oid: int) -> Type | None:
-        return FACTS.types.get(oid) or self.row_types.get(oid)
+        return FACTS.types.get(oid)
 
     def type_by_name(self, name: str, schema: str | None = None) -> Type | None:
         return FACTS.types_by_name.get(name) if schema in (None, "pg_catalog") else None
@@ -107,8 +106,6 @@ class MemoryCatalog:
                 self._table(node, text)
             elif isinstance(node, ast.IndexStmt):
                 self._index(node)
-            elif isinstance(node, ast.CreateSeqStmt):
-                self._sequence(node.sequence.relname)
             elif isinstance(node, ast.ViewStmt):
                 self._view(node, statement.text(text))
             else:
@@ -154,26 +151,17 @@ class MemoryCatalog:
                 else:
                     specs.append((constraint, element.colname))
             columns.append(Column(element.colname, len(columns) + 1, typ.oid, typmod, **fields))  # type: ignore[arg-type]
-        relation = Relation(oid, "public", node.relation.relname, "r", PUBLIC, tuple(columns), root=self.page(),
-                            overflow=self.page(), rows=-1.0, row_type=self._row_type(node.relation.relname, oid))  # fmt: skip
+        relation = Relation(oid, "public", node.relation.relname, "r", PUBLIC, tuple(columns), root=self.page(), overflow=self.page(), rows=-1.0)
         self.relations[oid] = relation
         for spec, column in specs:
             self._constraint(oid, spec, column, text)
 
-    def _row_type(self, name: str, relation: int) -> int:
-        oid = self.oid()
-        self.row_types[oid] = Type(oid, name, PUBLIC, "c", "C", relation=relation)
-        return oid
-
     def _serial(self, table: str, column: str) -> str:
-        name = f"{table}_{column}_seq"
-        self._sequence(name)
-        return f"nextval('{name}'::regclass)"
-
-    def _sequence(self, name: str) -> None:
         oid = self.oid()
+        name = f"{table}_{column}_seq"
         self.sequences[oid] = Sequence(oid, "public", name, self.page())
         self.relations[oid] = Relation(oid, "public", name, "S", root=self.sequences[oid].root)
+        return f"nextval('{name}'::regclass)"
 
     def _constraint(self, oid: int, spec: ast.Constraint, column: str | None, text: str) -> None:
         relation = self.relations[oid]

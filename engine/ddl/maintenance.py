@@ -1,0 +1,204 @@
+"""VACUUM, ANALYZE, CLUSTER, CHECKPOINT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sixfold.engine.catalog.model import Column, Relation
+from sixfold.engine.catalog.statistics import statistic_row
+from sixfold.engine.catalog.store import kernel_table
+from sixfold.engine.errors import SqlError, quote_ident
+from sixfold.engine.facts import FACTS
+from sixfold.engine.planner import nodes
+from sixfold.engine.utility import Context, entry
+from sixfold.kernel._kernel import Table
+
+from .alter import rewrite
+from .base import SHARE_UPDATE, Change
+from .sequences import qualified
+
+if TYPE_CHECKING:
+    from sixfold.engine.session import Session
+
+# Rows that ANALYZE looks at: 300 for each unit of the statistics target, as PostgreSQL.
+ROWS_PER_TARGET = 300
+COMMON_MAX = 100
+HISTOGRAM_BOUNDS = 101
+
+
+class Sample(msgspec.Struct):
+    """What a sample says of a column."""
+
+    null_frac: float
+    width: int
+    distinct: float
+    common: list[tuple[str, float]]
+    histogram: list[str]
+
+
+@entry("VacuumStmt", "VACUUM")
+async def vacuum(session: Session, node: Any, context: Context) -> None:
+    """VACUUM [FULL] [ANALYZE] [tables], ANALYZE [tables]."""
+    options = {option.defname: _flag(option) for option in node.options or ()}
+    full = options.get("full", False)
+    analyze = not node.is_vacuumcmd or options.get("analyze", False)
+    if node.is_vacuumcmd and session.kernel.status != "I":
+        raise SqlError("25001", "VACUUM cannot run inside a transaction block")
+    change = await Change.begin(session)
+    tables = _tables(change, node)
+    for table, columns in tables:
+        await change.lock(table.oid, SHARE_UPDATE)
+        if full:
+            await rewrite(change, change.must_oid(table.oid), {})
+        await measure(change, change.must_oid(table.oid), columns if analyze else None)
+    change.end()
+    if node.is_vacuumcmd:
+        await session.database.vacuum()
+    context.reply.complete("VACUUM" if node.is_vacuumcmd else "ANALYZE")
+
+
+def _flag(option: Any) -> bool:
+    arg = option.arg
+    if arg is None:
+        return True
+    value = getattr(arg, "sval", None)
+    if value is not None:
+        return value.lower() in ("true", "on", "1", "yes")
+    return bool(getattr(arg, "boolval", getattr(arg, "ival", True)))
+
+
+def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
+    if not node.rels:
+        oids = [row["oid"] for row in change.rows["pg_class"].rows.values() if row["relkind"] == "r" and row["relpersistence"] != "t"]
+        return [(change.must_oid(oid), []) for oid in oids]
+    found: list[tuple[Relation, list[str]]] = []
+    for item in node.rels:
+        name = item.relation
+        table = change.catalog.relation(name.relname, name.schemaname)
+        if table is None:
+            raise SqlError("42P01", f'relation "{name.relname}" does not exist')
+        if table.kind not in ("r", "m"):
+            change.session.notice(f'skipping "{table.name}" --- cannot {"vacuum" if node.is_vacuumcmd else "analyze"} non-tables or special system tables', severity="WARNING", code="01000")
+        elif table.oid >= 16384:
+            columns = [part.sval for part in item.va_cols or ()]
+            for column in columns:
+                if not any(c.name == column and not c.dropped for c in table.columns):
+                    raise SqlError("42703", f'column "{column}" of relation "{table.name}" does not exist')
+            found.append((table, columns))
+    return found
+
+
+async def measure(change: Change, table: Relation, columns: list[str] | None) -> None:
+    """Pages and rows into pg_class; with `columns` (empty: all) statistics into pg_statistic."""
+    session = change.session
+    pages, rows = await session.waits.run(lambda: change.volume.table_size(Table(nodes.to_json(kernel_table(table)))))
+    if columns is not None:
+        counted = await session.statements.fetch(f"SELECT count(*) FROM {qualified(table.schema, table.name)}", catalog=change.catalog)
+        rows = counted[0][0]
+        await _statistics(change, table, columns, rows)
+    await _sizes(change, table.oid, pages, rows)
+    for index in table.indexes:
+        await _sizes(change, index.oid, max(1, pages // 4), rows)
+
+
+async def _sizes(change: Change, oid: int, pages: int, rows: int) -> None:
+    row = change.rows["pg_class"].get(oid)
+    assert row is not None
+    if (row["relpages"], row["reltuples"]) != (pages, float(rows)):
+        await change.writer.update("pg_class", row, relpages=min(pages, 2**31 - 1), reltuples=float(rows))
+
+
+async def _statistics(change: Change, table: Relation, columns: list[str], rows: int) -> None:
+    target = change.session.settings.number("default_statistics_target")
+    wanted = [c for c in table.columns if not c.dropped and (not columns or c.name in columns)]
+    if not wanted or not rows:
+        return
+    shown = ", ".join(f"({quote_ident(column.name)})::text" for column in wanted)
+    every = max(1, rows // (ROWS_PER_TARGET * target))
+    source = qualified(table.schema, table.name)
+    # A part of the rows, spread over the table.
+    query = f"SELECT {shown} FROM {source}" + (f" WHERE random() < {1.0 / every:.9f}" if every > 1 else "")
+    sample = await change.session.statements.fetch(query, catalog=change.catalog)
+    for at, column in enumerate(wanted):
+        await _column_statistics(change, table, column, [row[at] for row in sample], rows)
+
+
+async def _column_statistics(change: Change, table: Relation, column: Column, values: list[str | None], rows: int) -> None:
+    found = summarise(values, rows, _ordering(change, column))
+    equal, less = _operators(change, column)
+    row = statistic_row(table.oid, column.attnum, found.null_frac, found.width, found.distinct, found.common, found.histogram, equal, less)
+    old = change.rows["pg_statistic"].get(table.oid, column.attnum, False)
+    if old is not None:
+        await change.writer.delete("pg_statistic", old)
+    await change.writer.insert("pg_statistic", row)
+
+
+def _operators(change: Change, column: Column) -> tuple[int, int]:
+    typ = 25 if column.typ in (1043, 19) else column.typ
+    equal = next((o.oid for o in FACTS.operators("=") if o.left == o.right == typ), 0)
+    less = next((o.oid for o in FACTS.operators("<") if o.left == o.right == typ), 0)
+    return equal, less
+
+
+def _ordering(change: Change, column: Column) -> Any:
+    """How texts of the column's values sort as the values do; None when that takes more than text."""
+    if column.typ in (20, 21, 23, 26):
+        return int
+    if column.typ in (700, 701, 1700):
+        return float
+    if column.typ in (25, 1043, 1042, 19, 1082, 1114, 1184, 2950, 16):
+        return str
+    return None
+
+
+def summarise(values: list[str | None], rows: int, ordering: Any) -> Sample:
+    """Distinct values by the Duj1 estimate (Haas and Stokes), common values, an equi-depth histogram of the others."""
+    total = len(values)
+    present = [value for value in values if value is not None]
+    if not present:
+        return Sample(1.0 if total else 0.0, 0, 0.0, [], [])
+    counts: dict[str, int] = {}
+    for value in present:
+        counts[value] = counts.get(value, 0) + 1
+    width = sum(len(value.encode()) for value in present) // len(present)
+    once = sum(1 for count in counts.values() if count == 1)
+    n, d = len(present), len(counts)
+    live = rows * n / total
+    distinct = d if once == 0 or n >= live else n * d / (n - once + once * n / live) if n - once + once * n / live > 0 else live
+    if once == n:
+        distinct = live
+    stadistinct = -distinct / live if distinct > 0.1 * live else round(distinct)
+    average = n / d
+    common = [(value, count / total) for value, count in sorted(counts.items(), key=lambda item: -item[1])[:COMMON_MAX] if count > 1 and (count > 1.25 * average or d <= COMMON_MAX)]
+    if once == n:
+        common = []
+    named = {value for value, _ in common}
+    rest = [value for value in present if value not in named]
+    histogram: list[str] = []
+    if ordering is not None and len(set(rest)) >= 2:
+        rest.sort(key=ordering)
+        bounds = min(HISTOGRAM_BOUNDS, len(rest))
+        histogram = [rest[at * (len(rest) - 1) // (bounds - 1)] for at in range(bounds)]
+    return Sample((total - n) / total, width, float(stadistinct), common, histogram)
+
+
+@entry("ClusterStmt", "CLUSTER")
+async def cluster(session: Session, node: Any, context: Context) -> None:
+    """CLUSTER: the table is written again (rows stand by row id here; no order is kept)."""
+    if node.relation is not None:
+        change = await Change.begin(session)
+        table = change.must(node.relation.relname, node.relation.schemaname, kinds="r")
+        if node.indexname is not None and not any(index.name == node.indexname for index in table.indexes):
+            raise SqlError("42704", f'index "{node.indexname}" for table "{table.name}" does not exist')
+        await change.lock(table.oid)
+        await rewrite(change, table, {})
+        change.end()
+    context.reply.complete("CLUSTER")
+
+
+@entry("CheckPointStmt", "CHECKPOINT", read_only=True)
+async def checkpoint(session: Session, node: Any, context: Context) -> None:
+    """CHECKPOINT: there are none here, what is committed is durable."""
+    context.reply.complete("CHECKPOINT")

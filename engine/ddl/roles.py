@@ -1,0 +1,201 @@
+"""CREATE, ALTER ROLE, membership, and settings of roles and databases. Passwords are kept as SCRAM-SHA-256 verifiers."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from scramp import ScramMechanism
+
+from sixfold.engine.catalog.bootstrap import role_row
+from sixfold.engine.catalog.rows import Row
+from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.settings import check, find
+from sixfold.engine.utility import Context, entry
+
+from .base import Change, truncated
+from .schemas import role_name, role_oid
+
+if TYPE_CHECKING:
+    from sixfold.engine.session import Session
+
+FLAGS = {
+    "superuser": "rolsuper", "inherit": "rolinherit", "createrole": "rolcreaterole", "createdb": "rolcreatedb", "canlogin": "rolcanlogin",
+    "isreplication": "rolreplication", "bypassrls": "rolbypassrls",
+}
+ITERATIONS = 4096
+
+
+def verifier(password: str, salt: bytes) -> str:
+    """pg_authid.rolpassword for a password; a verifier is kept as it is."""
+    if password.startswith("SCRAM-SHA-256$"):
+        return password
+    mechanism = ScramMechanism("SCRAM-SHA-256")
+    _, stored, server, count = mechanism.make_auth_info(password, iteration_count=ITERATIONS, salt=salt)
+    shown = [base64.b64encode(data).decode() for data in (salt, stored, server)]
+    return f"SCRAM-SHA-256${count}:{shown[0]}${shown[1]}:{shown[2]}"
+
+
+def _salt(session: Session) -> bytes:
+    return session.database.runtime.random.getrandbits(128).to_bytes(16, "big")
+
+
+async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[Any], list[Any]]:
+    """(the changed row, roles to be a member of, roles to be members)"""
+    change = dict(row)
+    member_of: list[Any] = []
+    members: list[Any] = []
+    for option in options or ():
+        name = option.defname
+        if name in FLAGS:
+            change[FLAGS[name]] = bool(option.arg.boolval)
+        elif name == "password":
+            change["rolpassword"] = verifier(option.arg.sval, _salt(session)) if option.arg is not None else None
+        elif name == "connectionlimit":
+            change["rolconnlimit"] = option.arg.ival
+        elif name == "validUntil":
+            rows = await session.statements.fetch("SELECT $1::text::timestamptz", (option.arg.sval,), catalog=session.catalog())
+            change["rolvaliduntil"] = rows[0][0]
+        elif name == "addroleto":
+            member_of += option.arg
+        elif name in ("rolemembers", "adminmembers"):
+            members += option.arg
+        elif name != "sysid":
+            raise not_built(f"the role option {name}")
+    return change, member_of, members
+
+
+def _may_create(session: Session) -> None:
+    me = session.snapshot.role(session.user)
+    if me is not None and not me["rolsuper"] and not me["rolcreaterole"]:
+        raise SqlError("42501", "permission denied to create role")
+
+
+@entry("CreateRoleStmt", "CREATE ROLE")
+async def create_role(session: Session, node: Any, context: Context) -> None:
+    """CREATE ROLE, USER, GROUP."""
+    _may_create(session)
+    name = truncated(node.role)
+    if name.startswith("pg_") or name in ("public", "none"):
+        code = "42939"
+        raise SqlError(code, f'role name "{name}" is reserved', detail='Role names starting with "pg_" are reserved.' if name.startswith("pg_") else None)
+    change = await Change.begin(session)
+    if session.snapshot.role(name) is not None:
+        raise SqlError("42710", f'role "{name}" already exists')
+    oid = await change.oid()
+    login = node.stmt_type.name == "ROLESTMT_USER"
+    row, member_of, members = await _options(session, role_row(oid, name, login=login), node.options)
+    await change.writer.insert("pg_authid", row)
+    for spec in member_of:
+        await _add_member(change, role_oid(session, spec), oid)
+    for spec in members:
+        await _add_member(change, oid, role_oid(session, spec))
+    change.end()
+    context.reply.complete("CREATE ROLE")
+
+
+async def _add_member(change: Change, role: int, member: int, admin: bool = False) -> bool:
+    if change.rows["pg_auth_members"].get(role, member) is not None:
+        return False
+    await change.writer.insert("pg_auth_members", {"roleid": role, "member": member, "grantor": change.owner(), "admin_option": admin})
+    return True
+
+
+@entry("AlterRoleStmt", "ALTER ROLE")
+async def alter_role(session: Session, node: Any, context: Context) -> None:
+    """ALTER ROLE, USER; ALTER GROUP ADD USER."""
+    name = role_name(session, node.role)
+    if name != session.user:
+        _may_create(session)
+    change = await Change.begin(session)
+    row = change.rows["pg_authid"].get(role_oid(session, node.role))
+    assert row is not None
+    new, _, members = await _options(session, row, node.options)
+    if new != row:
+        await change.writer.update("pg_authid", row, **new)
+    for spec in members:
+        await _add_member(change, row["oid"], role_oid(session, spec))
+    change.end()
+    context.reply.complete("ALTER ROLE")
+
+
+async def rename_role(change: Change, old: str, new: str) -> None:
+    """ALTER ROLE … RENAME TO."""
+    row = change.session.snapshot.role(old)
+    if row is None:
+        raise SqlError("42704", f'role "{old}" does not exist')
+    if change.session.snapshot.role(new) is not None:
+        raise SqlError("42710", f'role "{new}" already exists')
+    if old in (change.session.user, change.session.session_user):
+        raise SqlError("0A000", "session user cannot be renamed")
+    await change.writer.update("pg_authid", row, rolname=new)
+
+
+@entry("GrantRoleStmt", "GRANT ROLE")
+async def grant_role(session: Session, node: Any, context: Context) -> None:
+    """GRANT role TO role, REVOKE role FROM role."""
+    change = await Change.begin(session)
+    for granted in node.granted_roles:
+        role = session.snapshot.role(granted.priv_name)
+        if role is None:
+            raise SqlError("42704", f'role "{granted.priv_name}" does not exist')
+        for spec in node.grantee_roles:
+            member = role_oid(session, spec)
+            name = role_name(session, spec)
+            if node.is_grant:
+                if not await _add_member(change, role["oid"], member, bool(node.admin_opt)):
+                    session.notice(f'role "{name}" is already a member of role "{granted.priv_name}"')
+            else:
+                row = change.rows["pg_auth_members"].get(role["oid"], member)
+                if row is None:
+                    session.notice(f'role "{name}" is not a member of role "{granted.priv_name}"', severity="WARNING", code="01000")
+                else:
+                    await change.writer.delete("pg_auth_members", row)
+    change.end()
+    context.reply.complete("GRANT ROLE" if node.is_grant else "REVOKE ROLE")
+
+
+async def _set(session: Session, key: tuple[int, int], stmt: Any) -> None:
+    change = await Change.begin(session)
+    old = change.rows["pg_db_role_setting"].get(*key)
+    items = dict(item.split("=", 1) for item in (old["setconfig"] or [])) if old else {}
+    kind = stmt.kind.name
+    if kind == "VAR_RESET_ALL":
+        items = {}
+    else:
+        guc = find(stmt.name)
+        if kind in ("VAR_RESET", "VAR_SET_DEFAULT"):
+            items.pop(guc.name, None)
+        else:
+            values = [str(getattr(arg.val, "sval", None) or getattr(arg.val, "fval", None) or getattr(arg.val, "ival", getattr(arg.val, "boolval", ""))) for arg in stmt.args]
+            items[guc.name] = check(guc, ", ".join(values))
+    if old is not None:
+        await change.writer.delete("pg_db_role_setting", old)
+    if items:
+        config = [f"{name}={value}" for name, value in items.items()]
+        await change.writer.insert("pg_db_role_setting", {"setdatabase": key[0], "setrole": key[1], "setconfig": config})
+    change.end()
+
+
+def _database(session: Session, name: str | None) -> int:
+    if name is None:
+        return 0
+    found = session.snapshot.rows["pg_database"].group(("datname",), name)
+    if not found:
+        raise SqlError("3D000", f'database "{name}" does not exist')
+    return int(found[0]["oid"])
+
+
+@entry("AlterRoleSetStmt", "ALTER ROLE")
+async def alter_role_set(session: Session, node: Any, context: Context) -> None:
+    """ALTER ROLE … SET."""
+    role = role_oid(session, node.role) if node.role is not None else 0
+    await _set(session, (_database(session, node.database), role), node.setstmt)
+    context.reply.complete("ALTER ROLE")
+
+
+@entry("AlterDatabaseSetStmt", "ALTER DATABASE")
+async def alter_database_set(session: Session, node: Any, context: Context) -> None:
+    """ALTER DATABASE … SET."""
+    await _set(session, (_database(session, node.dbname), 0), node.setstmt)
+    context.reply.complete("ALTER DATABASE")

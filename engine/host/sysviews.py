@@ -1,0 +1,163 @@
+"""pg_catalog's views of the catalogue: pg_roles, pg_tables, pg_indexes, pg_stats …"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sixfold.engine.catalog import facts
+from sixfold.engine.catalog.model import Relation
+from sixfold.engine.catalog.system import served
+
+from .definitions import get_indexdef, get_viewdef, sequence_last_value
+
+if TYPE_CHECKING:
+    from sixfold.engine.session import Session
+
+Rows = Iterable[dict[str, Any]]
+
+
+def relations(session: Session, kinds: str = "rvSm", *, system: bool = True) -> Iterator[Relation]:
+    """All relations of some kinds, the system's first."""
+    if system:
+        for oid in served().values():
+            found = session.snapshot.relation(oid)
+            if found is not None and found.kind in kinds:
+                yield found
+    for row in list(session.snapshot.rows["pg_class"].rows.values()):
+        if row["relkind"] in kinds:
+            found = session.snapshot.relation(row["oid"])
+            if found is not None:
+                yield found
+
+
+def _owner(session: Session, relation: Relation) -> str | None:
+    return session.snapshot.role_name(relation.owner)
+
+
+def roles(session: Session) -> Rows:
+    """pg_roles"""
+    settings = session.snapshot.rows["pg_db_role_setting"]
+    for row in session.snapshot.rows["pg_authid"].rows.values():
+        config = settings.get(0, row["oid"])
+        yield {**row, "rolpassword": "********", "rolconfig": config["setconfig"] if config else None}
+
+
+def _users(session: Session, *, hide: bool) -> Rows:
+    for row in session.snapshot.rows["pg_authid"].rows.values():
+        if row["rolcanlogin"]:
+            yield {
+                "usename": row["rolname"], "usesysid": row["oid"], "usecreatedb": row["rolcreatedb"], "usesuper": row["rolsuper"], "userepl": row["rolreplication"],
+                "usebypassrls": row["rolbypassrls"], "passwd": "********" if hide else row["rolpassword"], "valuntil": row["rolvaliduntil"], "useconfig": None,
+            }
+
+
+def users(session: Session) -> Rows:
+    """pg_user"""
+    return _users(session, hide=True)
+
+
+def shadow(session: Session) -> Rows:
+    """pg_shadow, for superusers."""
+    me = session.snapshot.role(session.user)
+    return _users(session, hide=me is None or not me["rolsuper"])
+
+
+def groups(session: Session) -> Rows:
+    """pg_group"""
+    members = session.snapshot.rows["pg_auth_members"]
+    for row in session.snapshot.rows["pg_authid"].rows.values():
+        if not row["rolcanlogin"]:
+            yield {"groname": row["rolname"], "grosysid": row["oid"], "grolist": [member["member"] for member in members.group(("roleid",), row["oid"])]}
+
+
+def tables(session: Session) -> Rows:
+    """pg_tables"""
+    known = facts.relations()
+    for relation in relations(session, "r"):
+        if relation.oid < 16384 and known.get(relation.name, {}).get("relkind") == "v":
+            continue
+        row = session.snapshot.rows["pg_class"].get(relation.oid)
+        yield {
+            "schemaname": relation.schema, "tablename": relation.name, "tableowner": _owner(session, relation), "hasindexes": bool(relation.indexes),
+            "hasrules": False, "hastriggers": bool(row and row["relhastriggers"]), "rowsecurity": False,
+        }
+
+
+def views(session: Session) -> Rows:
+    """pg_views, of users."""
+    for relation in relations(session, "v"):
+        yield {"schemaname": relation.schema, "viewname": relation.name, "viewowner": _owner(session, relation), "definition": get_viewdef(session, relation.oid)}
+
+
+def indexes(session: Session) -> Rows:
+    """pg_indexes"""
+    for relation in relations(session, "rm"):
+        for index in relation.indexes:
+            yield {
+                "schemaname": relation.schema, "tablename": relation.name, "indexname": index.name, "indexdef": get_indexdef(session, index.oid),
+            }
+
+
+def sequences(session: Session) -> Rows:
+    """pg_sequences"""
+    for relation in relations(session, "S", system=False):
+        found = session.snapshot.sequence(relation.oid)
+        if found is not None:
+            yield {
+                "schemaname": found.schema, "sequencename": found.name, "sequenceowner": _owner(session, relation), "data_type": found.typ, "start_value": found.start,
+                "min_value": found.min, "max_value": found.max, "increment_by": found.increment, "cycle": found.cycle, "cache_size": found.cache,
+                "last_value": sequence_last_value(session, found.oid),
+            }
+
+
+def _array(values: tuple[str, ...]) -> str | None:
+    """Values as an array's text."""
+    if not values:
+        return None
+    return "{" + ",".join(json.dumps(value, ensure_ascii=False) if not value or any(char in value for char in '{},"\\ ') else value for value in values) + "}"
+
+
+def stats(session: Session) -> Rows:
+    """pg_stats"""
+    for relation in relations(session, "r", system=False):
+        for column in relation.columns:
+            if column.n_distinct is not None and not column.dropped:
+                yield {
+                    "schemaname": relation.schema, "tablename": relation.name, "attname": column.name, "inherited": False, "null_frac": column.null_frac,
+                    "avg_width": column.avg_width, "n_distinct": column.n_distinct, "most_common_vals": _array(column.common_values),
+                    "most_common_freqs": list(column.common_freqs) or None, "histogram_bounds": _array(column.histogram),
+                }
+
+
+def _table_stats(session: Session, *, system: bool, user: bool) -> Rows:
+    for relation in relations(session, "rm"):
+        if relation.host is None and ((relation.oid < 16384 and system) or (relation.oid >= 16384 and user)):
+            yield {"relid": relation.oid, "schemaname": relation.schema, "relname": relation.name, "n_live_tup": max(int(relation.rows), 0), "n_dead_tup": 0}
+
+
+def _index_stats(session: Session, *, system: bool, user: bool) -> Rows:
+    for relation in relations(session, "rm"):
+        if (relation.oid < 16384 and system) or (relation.oid >= 16384 and user):
+            for index in relation.indexes:
+                yield {"relid": relation.oid, "indexrelid": index.oid, "schemaname": relation.schema, "relname": relation.name, "indexrelname": index.name}
+
+
+SYSVIEWS: dict[str, Callable[[Session], Rows]] = {
+    "pg_roles": roles,
+    "pg_user": users,
+    "pg_shadow": shadow,
+    "pg_group": groups,
+    "pg_tables": tables,
+    "pg_views": views,
+    "pg_indexes": indexes,
+    "pg_sequences": sequences,
+    "pg_stats": stats,
+    "pg_stat_all_tables": lambda session: _table_stats(session, system=True, user=True),
+    "pg_stat_user_tables": lambda session: _table_stats(session, system=False, user=True),
+    "pg_stat_sys_tables": lambda session: _table_stats(session, system=True, user=False),
+    "pg_stat_all_indexes": lambda session: _index_stats(session, system=True, user=True),
+    "pg_stat_user_indexes": lambda session: _index_stats(session, system=False, user=True),
+    "pg_stat_sys_indexes": lambda session: _index_stats(session, system=True, user=False),
+}

@@ -1,0 +1,63 @@
+"""Plans by text: the analyzer's and planner's work done once for each text, scope, catalogue version and parameter types."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from sixfold.kernel._kernel import Plan
+
+from .planner.api import PlannedStatement, analyze_and_plan
+
+PLANS_KEPT = 2000
+
+PlanKey = tuple[int, int, str, int, tuple[int, ...]]
+
+
+class Prepared(msgspec.Struct):
+    """A planned statement and the kernel's form of it."""
+
+    planned: PlannedStatement
+    plan: Plan
+
+    @property
+    def columns(self) -> list[tuple[str, int, int, int, int]]:
+        """Result columns as the wire describes them."""
+        return [(c.name, c.typ, c.typmod, c.table, c.attnum) for c in self.planned.output]
+
+
+class PlanCache:
+    """Of one database."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[PlanKey, Prepared] = OrderedDict()
+
+    def get(self, key: PlanKey) -> Prepared | None:
+        """What was planned under this key."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: PlanKey, prepared: Prepared) -> None:
+        """Keep it, and forget the one not used for longest."""
+        self._kept[key] = prepared
+        if len(self._kept) > PLANS_KEPT:
+            self._kept.popitem(last=False)
+
+
+def prepare(session: Any, node: Any, text: str, param_types: tuple[int, ...] = (), *, at: int = 0, catalog: Any = None) -> Prepared:
+    """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in, `at`
+    where the statement begins in it."""
+    cache: PlanCache = session.database.plans
+    key = (session.scope, session.snapshot.version, text, at, param_types)
+    keep = catalog is None
+    found = cache.get(key) if keep else None
+    if found is None:
+        planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types)
+        found = Prepared(planned, Plan.compile(planned.json))
+        if keep:
+            cache.put(key, found)
+    return found

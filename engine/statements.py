@@ -1,0 +1,378 @@
+"""Runs one session's statements: decides what the kernel may run by itself and runs the rest.
+
+SELECT, INSERT, UPDATE and DELETE are planned and given to the kernel's statement cache; BEGIN, COMMIT and their like are the
+kernel's too, unless the transaction has work for Python. Everything else is a utility statement (`utility.py`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sixfold.kernel._kernel import KernelError, Statement, normalise
+
+from . import asynchronous, parser, utility
+from .commands import drop_temporary_schema, hold_open_cursors
+from .errors import SqlError
+from .host import ask_host, call_host, scan_host
+from .lifting import Literal, lift
+from .parser import enums
+from .plans import Prepared, prepare
+from .reply import Column, Reply
+
+if TYPE_CHECKING:
+    from sixfold.kernel._kernel import Event
+
+    from .session import Session
+
+PLANNED = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"))
+# Tokens of statements that Python runs are a session's own from here on; below are transaction statements, which all share.
+OWN_TOKENS = 1 << 20
+UNNAMED_KEPT = 1000
+BEGIN, START, COMMIT, ROLLBACK = 0, 1, 2, 3
+
+
+class Utility(msgspec.Struct):
+    """A prepared statement that Python runs."""
+
+    node: Any
+    text: str
+    params: tuple[int, ...] = ()
+    # Not a utility at all, but a query whose functions Python must await.
+    planned: bool = False
+
+
+_transactions: list[Any] = []
+
+
+def transaction_statement(node: Any) -> Statement | None:
+    """BEGIN, COMMIT, ROLLBACK without frills, as the kernel runs them; savepoints are made per session."""
+    kinds = enums.TransactionStmtKind
+    if node.chain:
+        return None
+    if node.kind in (kinds.TRANS_STMT_COMMIT, kinds.TRANS_STMT_ROLLBACK):
+        token = _token(node)
+        return Statement.commit(token=token) if node.kind == kinds.TRANS_STMT_COMMIT else Statement.rollback(token=token)
+    if node.kind in (kinds.TRANS_STMT_BEGIN, kinds.TRANS_STMT_START):
+        modes = utility.transaction_modes(node.options)
+        if "deferrable" in modes:
+            return None
+        tag = "BEGIN" if node.kind == kinds.TRANS_STMT_BEGIN else "START TRANSACTION"
+        return Statement.begin(modes.get("isolation"), modes.get("read_only"), tag=tag, token=_token(node))
+    return None
+
+
+def _token(node: Any) -> int:
+    """A number by which an intercepted transaction statement comes back: there are few different ones."""
+    for token, other in enumerate(_transactions, 1):
+        if other == node:
+            return token
+    _transactions.append(node)
+    return len(_transactions)
+
+
+class Statements:
+    """See the module's docstring."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._utilities: OrderedDict[int, Utility] = OrderedDict()
+        self._unnamed: list[int] = []
+        self._next_token = OWN_TOKENS
+        # Set by a cancel for what Python itself waits for.
+        self.cancelled: SqlError | None = None
+        # Answers of functions that were awaited before their query runs, by prosrc; and what functions left to be done after it.
+        self.answers: dict[str, list[Any]] = {}
+        self.afterwards: list[Any] = []
+        self.waking: Any = None
+        # What completes the COPY FROM STDIN that the wire reads now, given the number of rows.
+        self.copying: Callable[[int], None] | None = None
+        # Did the last message come as a simple Query?
+        self._simple = False
+
+    # -- events
+
+    async def handle(self, event: Event) -> None:
+        """One event of the wire, other than waits."""
+        kind = event[0]
+        self.cancelled = None
+        if kind in ("query", "execute", "parse"):
+            self.copying = None
+            self._simple = kind == "query"
+        if kind == "query":
+            await self._query(event[1], event[2], event[3])
+        elif kind == "parse":
+            self._parse(event[1], event[2], event[3])
+        elif kind == "stale":
+            await self._stale(event[1], event[3])
+        elif kind == "execute":
+            await self._execute(event)
+        elif kind == "end":
+            await self.session.commit(implicit=True)
+            self.session.wire.done()
+        elif kind == "copy_done":
+            await self._copy_done(event[1])
+        elif kind == "message":
+            raise SqlError("0A000", "function calls by the fast-path message are not supported yet")
+
+    def interrupt(self, code: str, message: str) -> None:
+        """Cancel what Python waits for (pg_sleep, COPY)."""
+        self.cancelled = SqlError(code, message)
+        if self.waking is not None:
+            self.waking()
+
+    # -- simple Query
+
+    async def _query(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
+        session = self.session
+        session.query, session.query_start = text, session.now()
+        statements = parser.parse(text)
+        if len(statements) == 1 and self._register(statements[0].node, text, key, literals):
+            return
+        if not statements:
+            session.wire.empty()
+        for statement in statements:
+            if self.copying is not None:
+                raise SqlError("0A000", "statements after COPY FROM STDIN in one Query are not supported yet")
+            await self._one(statement, text, len(statements) > 1)
+        if self.copying is None:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """The end of a simple Query."""
+        session = self.session
+        if session.kernel.status == "I" and session.kernel.active:
+            await session.commit(implicit=True)
+        session.wire.done()
+
+    async def _one(self, statement: parser.Statement, text: str, several: bool) -> None:
+        if several and type(statement.node).__name__ in utility.NOT_IN_BLOCK:
+            raise SqlError("25001", f"{utility.command_name(statement.node)} cannot be executed from a function or multi-command string")
+        if self.session.kernel.active:
+            self.session.kernel.next_command()
+        await self.run(statement.node, text, Reply(self.session), at=statement.location, own_text=statement.text(text))
+
+    def _register(self, node: Any, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
+        """Let the kernel run this text, now and later."""
+        session = self.session
+        name = type(node).__name__
+        if session.kernel.status == "E" and name != "TransactionStmt":
+            raise utility.in_failed_block()
+        fixed = [(index, literal[1]) for index, literal in enumerate(literals)]
+        if name == "TransactionStmt":
+            statement = transaction_statement(node)
+            if statement is None or session.work is not None:
+                return False
+            session.database.queries.register_query(session.scope, key, statement, [], fixed)
+            return True
+        if not is_plannable(node) or asynchronous.needs_python(text):
+            return False
+        found = self._lifted(text, literals)
+        lifted: list[tuple[int, int]] = []
+        if found is not None:
+            prepared, lifted = found
+            done = {index for index, _ in lifted}
+            fixed = [(index, value) for index, value in fixed if index not in done]
+        else:
+            prepared = prepare(session, node, text)
+        session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
+        return True
+
+    def _lifted(self, text: str, literals: Sequence[Literal]) -> tuple[Prepared, list[tuple[int, int]]] | None:
+        changed = lift(text, literals)
+        if changed is None:
+            return None
+        try:
+            # Kept by the kernel under the text's key: no need to keep it here too.
+            prepared = prepare(self.session, changed[0], text, tuple(changed[2]), at=-1)
+        except (SqlError, KernelError):
+            return None
+        return prepared, changed[1]
+
+    # -- extended protocol
+
+    def _parse(self, name: str, text: str, param_oids: Sequence[int]) -> None:
+        statements = parser.parse(text)
+        if len(statements) > 1:
+            raise SqlError("42601", "cannot insert multiple commands into a prepared statement")
+        if not statements:
+            self.session.wire.register_statement(name, Statement.empty(), text, param_oids)
+            return
+        statement, types, shared = self._prepared(statements[0].node, text, tuple(param_oids), name)
+        self.session.wire.register_statement(name, statement, text, types)
+        if shared:
+            self.session.database.queries.register_parse(self.session.scope, text, param_oids, statement)
+
+    def _prepared(self, node: Any, text: str, param_oids: tuple[int, ...], name: str) -> tuple[Statement, list[int], bool]:
+        """(what it means, parameter types, may others share it)"""
+        session = self.session
+        if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
+            raise utility.in_failed_block()
+        if is_plannable(node):
+            prepared = prepare(session, node, text, param_oids)
+            if not asynchronous.needs_python(text):
+                return Statement.plan(prepared.plan), prepared.planned.params, True
+            own = Utility(node, text, tuple(prepared.planned.params), planned=True)
+            return self._host(own, prepared.columns, name), prepared.planned.params, False
+        if type(node).__name__ == "TransactionStmt":
+            statement = transaction_statement(node)
+            if statement is not None:
+                return statement, [], True
+        types = utility.param_types(session, node, text, param_oids)
+        return self._host(Utility(node, text, types), utility.columns(session, node, text), name), list(types), False
+
+    def _host(self, what: Utility, columns: Sequence[Column], name: str) -> Statement:
+        token = self._next_token
+        self._next_token += 1
+        self._utilities[token] = what
+        if not name:
+            self._unnamed.append(token)
+            if len(self._unnamed) > UNNAMED_KEPT:
+                self._utilities.pop(self._unnamed.pop(0), None)
+        return Statement.host(token, params=what.params, columns=columns, allowed_in_failed=type(what.node).__name__ == "TransactionStmt")
+
+    async def _stale(self, name: str | None, text: str) -> None:
+        """Plan again what was planned under another catalogue."""
+        session = self.session
+        statements = parser.parse(text)
+        if name is None:
+            # A cached text: the wire asks again as if it were new, once its entry is replaced.
+            await self._replace_cached(statements, text)
+            return
+        known = session.wire.statement(name)
+        oids = tuple(known[2]) if known else ()
+        statement, types, _ = self._prepared(statements[0].node, text, oids, name)
+        session.wire.register_statement(name, statement, text, types)
+
+    async def _replace_cached(self, statements: Sequence[parser.Statement], text: str) -> None:
+        key, literals = normalise(text)
+        if len(statements) == 1 and not self._register(statements[0].node, text, key, literals):
+            raise SqlError("0A000", "cached statement can not be planned again")
+        if len(statements) == 1 and is_plannable(statements[0].node):
+            prepared = prepare(self.session, statements[0].node, text)
+            if not prepared.planned.params:
+                self.session.database.queries.register_parse(self.session.scope, text, [], Statement.plan(prepared.plan))
+
+    async def _execute(self, event: Event) -> None:
+        _, _, token, params, formats, max_rows = event
+        session = self.session
+        reply = Reply(session, describe=False, formats=formats, max_rows=max_rows)
+        if token < OWN_TOKENS:
+            await self.run(_transactions[token - 1], "", reply)
+        else:
+            what = self._utilities.get(token)
+            if what is None:
+                raise SqlError("26000", "prepared statement does not exist")
+            session.query, session.query_start = what.text, session.now()
+            await self.run(what.node, what.text, reply, params=params, param_types=what.params, own_text=what.text)
+        if self.copying is None:
+            session.wire.done()
+
+    # -- running
+
+    async def run(
+        self,
+        node: Any,
+        text: str,
+        reply: Reply,
+        *,
+        at: int = 0,
+        params: Sequence[Any] = (),
+        param_types: tuple[int, ...] = (),
+        own_text: str = "",
+    ) -> None:
+        """Run one statement here, with its result to `reply`."""
+        session = self.session
+        session.kernel.set_now(session.now())
+        if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
+            raise utility.in_failed_block()
+        if is_plannable(node):
+            prepared = prepare(session, node, text, param_types, at=at)
+            await self.run_plan(prepared, reply, params, node=node, text=text)
+        else:
+            await utility.run(session, node, utility.Context(text, own_text or text, reply, params, param_types))
+
+    async def run_plan(self, prepared: Prepared, reply: Reply, params: Sequence[Any] = (), *, node: Any = None, text: str = "") -> None:
+        """Run a plan with its rows to the client."""
+        session = self.session
+        if node is not None and asynchronous.needs_python(text):
+            self.answers = await asynchronous.evaluate(session, node, text, params, tuple(prepared.planned.params))
+        reply.header(prepared.columns)
+        portal = session.kernel.portal(prepared.plan, params, formats=reply.formats)
+        try:
+            await reply.portal(portal)
+            reply.complete(portal.tag)
+        finally:
+            portal.close()
+            self.answers = {}
+            after, self.afterwards = self.afterwards, []
+            for call in after:
+                call()
+
+    async def fetch(self, text: str, params: Sequence[Any] = (), *, catalog: Any = None) -> list[tuple[Any, ...]]:
+        """Rows of a query of the engine's own, as Python values, in this session's transaction."""
+        prepared = prepare(self.session, parser.parse_one(text), text, catalog=catalog)
+        return await self.fetch_plan(prepared, params)
+
+    async def fetch_plan(self, prepared: Prepared, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a plan as Python values."""
+        session = self.session
+        portal = session.kernel.portal(prepared.plan, params)
+        try:
+            rows: list[tuple[Any, ...]] = await session.waits.run(portal.fetch, session=session.kernel, detached=portal.fetch_detached)
+        finally:
+            portal.close()
+        return rows
+
+    async def hold_cursors(self) -> None:
+        """Before COMMIT: WITH HOLD cursors keep their rows."""
+        await hold_open_cursors(self.session)
+
+    async def drop_temporary(self) -> None:
+        """The session ends: its temporary schema goes."""
+        await drop_temporary_schema(self.session)
+
+    # -- COPY FROM STDIN: the wire reads the rows
+
+    async def _copy_done(self, rows: int) -> None:
+        finish, self.copying = self.copying, None
+        if finish is not None:
+            finish(rows)
+        if self._simple:
+            await self._finish()
+        else:
+            self.session.wire.done()
+
+    # -- called by the kernel
+
+    def host_call(self, name: str, columns: list[list[Any]], rows: int) -> list[Any]:
+        """Values of a host function for each row."""
+        return call_host(self.session, name, columns, rows)
+
+    def host_ask(self, what: str, args: list[Any]) -> Any:
+        """What a kernel function wants to know of the session."""
+        return ask_host(self.session, what, args)
+
+    def host_scan(self, name: str, args: list[Any]) -> Sequence[Sequence[Any]]:
+        """Rows of a host relation or function."""
+        return scan_host(self.session, name, args)
+
+
+def is_plannable(node: Any) -> bool:
+    """Does the planner take it? SELECT INTO is a utility."""
+    name = type(node).__name__
+    if name == "SelectStmt":
+        return into_clause(node) is None
+    return name in PLANNED
+
+
+def into_clause(node: Any) -> Any:
+    """The INTO clause of a SELECT (of the leftmost arm of a UNION)."""
+    while node.larg is not None:
+        node = node.larg
+    return node.intoClause
+
+

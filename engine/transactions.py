@@ -1,0 +1,142 @@
+"""BEGIN, COMMIT, ROLLBACK, savepoints, SET TRANSACTION's parts, SET CONSTRAINTS, LOCK TABLE, where Python runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import SqlError, not_built
+from .parser import enums
+from .utility import Context, entry, transaction_modes
+
+if TYPE_CHECKING:
+    from .session import Session
+
+KIND = enums.TransactionStmtKind
+
+
+@entry("TransactionStmt", "TRANSACTION", read_only=True)
+async def transaction(session: Session, node: Any, context: Context) -> None:
+    """Any transaction command."""
+    if node.kind in (KIND.TRANS_STMT_BEGIN, KIND.TRANS_STMT_START):
+        begin(session, node, context)
+    elif node.kind == KIND.TRANS_STMT_COMMIT:
+        await commit(session, node, context)
+    elif node.kind == KIND.TRANS_STMT_ROLLBACK:
+        await rollback(session, node, context)
+    elif node.kind in (KIND.TRANS_STMT_SAVEPOINT, KIND.TRANS_STMT_RELEASE, KIND.TRANS_STMT_ROLLBACK_TO):
+        savepoint(session, node, context)
+    elif node.kind == KIND.TRANS_STMT_PREPARE:
+        raise not_built("PREPARE TRANSACTION")
+    else:
+        raise not_built("COMMIT PREPARED and ROLLBACK PREPARED")
+
+
+def begin(session: Session, node: Any, context: Context) -> None:
+    """BEGIN, START TRANSACTION."""
+    if session.kernel.status != "I":
+        if session.kernel.status == "E":
+            raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        session.notice("there is already a transaction in progress", severity="WARNING", code="25001")
+    else:
+        modes = transaction_modes(node.options)
+        if session.database.read_only and modes.get("read_only") is False:
+            raise SqlError("0A000", "cannot set transaction read-write mode during recovery")
+        session.kernel.begin(modes.get("isolation"), modes.get("read_only"))
+    context.reply.complete("BEGIN" if node.kind == KIND.TRANS_STMT_BEGIN else "START TRANSACTION")
+
+
+async def commit(session: Session, node: Any, context: Context) -> None:
+    """COMMIT [AND CHAIN]."""
+    if session.kernel.status == "I":
+        _no_transaction(session, node.chain, "COMMIT AND CHAIN")
+        await session.commit(implicit=True)
+        context.reply.complete("COMMIT")
+        return
+    isolation, read_only = session.kernel.isolation, session.kernel.read_only
+    tag = await session.commit()
+    if node.chain:
+        session.kernel.begin(isolation, read_only)  # type: ignore[arg-type]
+    context.reply.complete(tag)
+
+
+async def rollback(session: Session, node: Any, context: Context) -> None:
+    """ROLLBACK [AND CHAIN]."""
+    if session.kernel.status == "I":
+        _no_transaction(session, node.chain, "ROLLBACK AND CHAIN")
+        session.rollback()
+        context.reply.complete("ROLLBACK")
+        return
+    isolation, read_only = session.kernel.isolation, session.kernel.read_only
+    session.rollback()
+    if node.chain:
+        session.kernel.begin(isolation, read_only)  # type: ignore[arg-type]
+    context.reply.complete("ROLLBACK")
+
+
+def _no_transaction(session: Session, chain: bool, name: str) -> None:
+    if chain:
+        raise SqlError("25P01", f"{name} can only be used in transaction blocks")
+    session.notice("there is no transaction in progress", severity="WARNING", code="25P01")
+
+
+def savepoint(session: Session, node: Any, context: Context) -> None:
+    """SAVEPOINT, RELEASE, ROLLBACK TO."""
+    name, work = node.savepoint_name, session.work
+    if session.kernel.status == "I":
+        words = {KIND.TRANS_STMT_SAVEPOINT: "SAVEPOINT", KIND.TRANS_STMT_RELEASE: "RELEASE SAVEPOINT"}
+        raise SqlError("25P01", f"{words.get(node.kind, 'ROLLBACK TO SAVEPOINT')} can only be used in transaction blocks")
+    if node.kind == KIND.TRANS_STMT_SAVEPOINT:
+        if session.kernel.status == "E":
+            raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        session.kernel.savepoint(name)
+        if work is not None:
+            work.savepoint(name)
+            session.settings.savepoint()
+        context.reply.complete("SAVEPOINT")
+    elif node.kind == KIND.TRANS_STMT_RELEASE:
+        if session.kernel.status == "E":
+            raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        session.kernel.release(name)
+        if work is not None and work.find(name):
+            session.settings.release(work.release(name))
+        context.reply.complete("RELEASE")
+    else:
+        session.kernel.rollback_to(name)
+        if work is not None:
+            session.settings.rollback_to(work.rollback_to(name, session.database.snapshot))
+            session.temp_changed()
+            session.rescope()
+        context.reply.complete("ROLLBACK")
+
+
+@entry("ConstraintsSetStmt", "SET CONSTRAINTS", read_only=True)
+async def set_constraints(session: Session, node: Any, context: Context) -> None:
+    """SET CONSTRAINTS {ALL | names} {DEFERRED | IMMEDIATE}."""
+    if session.kernel.status == "I":
+        session.notice("SET CONSTRAINTS can only be used in transaction blocks", severity="WARNING", code="25P01")
+    names = [name.relname for name in node.constraints] if node.constraints else None
+    for name in names or ():
+        found = [row for row in session.snapshot.rows["pg_constraint"].rows.values() if row["conname"] == name]
+        if not found:
+            raise SqlError("42704", f'constraint "{name}" does not exist')
+        if not any(row["condeferrable"] for row in found):
+            raise SqlError("42809", f'constraint "{name}" is not deferrable')
+    await session.waits.run(lambda: session.kernel.set_constraints(names, bool(node.deferred)), session=session.kernel)
+    context.reply.complete("SET CONSTRAINTS")
+
+
+@entry("LockStmt", "LOCK TABLE", read_only=True)
+async def lock_table(session: Session, node: Any, context: Context) -> None:
+    """LOCK TABLE."""
+    if session.kernel.status == "I":
+        raise SqlError("25P01", "LOCK TABLE can only be used in transaction blocks")
+    for item in node.relations:
+        relation = session.catalog().relation(item.relname, item.schemaname)
+        if relation is None:
+            raise SqlError("42P01", f'relation "{item.relname}" does not exist')
+        if relation.kind not in ("r", "v", "p"):
+            raise SqlError("42809", f'"{relation.name}" is not a table or view')
+        if session.kernel.read_only and node.mode > 3:
+            raise SqlError("25006", "cannot execute LOCK TABLE in a read-only transaction")
+        await session.waits.run(lambda oid=relation.oid: session.kernel.lock_relation(oid, node.mode, bool(node.nowait)), session=session.kernel)  # type: ignore[misc]
+    context.reply.complete("LOCK TABLE")

@@ -1,0 +1,223 @@
+"""The one place that awaits what a kernel call needs: pages, other transactions, locks, durability, temporary files, slices.
+
+`Waits.run` makes a call again and again until it is done. A session that waits for another one sleeps here until
+`Volume.take_woken` names it or `interrupt` wakes it (cancel, time-out), and then makes its call again, which decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sixfold.kernel._kernel import Session, Volume
+from sixfold.wal.runtime import File, Runtime
+
+if TYPE_CHECKING:
+    from sixfold.kernel._kernel import Need, Step
+
+# A sleeper looks again after this long even when nobody woke it.
+RECHECK_SECONDS = 5.0
+
+
+class PageReader(Protocol):
+    """Where pages come from (pagestore's client)."""
+
+    async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
+        """Each page as it was at `lsn`."""
+
+
+class Log(Protocol):
+    """Where redo goes (wal's sender). On a reader: the tailer."""
+
+    def kick(self) -> None:
+        """The volume has redo to send (`volume.tail > volume.taken`)."""
+
+    async def durable(self, lsn: int) -> None:
+        """Wait until `volume.vdl >= lsn`."""
+
+
+class Waits:
+    """Of one volume."""
+
+    def __init__(self, volume: Volume, pages: PageReader, log: Log, runtime: Runtime) -> None:
+        self.volume = volume
+        self.runtime = runtime
+        self._pages = pages
+        self._log = log
+        self._fetching: dict[int, asyncio.Task[None]] = {}
+        self._sleeping: dict[int, asyncio.Future[None]] = {}
+        # Sessions woken before they went to sleep (their call ran in a worker thread).
+        self._early: set[int] = set()
+        self._spills: dict[tuple[int, int], File] = {}
+        self._handlers: dict[str, Callable[[Session | None, Need], Awaitable[None]]] = {
+            "page": self._page,
+            "pages": self._pages_,
+            "xid": self._sleep,
+            "lock": self._sleep,
+            "durable": self._durable,
+            "spill": self._spill,
+            "slice": self._slice,
+        }
+
+    def kinds(self) -> set[str]:
+        """The kinds of need that are handled."""
+        return set(self._handlers)
+
+    async def satisfy(self, session: Session | None, need: Need) -> None:
+        """Wait until the call is worth making again."""
+        await self._handlers[need[0]](session, need)
+
+    async def run(self, call: Callable[[], Step], *, session: Session | None = None, detached: Callable[[], Step] | None = None) -> Any:
+        """The call's value once it is done."""
+        _, value = await self.step(call, session=session, detached=detached)
+        return value
+
+    async def step(
+        self,
+        call: Callable[[], Step],
+        *,
+        session: Session | None = None,
+        detached: Callable[[], Step] | None = None,
+        relieve: Callable[[], Awaitable[None]] | None = None,
+    ) -> Step:
+        """Until `done` or `suspended`. A slice that is used up goes on in a worker thread when there is a `detached` twin,
+        after `relieve` has made room for output."""
+        answer = call()
+        while answer[0] == "need":
+            need = answer[1]
+            self.after_call()
+            if need[0] == "slice":
+                if relieve is not None:
+                    await relieve()
+                if detached is not None:
+                    answer = await self.runtime.offload(detached)
+                    continue
+            await self.satisfy(session, need)
+            answer = call()
+        self.after_call()
+        if session is not None and self._spills:
+            self.drop_spilled(session)
+        return answer
+
+    def after_call(self) -> None:
+        """Pass on what a kernel call leaves: redo to be sent, sessions to be woken. Cheap; after every call."""
+        if self.volume.tail > self.volume.taken:
+            self._log.kick()
+        for session_id in self.volume.take_woken():
+            self.interrupt(session_id)
+
+    def interrupt(self, session_id: int) -> None:
+        """Let a sleeping session look again."""
+        future = self._sleeping.get(session_id)
+        if future is None:
+            self._early.add(session_id)
+        elif not future.done():
+            future.set_result(None)
+
+    def forget(self, session_id: int) -> None:
+        """The session is idle or gone: what woke it early is old."""
+        self._early.discard(session_id)
+
+    def drop_spills(self, session_id: int) -> None:
+        """Remove what a session left of temporary files."""
+        for key in [key for key in self._spills if key[0] == session_id]:
+            self._drop(key)
+
+    async def _sleep(self, session: Session | None, need: Need) -> None:
+        if session is None or session.session_id in self._early:
+            if session is not None:
+                self._early.discard(session.session_id)
+            await self.runtime.clock.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleeping[session.session_id] = future
+        timer = self.runtime.clock.call_later(RECHECK_SECONDS, self.interrupt, session.session_id)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._sleeping.pop(session.session_id, None)
+
+    async def _page(self, session: Session | None, need: Need) -> None:
+        await self._fetch(need[1])
+
+    async def _pages_(self, session: Session | None, need: Need) -> None:
+        """All are asked for; the call goes on when the first is there."""
+        missing: list[int] = []
+        starts: dict[int, list[int]] = {}
+        for no in need[1]:
+            if no not in self._fetching:
+                lsn = self.volume.fetch_begin(no)
+                if lsn is None:
+                    continue
+                starts.setdefault(lsn, []).append(no)
+            missing.append(no)
+        for lsn, pages in starts.items():
+            task = self.runtime.spawn(self._read(pages, lsn), "page read")
+            for no in pages:
+                self._fetching[no] = task
+        if missing:
+            await asyncio.shield(self._fetching[missing[0]])
+
+    async def _fetch(self, no: int) -> None:
+        task = self._fetching.get(no)
+        if task is None:
+            lsn = self.volume.fetch_begin(no)
+            if lsn is None:
+                return
+            task = self._fetching[no] = self.runtime.spawn(self._read([no], lsn), "page read")
+        await asyncio.shield(task)
+
+    async def _read(self, pages: list[int], lsn: int) -> None:
+        left = list(pages)
+        try:
+            for no, data in zip(pages, await self._pages.read(pages, lsn), strict=True):
+                self.volume.install_page(no, data, lsn)
+                left.remove(no)
+        finally:
+            for no in left:
+                self.volume.fetch_failed(no)
+            for no in pages:
+                self._fetching.pop(no, None)
+
+    async def _durable(self, session: Session | None, need: Need) -> None:
+        self._log.kick()
+        if self.volume.vdl < need[1]:
+            await self._log.durable(need[1])
+        else:
+            await self.runtime.clock.sleep(0)
+
+    async def _slice(self, session: Session | None, need: Need) -> None:
+        await self.runtime.clock.sleep(0)
+
+    async def _spill(self, session: Session | None, need: Need) -> None:
+        if session is None:
+            raise RuntimeError("a call without a session asked for a temporary file")
+        kind, file, *rest = need[1]
+        try:
+            handle = self._spill_file((session.session_id, file))
+            if kind == "write":
+                handle.pwrite(rest[0], rest[1])
+                session.spill_done(None)
+            else:
+                session.spill_done(handle.pread(rest[0], rest[1]))
+        except OSError as error:
+            session.cancel("53100", f"could not use a temporary file: {error}")
+
+    def _spill_file(self, key: tuple[int, int]) -> File:
+        if key not in self._spills:
+            self.runtime.disk.mkdir("pgsql_tmp")
+            self._spills[key] = self.runtime.disk.open(f"pgsql_tmp/{key[0]}.{key[1]}", create=True)
+        return self._spills[key]
+
+    def drop_spilled(self, session: Session) -> None:
+        """Remove the temporary files that a statement has done with."""
+        for file in session.take_dropped():
+            self._drop((session.session_id, file))
+
+    def _drop(self, key: tuple[int, int]) -> None:
+        file = self._spills.pop(key, None)
+        if file is not None:
+            file.close()
+            self.runtime.disk.unlink(file.path)
