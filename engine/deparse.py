@@ -99,7 +99,18 @@ class Deparser:
         name = node.name[-1].sval
         if node.lexpr is None:
             return f"({name} {self._operand(node.rexpr, hint)})"
-        return f"({self._operand(node.lexpr, self._hint(node.rexpr))} {name} {self._operand(node.rexpr, self._hint(node.lexpr))})"
+        left, right = self._operand(node.lexpr, self._hint(node.rexpr)), self._operand(node.rexpr, self._hint(node.lexpr))
+        return f"({self._widened(node.lexpr, left, node.rexpr)} {name} {self._widened(node.rexpr, right, node.lexpr)})"
+
+    def _widened(self, node: Any, text: str, beside: Any) -> str:
+        """A number beside a column of a wider type is shown with the cast that the operator needs."""
+        if type(node).__name__ != "A_Const" or type(beside).__name__ != "ColumnRef" or node.isnull:
+            return text
+        kind, column = type(node.val).__name__, self._types(beside.fields[-1].sval) or ""
+        wide = "double precision" if column in ("double precision", "real") else "numeric" if column.startswith("numeric") else None
+        if wide is None or not (kind == "Integer" or (kind == "Float" and wide == "double precision")):
+            return text
+        return f"({text})::{wide}"
 
     def _operand(self, node: Any, hint: str | None) -> str:
         found = self.text(node, hint)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from .cursors import execute_params, prepared_statement
 from .errors import SqlError, not_built
-from .explain_nodes import Shown, show_plan
+from .explain_nodes import Actual, Shown, show_plan
 from .plans import Prepared, prepare
 from .reply import JSON, TEXT, Column, column
 from .utility import Context, entry
@@ -57,7 +57,7 @@ async def explain(session: Session, node: Any, context: Context) -> None:
     before = session.database.runtime.clock.monotonic()
     prepared, params, into = await _prepare(session, node.query, context)
     planning = (session.database.runtime.clock.monotonic() - before) * 1000
-    actual: str | None = None
+    actual: list[Actual] | None = None
     spent = 0.0
     if options.get("analyze"):
         if into:
@@ -82,11 +82,11 @@ async def _prepare(session: Session, query: Any, context: Context) -> tuple[Prep
     return prepare(session, query, context.text, context.param_types, at=-7), context.params, into
 
 
-async def _run(session: Session, prepared: Prepared, params: Sequence[Any], options: dict[str, Any]) -> tuple[str, float]:
+async def _run(session: Session, prepared: Prepared, params: Sequence[Any], options: dict[str, Any]) -> tuple[list[Actual], float]:
     """Run it for its figures; the rows are thrown away."""
     clock = session.database.runtime.clock
     portal = session.kernel.portal(prepared.plan, params)
-    portal.set_timing(bool(options["timing"]))
+    portal.set_timing(True)
     started = clock.monotonic()
     kind = "suspended"
     try:
@@ -95,7 +95,7 @@ async def _run(session: Session, prepared: Prepared, params: Sequence[Any], opti
                 lambda: portal.fetch(1000), session=session.kernel, detached=lambda: portal.fetch_detached(1000)
             )
         spent = (clock.monotonic() - started) * 1000
-        return portal.explain(), spent
+        return [(node["rows"], node["loops"], node["time"]) for node in json.loads(portal.explain())], spent
     finally:
         portal.close()
 

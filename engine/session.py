@@ -20,6 +20,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from sixfold.kernel._kernel import KernelError, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.wal.runtime import Timer
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from .cursors import Cursor
     from .database import Database
     from .statements import Statements
+
+log = structlog.get_logger(__name__)
 
 # GUCs that decide how a text is planned, besides the search path and the role.
 PLANNING = (
@@ -191,6 +195,11 @@ class Session:
             await self.statements.handle(event)
         except (SqlError, KernelError) as error:
             self.fail(error)
+        except (ConnectionError, SessionEnded):
+            raise
+        except Exception as error:
+            log.exception("a statement failed in the engine", query=self.query)
+            self.fail(SqlError("XX000", f"internal error: {type(error).__name__}: {error}"))
         finally:
             self._disarm()
             self._settle()
