@@ -572,7 +572,7 @@ impl PlanCompiler {
             Vec::new()
         };
         Ok(AggCall {
-            aggregate: find_agg(&call.func, &call.arg_types)?,
+            aggregate: agg::lookup(&call.func, &call.arg_types)?,
             info: CallInfo::new(&call.arg_types, call.typ),
             args,
             arg_count: call.args.len(),
@@ -598,14 +598,9 @@ impl PlanCompiler {
 }
 
 #[cfg(not(test))]
-use self::{agg::lookup as find_agg, set::lookup as find_set};
+use self::set::lookup as find_set;
 
-/// Tests bring a few functions along.
-#[cfg(test)]
-fn find_agg(func: &str, types: &[Oid]) -> Res<&'static agg::Aggregate> {
-    crate::exec::tests::find_agg(func).map_or_else(|| agg::lookup(func, types), Ok)
-}
-
+/// Tests of the executor bring one along.
 #[cfg(test)]
 fn find_set(func: &str) -> Option<&'static set::SetFunction> {
     crate::exec::tests::find_set(func).or_else(|| set::lookup(func))

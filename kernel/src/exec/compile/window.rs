@@ -1,12 +1,12 @@
 //! Compiling windows and their frames.
 
-use super::{find_agg, infos, PlanCompiler};
+use super::{infos, PlanCompiler};
 use crate::base::error::fail;
 use crate::base::{Oid, Res};
 use crate::exec::nodes::*;
 use crate::exec::plan::{self, Node};
 use crate::expr::compile::call;
-use crate::func::CallInfo;
+use crate::func::{agg, CallInfo};
 use crate::types::oids;
 
 impl PlanCompiler {
@@ -48,7 +48,7 @@ impl PlanCompiler {
         let aggregate = if native {
             None
         } else {
-            Some(find_agg(&call.func, &call.arg_types)?)
+            Some(agg::lookup(&call.func, &call.arg_types)?)
         };
         Ok(WindowCallNode {
             func: call.func.clone(),

@@ -76,12 +76,12 @@ fn constants_fold_but_their_errors_wait_for_the_run() {
 
 #[test]
 fn distinct_nullif_greatest_least() {
-    let distinct = |a: Value, b: Value| json!({"e": "distinct", "func": "test_eq", "left": a, "right": b, "not": false, "typ": INT4});
+    let distinct = |a: Value, b: Value| json!({"e": "distinct", "func": "int4eq", "left": a, "right": b, "not": false, "typ": INT4});
     evaluates(distinct(nil(INT4), nil(INT4)), "false");
     evaluates(distinct(int(1), nil(INT4)), "true");
     evaluates(distinct(int(1), int(1)), "false");
     evaluates(
-        json!({"e": "null_if", "func": "test_eq", "left": int(3), "right": int(3), "typ": INT4}),
+        json!({"e": "null_if", "func": "int4eq", "left": int(3), "right": int(3), "typ": INT4}),
         "null",
     );
     evaluates(
@@ -97,7 +97,7 @@ fn distinct_nullif_greatest_least() {
 #[test]
 fn any_and_all_over_arrays() {
     let array = |items: &[Value]| json!({"e": "array", "args": items, "elem": INT4, "typ": 1007, "nested": false});
-    let any = |left: Value, array: Value, all: bool| json!({"e": "any_all", "func": "test_eq", "left": left, "array": array, "elem": INT4, "all": all});
+    let any = |left: Value, array: Value, all: bool| json!({"e": "any_all", "func": "int4eq", "left": left, "array": array, "elem": INT4, "all": all});
     evaluates(any(int(2), array(&[int(1), int(2)]), false), "true");
     evaluates(any(int(3), array(&[int(1), nil(INT4)]), false), "null");
     evaluates(any(int(3), array(&[]), false), "false");

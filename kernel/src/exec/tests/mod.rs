@@ -11,7 +11,7 @@ mod queries;
 mod spill;
 mod windows;
 
-pub use functions::{find_agg, find_set, lookup};
+pub use functions::{find_set, lookup};
 pub use memory::{Memory, TestSpill};
 
 use super::run::{Execution, Prepared};
@@ -54,15 +54,16 @@ pub fn exec(n: usize) -> Value {
     json!({"e": "exec", "n": n, "typ": INT4})
 }
 
-/// A test function of int4s.
+/// A function of int4s.
 pub fn f(func: &str, args: &[Value]) -> Value {
-    let typ = if matches!(func, "eq" | "lt" | "gt") {
-        BOOL
-    } else {
-        INT4
+    let (name, typ) = match func {
+        "eq" | "lt" | "gt" => (format!("int4{func}"), BOOL),
+        "mul" | "div" | "mod" => (format!("int4{func}"), INT4),
+        "add" => ("int4pl".to_string(), INT4),
+        _ => (format!("test_{func}"), INT4),
     };
     let types = vec![INT4; args.len()];
-    json!({"e": "func", "func": format!("test_{func}"), "args": args, "arg_types": types, "typ": typ, "at": null})
+    json!({"e": "func", "func": name, "args": args, "arg_types": types, "typ": typ, "at": null})
 }
 
 pub fn and(args: &[Value]) -> Value {
@@ -122,7 +123,7 @@ pub fn sort(input: Value, keys: &[Value]) -> Value {
 
 pub fn agg(func: &str, args: &[Value], typ: u32) -> Value {
     let arg_types: Vec<u32> = args.iter().map(|_| INT4).collect();
-    json!({"func": if func == "count" { func.to_string() } else { format!("test_{func}") }, "args": args, "arg_types": arg_types, "typ": typ, "distinct": false, "filter": null, "order": []})
+    json!({"func": func, "args": args, "arg_types": arg_types, "typ": typ, "distinct": false, "filter": null, "order": []})
 }
 
 /// A whole plan.

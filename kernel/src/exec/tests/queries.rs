@@ -138,9 +138,9 @@ fn groups_by_hash_and_over_sorted_input_agree() {
 
 #[test]
 fn aggregates_with_distinct_filter_and_order() {
-    let mut distinct = agg("list", &[c(1)], TEXT);
+    let mut distinct = agg("array_agg", &[c(1)], TEXT);
     distinct["distinct"] = json!(true);
-    let mut ordered = agg("list", &[c(0)], TEXT);
+    let mut ordered = agg("array_agg", &[c(0)], TEXT);
     ordered["order"] = json!([key(c(1), INT4, true), key(c(0), INT4, true)]);
     let mut filtered = agg("sum", &[f("div", &[int(60), c(1)])], INT4);
     filtered["filter"] = f("gt", &[c(1), int(10)]);
@@ -148,7 +148,7 @@ fn aggregates_with_distinct_filter_and_order() {
     count["distinct"] = json!(true);
     reads(
         aggregate(scan(), &[], &[distinct, ordered, filtered, count]),
-        "10+20+30+null 4+6+5+2+3+1 8 3",
+        "[(4, 1)][10,20,30,null] [(6, 1)][4,6,5,2,3,1] 8 3",
     );
 }
 

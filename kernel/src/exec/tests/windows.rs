@@ -106,7 +106,7 @@ fn values_of_the_frame() {
 
 #[test]
 fn aggregates_over_frames() {
-    let sum = |f: Value| call("test_sum", &[c(1)], INT4, f);
+    let sum = |f: Value| call("sum", &[c(1)], INT4, f);
     let calls = [
         sum(default_frame()),
         sum(frame("rows", ("preceding", Some(1)), ("current", None))),
@@ -129,7 +129,7 @@ fn rows_left_out_of_a_frame() {
     let sum = |exclude: &str| {
         let mut f = frame("rows", ("unbounded", None), ("unbounded", None));
         f["exclude"] = json!(exclude);
-        call("test_sum", &[c(1)], INT4, f)
+        call("sum", &[c(1)], INT4, f)
     };
     windows(
         &[sum("current row"), sum("group"), sum("ties")],
@@ -139,7 +139,7 @@ fn rows_left_out_of_a_frame() {
 
 #[test]
 fn bad_offsets_are_errors() {
-    let sum = |f: Value| call("test_sum", &[c(1)], INT4, f);
+    let sum = |f: Value| call("sum", &[c(1)], INT4, f);
     windows(
         &[sum(frame(
             "rows",
