@@ -7,9 +7,12 @@ mod compare;
 pub mod ctx;
 mod floats;
 pub mod intervals;
+mod like;
 mod numerics;
+pub mod regexes;
 pub mod registry;
 pub mod set;
+pub mod strings;
 pub mod tojson;
 pub mod vector;
 

@@ -72,7 +72,10 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::compare::FAMILIES,
     super::floats::FAMILIES,
     super::intervals::FAMILIES,
+    super::like::FAMILIES,
     super::numerics::FAMILIES,
+    super::regexes::FAMILIES,
+    super::strings::FAMILIES,
 ];
 
 fn entries() -> impl Iterator<Item = &'static Function> {

@@ -1,0 +1,730 @@
+//! Regular expressions: PostgreSQL's advanced syntax, translated for the regex crate.
+//!
+//! Differences that remain: no back-references and no look-around (0A000), and alternatives prefer the first that matches
+//! where PostgreSQL takes the longest.
+
+use super::ctx::Ctx;
+use super::registry::{pure, Function};
+use crate::base::error::{fail, unsupported, Res};
+use crate::types::array::Array;
+use crate::types::{oids, Datum};
+use regex::{Captures, Regex, RegexBuilder};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags {
+    pub global: bool,
+    pub ignore_case: bool,
+    /// `n`, `p`: a dot and brackets don't match line ends.
+    line_stop: bool,
+    /// `n`, `w`: ^ and $ match at lines.
+    line_anchor: bool,
+    expanded: bool,
+    literal: bool,
+}
+
+impl Flags {
+    pub fn parse(text: &str) -> Res<Flags> {
+        let mut flags = Flags::default();
+        for c in text.chars() {
+            match c {
+                'g' => flags.global = true,
+                'i' => flags.ignore_case = true,
+                'c' => flags.ignore_case = false,
+                'm' | 'n' => (flags.line_stop, flags.line_anchor) = (true, true),
+                'p' => (flags.line_stop, flags.line_anchor) = (true, false),
+                's' => (flags.line_stop, flags.line_anchor) = (false, false),
+                'w' => (flags.line_stop, flags.line_anchor) = (false, true),
+                'x' => flags.expanded = true,
+                't' => flags.expanded = false,
+                'q' => flags.literal = true,
+                'e' | 'b' | 'a' => {}
+                _ => {
+                    return fail(
+                        "22023",
+                        format!("invalid regular expression option: \"{c}\""),
+                    )
+                }
+            }
+        }
+        Ok(flags)
+    }
+
+    /// For functions whose flags may not say `g`.
+    pub fn parse_single(text: &str, function: &str) -> Res<Flags> {
+        let flags = Flags::parse(text)?;
+        if flags.global {
+            return fail(
+                "22023",
+                format!("{function} does not support the \"global\" option"),
+            );
+        }
+        Ok(flags)
+    }
+}
+
+fn invalid<T>(why: &str) -> Res<T> {
+    fail("2201B", format!("invalid regular expression: {why}"))
+}
+
+struct Translator<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    out: String,
+}
+
+impl Translator<'_> {
+    fn run(mut self) -> Res<String> {
+        while let Some(c) = self.rest.next() {
+            match c {
+                '\\' => self.escape(false)?,
+                '[' => self.bracket()?,
+                '(' if self.rest.peek() == Some(&'?') => self.group()?,
+                '{' if !self.rest.peek().is_some_and(char::is_ascii_digit) => {
+                    self.out.push_str("\\{")
+                }
+                '}' | '#' | '~' | '&' | '-' => {
+                    // these may mean something to the regex crate, or end a bound
+                    if c != '}' && c != '-' {
+                        self.out.push('\\');
+                    }
+                    self.out.push(c);
+                }
+                _ => self.out.push(c),
+            }
+        }
+        Ok(self.out)
+    }
+
+    fn group(&mut self) -> Res<()> {
+        self.rest.next();
+        match self.rest.next() {
+            Some(':') => self.out.push_str("(?:"),
+            Some('#') => {
+                for c in self.rest.by_ref() {
+                    if c == ')' {
+                        return Ok(());
+                    }
+                }
+            }
+            Some('=' | '!' | '<') => return unsupported("look-around in regular expressions"),
+            _ => return invalid("quantifier operand invalid"),
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self, in_bracket: bool) -> Res<()> {
+        let Some(c) = self.rest.next() else {
+            return invalid("invalid escape \\ sequence");
+        };
+        let plain = match c {
+            'd' | 'D' | 's' | 'S' | 'w' | 'W' => {
+                self.out.push('\\');
+                c.to_string()
+            }
+            'A' if !in_bracket => "\\A".into(),
+            'Z' if !in_bracket => "\\z".into(),
+            'y' if !in_bracket => "\\b".into(),
+            'Y' if !in_bracket => "\\B".into(),
+            'm' if !in_bracket => "\\b{start}".into(),
+            'M' if !in_bracket => "\\b{end}".into(),
+            'a' => "\\x07".into(),
+            'b' => "\\x08".into(),
+            'e' => "\\x1b".into(),
+            'f' => "\\x0c".into(),
+            'n' => "\\n".into(),
+            'r' => "\\r".into(),
+            't' => "\\t".into(),
+            'v' => "\\x0b".into(),
+            'B' => "\\\\".into(),
+            '0' => return invalid("invalid escape \\ sequence"),
+            '1'..='9' => return unsupported("back-references in regular expressions"),
+            'u' | 'U' | 'x' => {
+                let width = match c {
+                    'u' => 4,
+                    'U' => 8,
+                    _ => 255,
+                };
+                let mut digits = String::new();
+                while digits.len() < width && self.rest.peek().is_some_and(char::is_ascii_hexdigit)
+                {
+                    digits.extend(self.rest.next());
+                }
+                if digits.is_empty() || (width < 255 && digits.len() < width) {
+                    return invalid("invalid escape \\ sequence");
+                }
+                format!("\\x{{{digits}}}")
+            }
+            c if c.is_ascii_alphanumeric() => return invalid("invalid escape \\ sequence"),
+            c => regex::escape(&c.to_string()),
+        };
+        self.out.push_str(&plain);
+        Ok(())
+    }
+
+    fn bracket(&mut self) -> Res<()> {
+        // word boundaries in brackets
+        let ahead: String = self.rest.clone().take(6).collect();
+        for (mark, boundary) in [("[:<:]]", "\\b{start}"), ("[:>:]]", "\\b{end}")] {
+            if ahead == mark {
+                self.out.push_str(boundary);
+                self.rest.by_ref().take(6).for_each(drop);
+                return Ok(());
+            }
+        }
+        self.out.push('[');
+        if self.rest.peek() == Some(&'^') {
+            self.rest.next();
+            self.out.push('^');
+        }
+        if self.rest.peek() == Some(&']') {
+            self.rest.next();
+            self.out.push_str("\\]");
+        }
+        loop {
+            match self.rest.next() {
+                None => return invalid("brackets [] not balanced"),
+                Some(']') => {
+                    self.out.push(']');
+                    return Ok(());
+                }
+                Some('[') => match self.rest.peek() {
+                    Some(&kind @ (':' | '.' | '=')) => self.class(kind)?,
+                    _ => self.out.push_str("\\["),
+                },
+                Some('\\') => self.escape(true)?,
+                Some(c @ ('&' | '~')) => {
+                    self.out.push('\\');
+                    self.out.push(c);
+                }
+                Some(c) => self.out.push(c),
+            }
+        }
+    }
+
+    /// `[:alpha:]`, `[.x.]`, `[=x=]` inside brackets.
+    fn class(&mut self, kind: char) -> Res<()> {
+        self.rest.next();
+        let mut name = String::new();
+        loop {
+            match self.rest.next() {
+                None => return invalid("brackets [] not balanced"),
+                Some(c) if c == kind && self.rest.peek() == Some(&']') => {
+                    self.rest.next();
+                    break;
+                }
+                Some(c) => name.push(c),
+            }
+        }
+        if kind != ':' {
+            if name.chars().count() != 1 {
+                return invalid("invalid collating element");
+            }
+            self.out.push_str(&regex::escape(&name));
+            return Ok(());
+        }
+        let class = match name.as_str() {
+            "alpha" => "\\p{Alphabetic}",
+            "alnum" => "\\p{Alphabetic}\\p{Nd}",
+            "digit" => "\\p{Nd}",
+            "upper" => "\\p{Uppercase}",
+            "lower" => "\\p{Lowercase}",
+            "space" => "\\s",
+            "word" => "\\w",
+            "punct" => "[:punct:]",
+            "blank" => " \\t",
+            "cntrl" => "\\p{Cc}",
+            "xdigit" => "0-9A-Fa-f",
+            "graph" => "[:graph:]",
+            "print" => "[:print:]",
+            "ascii" => "\\x00-\\x7f",
+            _ => return invalid("invalid character class"),
+        };
+        self.out.push_str(class);
+        Ok(())
+    }
+}
+
+/// Embedded options and the `***` directors at a pattern's beginning.
+fn director(pattern: &str, flags: &mut Flags) -> Res<String> {
+    let mut pattern = pattern;
+    if let Some(rest) = pattern.strip_prefix("***=") {
+        flags.literal = true;
+        pattern = rest;
+    } else if let Some(rest) = pattern.strip_prefix("***:") {
+        pattern = rest;
+    }
+    if !flags.literal {
+        if let Some((options, rest)) = pattern.strip_prefix("(?").and_then(|p| p.split_once(')')) {
+            if !options.is_empty() && options.bytes().all(|b| b.is_ascii_lowercase()) {
+                let more = Flags::parse(options)?;
+                flags.ignore_case |= more.ignore_case;
+                flags.line_stop |= more.line_stop;
+                flags.line_anchor |= more.line_anchor;
+                flags.expanded |= more.expanded;
+                flags.literal |= more.literal;
+                pattern = rest;
+            }
+        }
+    }
+    Ok(pattern.to_owned())
+}
+
+fn compile(pattern: &str, flags: Flags) -> Res<Regex> {
+    let mut flags = flags;
+    let pattern = director(pattern, &mut flags)?;
+    let source = if flags.literal {
+        regex::escape(&pattern)
+    } else {
+        Translator {
+            rest: pattern.chars().peekable(),
+            out: String::new(),
+        }
+        .run()?
+    };
+    let built = RegexBuilder::new(&source)
+        .case_insensitive(flags.ignore_case)
+        .dot_matches_new_line(!flags.line_stop)
+        .multi_line(flags.line_anchor)
+        .ignore_whitespace(flags.expanded)
+        .size_limit(64 << 20)
+        .build();
+    match built {
+        Ok(regex) => Ok(regex),
+        Err(regex::Error::CompiledTooBig(_)) => fail(
+            "2201B",
+            "invalid regular expression: regular expression is too complex",
+        ),
+        Err(error) => invalid(reason(&error.to_string(), &source)),
+    }
+}
+
+fn reason(error: &str, source: &str) -> &'static str {
+    if error.contains("unclosed group") || error.contains("unopened group") {
+        "parentheses () not balanced"
+    } else if error.contains("unclosed character class") {
+        "brackets [] not balanced"
+    } else if error.contains("repetition operator") || error.contains("missing expression") {
+        "quantifier operand invalid"
+    } else if error.contains("counted repetition") || error.contains("repetition quantifier") {
+        "invalid repetition count(s)"
+    } else if error.contains("range") {
+        "invalid character range"
+    } else if source.is_empty() {
+        "empty expression"
+    } else {
+        "invalid escape \\ sequence"
+    }
+}
+
+/// The compiled pattern, from the memo when it was used before.
+pub fn regex<'c>(ctx: &'c mut Ctx<'_>, pattern: &str, flags: Flags) -> Res<&'c Regex> {
+    let bits = [
+        flags.ignore_case,
+        flags.line_stop,
+        flags.line_anchor,
+        flags.expanded,
+        flags.literal,
+    ];
+    let kind = bits.iter().fold(1u8, |sum, bit| sum << 1 | u8::from(*bit));
+    ctx.memo.get(kind, pattern, || compile(pattern, flags))
+}
+
+fn insensitive() -> Flags {
+    Flags {
+        ignore_case: true,
+        ..Flags::default()
+    }
+}
+
+fn is_match(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags) -> Res<bool> {
+    let text = args[0].str()?;
+    Ok(regex(ctx, args[1].str()?, flags)?.is_match(text))
+}
+
+/// The groups of a match, or the whole of it where there are none.
+pub fn groups(regex: &Regex, found: &Captures<'_>) -> Datum {
+    let text =
+        |group: Option<regex::Match<'_>>| group.map_or(Datum::Null, |m| Datum::text(m.as_str()));
+    let values = if regex.captures_len() == 1 {
+        vec![text(found.get(0))]
+    } else {
+        (1..regex.captures_len())
+            .map(|at| text(found.get(at)))
+            .collect()
+    };
+    Datum::Array(Arc::new(Array::from_values(oids::TEXT, values)))
+}
+
+fn regexp_match(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let flags = match args.get(2) {
+        Some(flags) => Flags::parse(flags.str()?)?,
+        None => Flags::default(),
+    };
+    if flags.global {
+        let error = crate::base::SqlError::new(
+            "22023",
+            "regexp_match() does not support the \"global\" option",
+        );
+        return Err(error
+            .hint("Use the regexp_matches function instead.")
+            .into());
+    }
+    let text = args[0].str()?;
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    Ok(regex
+        .captures(text)
+        .map_or(Datum::Null, |found| groups(regex, &found)))
+}
+
+/// substring(text from pattern): the first group, or the whole match.
+fn substr(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let text = args[0].str()?;
+    let regex = regex(ctx, args[1].str()?, Flags::default())?;
+    let group = usize::from(regex.captures_len() > 1);
+    let found = regex.captures(text).and_then(|found| found.get(group));
+    Ok(found.map_or(Datum::Null, |m| Datum::text(m.as_str())))
+}
+
+/// \1…\9, \& and \\ in a replacement.
+fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
+    let mut chars = replacement.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('&') => out.push_str(found.get(0).map_or("", |m| m.as_str())),
+            Some(digit @ '1'..='9') => {
+                let group = digit as usize - '0' as usize;
+                out.push_str(found.get(group).map_or("", |m| m.as_str()));
+            }
+            Some('\\') => out.push('\\'),
+            Some(other) => {
+                out.push('\\');
+                out.push(other);
+            }
+            None => out.push('\\'),
+        }
+    }
+}
+
+/// Replace the `nth` match from character `start` on (0: all of them).
+fn replace(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags, start: i64, nth: i64) -> Res<Datum> {
+    let (text, replacement) = (args[0].str()?, args[2].str()?);
+    let from = start_at(text, start)?;
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    let mut out = String::with_capacity(text.len());
+    let mut last = 0;
+    for (count, found) in captures_from(regex, text, from).enumerate() {
+        let Some(whole) = found.get(0) else { continue };
+        let count = count as i64 + 1;
+        if nth > 0 && count < nth {
+            continue;
+        }
+        out.push_str(&text[last..whole.start()]);
+        expand(replacement, &found, &mut out);
+        last = whole.end();
+        if nth > 0 {
+            break;
+        }
+    }
+    out.push_str(&text[last..]);
+    Ok(Datum::text(out))
+}
+
+/// All matches from a byte position on.
+fn captures_from<'r, 't>(
+    regex: &'r Regex,
+    text: &'t str,
+    from: usize,
+) -> impl Iterator<Item = Captures<'t>> + use<'r, 't> {
+    regex
+        .captures_iter(text)
+        .filter(move |found| found.get(0).is_some_and(|m| m.start() >= from))
+}
+
+fn start_at(text: &str, start: i64) -> Res<usize> {
+    if start < 1 {
+        return fail(
+            "22023",
+            format!("invalid value for parameter \"start\": {start}"),
+        );
+    }
+    Ok(text
+        .char_indices()
+        .nth(start as usize - 1)
+        .map_or(text.len(), |(at, _)| at))
+}
+
+fn replace_with_flags(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let text = args[3].str()?;
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        let shown = text.chars().next().unwrap_or('0');
+        let error = crate::base::SqlError::new(
+            "22023",
+            format!("invalid regular expression option: \"{shown}\""),
+        );
+        let hint = "If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.";
+        return Err(error.hint(hint).into());
+    }
+    let flags = Flags::parse(text)?;
+    replace(ctx, args, flags, 1, i64::from(!flags.global))
+}
+
+fn replace_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let flags = args
+        .get(5)
+        .map_or(Ok(Flags::default()), |f| Flags::parse(f.str()?))?;
+    let nth = match args.get(4) {
+        Some(n) => n.int()?,
+        None => i64::from(!flags.global),
+    };
+    if nth < 0 {
+        return fail("22023", format!("invalid value for parameter \"n\": {nth}"));
+    }
+    replace(ctx, args, flags, args[3].int()?, nth)
+}
+
+/// Pieces between matches. An empty match doesn't split at the text's ends, nor right after a match.
+pub fn split<'t>(regex: &Regex, text: &'t str) -> Vec<&'t str> {
+    let mut out = Vec::new();
+    let mut last = 0;
+    for found in regex.find_iter(text) {
+        let empty = found.is_empty();
+        if empty && (found.start() == 0 || found.start() == text.len() || found.start() == last) {
+            continue;
+        }
+        out.push(&text[last..found.start()]);
+        last = found.end();
+    }
+    out.push(&text[last..]);
+    out
+}
+
+fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let flags = match args.get(2) {
+        Some(flags) => Flags::parse_single(flags.str()?, "regexp_split_to_array()")?,
+        None => Flags::default(),
+    };
+    let text = args[0].str()?;
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    let values = split(regex, text).into_iter().map(Datum::text).collect();
+    Ok(Datum::Array(Arc::new(Array::from_values(
+        oids::TEXT,
+        values,
+    ))))
+}
+
+fn optional_int(args: &[Datum], at: usize, default: i64) -> Res<i64> {
+    args.get(at).map_or(Ok(default), Datum::int)
+}
+
+fn count(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let start = optional_int(args, 2, 1)?;
+    let flags = args.get(3).map_or(Ok(Flags::default()), |f| {
+        Flags::parse_single(f.str()?, "regexp_count()")
+    })?;
+    let text = args[0].str()?;
+    let from = start_at(text, start)?;
+    Ok(Datum::Int(
+        captures_from(regex(ctx, args[1].str()?, flags)?, text, from).count() as i64,
+    ))
+}
+
+fn positive(value: i64, name: &str) -> Res<usize> {
+    match usize::try_from(value) {
+        Ok(value) if value > 0 => Ok(value),
+        _ => fail(
+            "22023",
+            format!("invalid value for parameter \"{name}\": {value}"),
+        ),
+    }
+}
+
+fn instr(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let text = args[0].str()?;
+    let from = start_at(text, optional_int(args, 2, 1)?)?;
+    let nth = positive(optional_int(args, 3, 1)?, "n")?;
+    let end = optional_int(args, 4, 0)?;
+    if !(0..=1).contains(&end) {
+        return fail(
+            "22023",
+            format!("invalid value for parameter \"endoption\": {end}"),
+        );
+    }
+    let flags = args.get(5).map_or(Ok(Flags::default()), |f| {
+        Flags::parse_single(f.str()?, "regexp_instr()")
+    })?;
+    let group = optional_int(args, 6, 0)?;
+    if group < 0 {
+        return fail(
+            "22023",
+            format!("invalid value for parameter \"subexpr\": {group}"),
+        );
+    }
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    let found = captures_from(regex, text, from)
+        .nth(nth - 1)
+        .and_then(|found| found.get(group as usize));
+    let at = found.map(|m| if end == 1 { m.end() } else { m.start() });
+    Ok(Datum::Int(
+        at.map_or(0, |at| text[..at].chars().count() as i64 + 1),
+    ))
+}
+
+fn substr_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let text = args[0].str()?;
+    let from = start_at(text, optional_int(args, 2, 1)?)?;
+    let nth = positive(optional_int(args, 3, 1)?, "n")?;
+    let flags = args.get(4).map_or(Ok(Flags::default()), |f| {
+        Flags::parse_single(f.str()?, "regexp_substr()")
+    })?;
+    let group = optional_int(args, 5, 0)?;
+    if group < 0 {
+        return fail(
+            "22023",
+            format!("invalid value for parameter \"subexpr\": {group}"),
+        );
+    }
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    let found = captures_from(regex, text, from)
+        .nth(nth - 1)
+        .and_then(|found| found.get(group as usize));
+    Ok(found.map_or(Datum::Null, |m| Datum::text(m.as_str())))
+}
+
+fn regexp_like(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let flags = args.get(2).map_or(Ok(Flags::default()), |f| {
+        Flags::parse_single(f.str()?, "regexp_like()")
+    })?;
+    Ok(Datum::Bool(is_match(ctx, args, flags)?))
+}
+
+/// SIMILAR TO's pattern as a regular expression.
+fn similar(pattern: &str, escape: Option<&str>) -> Res<String> {
+    let mut mark = Some('\\');
+    if let Some(escape) = escape {
+        let mut chars = escape.chars();
+        mark = chars.next();
+        if chars.next().is_some() {
+            return Err(crate::base::SqlError::new("22019", "invalid escape string")
+                .hint("Escape string must be empty or one character.")
+                .into());
+        }
+    }
+    let mut out = String::from("^(?:");
+    let mut quotes = 0;
+    let mut class = false;
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if Some(c) == mark {
+            match chars.next() {
+                Some('"') if !class => {
+                    out.push_str(match quotes {
+                        0 => "){1,1}?(",
+                        1 => "){1,1}(?:",
+                        _ => return fail("2200C", "SQL regular expression may not contain more than two escape-double-quote separators"),
+                    });
+                    quotes += 1;
+                }
+                Some(next) => {
+                    out.push('\\');
+                    out.push(next);
+                }
+                None => out.push_str("\\\\"),
+            }
+        } else if class {
+            if c == '\\' {
+                out.push('\\');
+            }
+            class = c != ']';
+            out.push(c);
+        } else {
+            match c {
+                '[' => {
+                    class = true;
+                    out.push('[');
+                }
+                '%' => out.push_str(".*"),
+                '_' => out.push('.'),
+                '(' => out.push_str("(?:"),
+                '\\' | '.' | '^' | '$' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                c => out.push(c),
+            }
+        }
+    }
+    out.push_str(")$");
+    Ok(out)
+}
+
+macro_rules! tests {
+    ($yes:literal, $no:literal, $flags:expr) => {
+        &[
+            pure($yes, |ctx, args| {
+                Ok(Datum::Bool(is_match(ctx, args, $flags)?))
+            }),
+            pure($no, |ctx, args| {
+                Ok(Datum::Bool(!is_match(ctx, args, $flags)?))
+            }),
+        ]
+    };
+}
+
+pub const FAMILIES: &[&[Function]] = &[
+    tests!("textregexeq", "textregexne", Flags::default()),
+    tests!("nameregexeq", "nameregexne", Flags::default()),
+    tests!("bpcharregexeq", "bpcharregexne", Flags::default()),
+    tests!("texticregexeq", "texticregexne", insensitive()),
+    tests!("nameicregexeq", "nameicregexne", insensitive()),
+    tests!("bpcharicregexeq", "bpcharicregexne", insensitive()),
+    &[
+        pure("regexp_match", regexp_match),
+        pure("regexp_match_no_flags", regexp_match),
+        pure("textregexsubstr", substr),
+        pure("textregexreplace_noopt", |ctx, args| {
+            replace(ctx, args, Flags::default(), 1, 1)
+        }),
+        pure("textregexreplace", replace_with_flags),
+        pure("textregexreplace_extended", replace_extended),
+        pure("textregexreplace_extended_no_flags", replace_extended),
+        pure("textregexreplace_extended_no_n", replace_extended),
+        pure("regexp_split_to_array", split_to_array),
+        pure("regexp_split_to_array_no_flags", split_to_array),
+        pure("regexp_count", count),
+        pure("regexp_count_no_start", count),
+        pure("regexp_count_no_flags", count),
+        pure("regexp_instr", instr),
+        pure("regexp_instr_no_start", instr),
+        pure("regexp_instr_no_n", instr),
+        pure("regexp_instr_no_endoption", instr),
+        pure("regexp_instr_no_flags", instr),
+        pure("regexp_instr_no_subexpr", instr),
+        pure("regexp_substr", substr_extended),
+        pure("regexp_substr_no_start", substr_extended),
+        pure("regexp_substr_no_n", substr_extended),
+        pure("regexp_substr_no_flags", substr_extended),
+        pure("regexp_substr_no_subexpr", substr_extended),
+        pure("regexp_like", regexp_like),
+        pure("regexp_like_no_flags", regexp_like),
+        pure("similar_to_escape_1", |_, args| {
+            Ok(Datum::text(similar(args[0].str()?, None)?))
+        }),
+        pure("similar_to_escape_2", |_, args| {
+            Ok(Datum::text(similar(args[0].str()?, Some(args[1].str()?))?))
+        }),
+        super::registry::lax("similar_escape", |_, args| match (&args[0], &args[1]) {
+            (Datum::Null, _) => Ok(Datum::Null),
+            (pattern, Datum::Null) => Ok(Datum::text(similar(pattern.str()?, None)?)),
+            (pattern, escape) => Ok(Datum::text(similar(pattern.str()?, Some(escape.str()?))?)),
+        }),
+        // substring(text from pattern for escape)
+        pure("substring", |ctx, args| {
+            let pattern = Datum::text(similar(args[1].str()?, Some(args[2].str()?))?);
+            substr(ctx, &[args[0].clone(), pattern])
+        }),
+    ],
+];

@@ -1,0 +1,594 @@
+//! Text functions: length, case, parts, padding, trimming, searching, joining.
+
+use super::registry::{pure, stable, Function, Volatility};
+use super::Ctx;
+use crate::base::error::{fail, Res};
+use crate::types::registry;
+use crate::types::{oids, text, Datum};
+
+/// Results beyond this many bytes are 54000, as PostgreSQL's 1 GB limit.
+const MAX_BYTES: usize = 0x3fff_ffff;
+
+fn too_large<T>() -> Res<T> {
+    fail("54000", "requested length too large")
+}
+
+pub fn text_out(value: impl AsRef<str>) -> Res<Datum> {
+    Ok(Datum::text(value))
+}
+
+fn chars(text: &str) -> usize {
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    }
+}
+
+/// Byte position of the character with this number; the end when there are fewer.
+fn byte_at(text: &str, character: usize) -> usize {
+    if text.is_ascii() {
+        return character.min(text.len());
+    }
+    text.char_indices()
+        .nth(character)
+        .map_or(text.len(), |(at, _)| at)
+}
+
+/// substring(text from start for count), with SQL's way of counting before the beginning.
+pub fn substring(text: &str, start: i64, count: Option<i64>) -> Res<&str> {
+    let end = match count {
+        Some(count) if count < 0 => return fail("22011", "negative substring length not allowed"),
+        Some(count) => start.saturating_add(count),
+        None => i64::MAX,
+    };
+    let from = byte_at(text, (start.max(1) - 1) as usize);
+    if end <= start.max(1) {
+        return Ok("");
+    }
+    let length = (end - start.max(1)) as usize;
+    let rest = &text[from..];
+    Ok(&rest[..byte_at(rest, length)])
+}
+
+fn substring_bytes(bytes: &[u8], start: i64, count: Option<i64>) -> Res<&[u8]> {
+    let end = match count {
+        Some(count) if count < 0 => return fail("22011", "negative substring length not allowed"),
+        Some(count) => start.saturating_add(count),
+        None => i64::MAX,
+    };
+    let from = ((start.max(1) - 1) as usize).min(bytes.len());
+    let to = ((end.max(1) - 1) as usize).min(bytes.len());
+    Ok(if from < to { &bytes[from..to] } else { &[] })
+}
+
+/// Character by character, where one upper-case letter stands for one.
+pub fn upper(text: &str) -> String {
+    let one = |c: char| {
+        let mut all = c.to_uppercase();
+        match (all.next(), all.next()) {
+            (Some(upper), None) => upper,
+            _ => c,
+        }
+    };
+    text.chars().map(one).collect()
+}
+
+pub fn lower(text: &str) -> String {
+    let one = |c: char| {
+        let mut all = c.to_lowercase();
+        match (all.next(), all.next()) {
+            (Some(lower), None) => lower,
+            _ => c,
+        }
+    };
+    text.chars().map(one).collect()
+}
+
+fn initcap(text: &str) -> String {
+    let mut inside = false;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let single = c.to_string();
+        out.push_str(&if inside {
+            lower(&single)
+        } else {
+            upper(&single)
+        });
+        inside = c.is_alphanumeric();
+    }
+    out
+}
+
+fn position(text: &str, part: &str) -> i64 {
+    text.find(part)
+        .map_or(0, |at| chars(&text[..at]) as i64 + 1)
+}
+
+fn trim<'a>(text: &'a str, set: &str, left: bool, right: bool) -> &'a str {
+    let inside = |c: char| set.contains(c);
+    let text = if left {
+        text.trim_start_matches(inside)
+    } else {
+        text
+    };
+    if right {
+        text.trim_end_matches(inside)
+    } else {
+        text
+    }
+}
+
+fn trim_bytes<'a>(bytes: &'a [u8], set: &[u8], left: bool, right: bool) -> &'a [u8] {
+    let mut from = 0;
+    let mut to = bytes.len();
+    while left && from < to && set.contains(&bytes[from]) {
+        from += 1;
+    }
+    while right && to > from && set.contains(&bytes[to - 1]) {
+        to -= 1;
+    }
+    &bytes[from..to]
+}
+
+fn pad(args: &[Datum], left: bool) -> Res<Datum> {
+    let text = args[0].str()?;
+    let wanted = args[1].int()?.max(0) as usize;
+    let fill = match args.get(2) {
+        Some(fill) => fill.str()?,
+        None => " ",
+    };
+    let have = chars(text);
+    if have >= wanted || fill.is_empty() {
+        return text_out(&text[..byte_at(text, wanted)]);
+    }
+    if wanted.saturating_mul(4) > MAX_BYTES {
+        return too_large();
+    }
+    let filling: String = fill.chars().cycle().take(wanted - have).collect();
+    text_out(if left {
+        filling + text
+    } else {
+        text.to_owned() + &filling
+    })
+}
+
+fn repeat(text: &str, count: i64) -> Res<Datum> {
+    let count = count.max(0) as usize;
+    match text.len().checked_mul(count) {
+        Some(total) if total <= MAX_BYTES => text_out(text.repeat(count)),
+        _ => too_large(),
+    }
+}
+
+fn split_part(text: &str, delimiter: &str, field: i64) -> Res<Datum> {
+    if field == 0 {
+        return fail("22023", "field position must not be zero");
+    }
+    if text.is_empty() {
+        return text_out("");
+    }
+    if delimiter.is_empty() {
+        return text_out(if field == 1 || field == -1 { text } else { "" });
+    }
+    let found = if field > 0 {
+        text.split(delimiter).nth(field as usize - 1)
+    } else {
+        // from the end, but cut as from the beginning
+        let parts: Vec<&str> = text.split(delimiter).collect();
+        let back = field.unsigned_abs() as usize;
+        parts
+            .len()
+            .checked_sub(back)
+            .and_then(|at| parts.get(at))
+            .copied()
+    };
+    text_out(found.unwrap_or(""))
+}
+
+/// left() and right(): a negative count leaves that many away on the other side.
+fn left(text: &str, count: i64) -> &str {
+    let keep = if count >= 0 {
+        count as usize
+    } else {
+        chars(text).saturating_sub(count.unsigned_abs() as usize)
+    };
+    &text[..byte_at(text, keep)]
+}
+
+fn right(text: &str, count: i64) -> &str {
+    let all = chars(text);
+    let skip = if count >= 0 {
+        all.saturating_sub(count as usize)
+    } else {
+        count.unsigned_abs() as usize
+    };
+    &text[byte_at(text, skip)..]
+}
+
+fn overlay(text: &str, with: &str, start: i64, count: i64) -> Res<Datum> {
+    if start <= 0 {
+        return fail("22011", "negative substring length not allowed");
+    }
+    let end = start
+        .checked_add(count)
+        .filter(|end| *end <= i64::from(i32::MAX));
+    let Some(end) = end else {
+        return fail("22003", "integer out of range");
+    };
+    text_out(format!(
+        "{}{with}{}",
+        substring(text, 1, Some(start - 1))?,
+        substring(text, end, None)?
+    ))
+}
+
+fn overlay_bytes(bytes: &[u8], with: &[u8], start: i64, count: i64) -> Res<Datum> {
+    if start <= 0 {
+        return fail("22011", "negative substring length not allowed");
+    }
+    let head = substring_bytes(bytes, 1, Some(start - 1))?;
+    let tail = substring_bytes(bytes, start.saturating_add(count), None)?;
+    Ok(Datum::blob(&[head, with, tail].concat()))
+}
+
+fn translate(text: &str, from: &str, to: &str) -> String {
+    let from: Vec<char> = from.chars().collect();
+    let to: Vec<char> = to.chars().collect();
+    let one = |c: char| match from.iter().position(|f| *f == c) {
+        Some(at) => to.get(at).copied(),
+        None => Some(c),
+    };
+    text.chars().filter_map(one).collect()
+}
+
+fn chr(code: i64) -> Res<Datum> {
+    if code == 0 {
+        return fail("54000", "null character not permitted");
+    }
+    if code < 0 {
+        return fail("54000", "character number must be positive");
+    }
+    match u32::try_from(code).ok().and_then(char::from_u32) {
+        Some(c) => text_out(c.to_string()),
+        None if code > 0x10ffff => fail(
+            "54000",
+            format!("requested character too large for encoding: {code}"),
+        ),
+        None => fail(
+            "54000",
+            format!("requested character not valid for encoding: {code}"),
+        ),
+    }
+}
+
+/// A value of any type as text, as concat() and format() show it.
+pub fn any_text(ctx: &Ctx<'_>, at: usize, value: &Datum) -> Res<String> {
+    if let Datum::Text(text) = value {
+        return Ok(text.to_string());
+    }
+    let typ = ctx.call.arg_types.get(at).copied().unwrap_or(oids::TEXT);
+    registry::get(typ)?.text(value, ctx.settings)
+}
+
+fn concat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let mut out = String::new();
+    for (at, value) in args.iter().enumerate() {
+        if !value.is_null() {
+            out.push_str(&any_text(ctx, at, value)?);
+        }
+    }
+    text_out(out)
+}
+
+fn concat_ws(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    if args[0].is_null() {
+        return Ok(Datum::Null);
+    }
+    let separator = args[0].str()?;
+    let mut out = String::new();
+    let mut first = true;
+    for (at, value) in args.iter().enumerate().skip(1) {
+        if value.is_null() {
+            continue;
+        }
+        if !first {
+            out.push_str(separator);
+        }
+        first = false;
+        out.push_str(&any_text(ctx, at, value)?);
+    }
+    text_out(out)
+}
+
+fn cat(a: &str, b: &str) -> Res<Datum> {
+    let mut out = crate::types::Text::with_capacity(a.len() + b.len());
+    out.push_str(a);
+    out.push_str(b);
+    Ok(Datum::Text(out))
+}
+
+fn bytes_cat(a: &[u8], b: &[u8]) -> Res<Datum> {
+    Ok(Datum::blob(&[a, b].concat()))
+}
+
+fn any_cat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    cat(&any_text(ctx, 0, &args[0])?, &any_text(ctx, 1, &args[1])?)
+}
+
+fn index_out<T>(at: i64, len: usize) -> Res<T> {
+    fail(
+        "2202E",
+        format!("index {at} out of valid range, 0..{}", len as i64 - 1),
+    )
+}
+
+fn get_byte(bytes: &[u8], at: i64) -> Res<Datum> {
+    match usize::try_from(at).ok().and_then(|at| bytes.get(at)) {
+        Some(byte) => Ok(Datum::Int((*byte).into())),
+        None => index_out(at, bytes.len()),
+    }
+}
+
+fn set_byte(bytes: &[u8], at: i64, value: i64) -> Res<Datum> {
+    let mut out = bytes.to_vec();
+    match usize::try_from(at).ok().and_then(|at| out.get_mut(at)) {
+        Some(byte) => *byte = value as u8,
+        None => return index_out(at, bytes.len()),
+    }
+    Ok(Datum::blob(&out))
+}
+
+fn get_bit(bytes: &[u8], at: i64) -> Res<Datum> {
+    match usize::try_from(at / 8)
+        .ok()
+        .filter(|_| at >= 0)
+        .and_then(|byte| bytes.get(byte))
+    {
+        Some(byte) => Ok(Datum::Int((byte >> (at % 8) & 1).into())),
+        None => index_out(at, bytes.len() * 8),
+    }
+}
+
+fn set_bit(bytes: &[u8], at: i64, value: i64) -> Res<Datum> {
+    let mut out = bytes.to_vec();
+    match usize::try_from(at / 8)
+        .ok()
+        .filter(|_| at >= 0)
+        .and_then(|byte| out.get_mut(byte))
+    {
+        None => return index_out(at, bytes.len() * 8),
+        Some(_) if !(0..=1).contains(&value) => return fail("22023", "new bit must be 0 or 1"),
+        Some(byte) => *byte = *byte & !(1 << (at % 8)) | (value as u8) << (at % 8),
+    }
+    Ok(Datum::blob(&out))
+}
+
+fn find_bytes(bytes: &[u8], part: &[u8]) -> i64 {
+    memchr::memmem::find(bytes, part).map_or(0, |at| at as i64 + 1)
+}
+
+fn len(value: usize) -> Res<Datum> {
+    Ok(Datum::Int(value as i64))
+}
+
+const LENGTHS: &[Function] = &[
+    pure("textlen", |_, args| len(chars(args[0].str()?))),
+    pure("bpcharlen", |_, args| {
+        len(chars(text::trimmed(args[0].str()?)))
+    }),
+    pure("textoctetlen", |_, args| len(args[0].str()?.len())),
+    pure("bpcharoctetlen", |_, args| len(args[0].str()?.len())),
+    pure("byteaoctetlen", |_, args| len(args[0].bytes()?.len())),
+    pure("bit_length", |_, args| match &args[0] {
+        Datum::Bytes(bytes) => len(bytes.len() * 8),
+        other => len(other.str()?.len() * 8),
+    }),
+    pure("bytea_bit_count", |_, args| {
+        Ok(Datum::Int(
+            args[0]
+                .bytes()?
+                .iter()
+                .map(|b| i64::from(b.count_ones()))
+                .sum(),
+        ))
+    }),
+    pure("length_in_encoding", |_, args| {
+        len(chars(text::utf8(args[0].bytes()?)?))
+    }),
+];
+
+const PARTS: &[Function] = &[
+    pure("upper", |_, args| text_out(upper(args[0].str()?))),
+    pure("lower", |_, args| text_out(lower(args[0].str()?))),
+    pure("initcap", |_, args| text_out(initcap(args[0].str()?))),
+    pure("text_substr", |_, args| {
+        text_out(substring(
+            args[0].str()?,
+            args[1].int()?,
+            Some(args[2].int()?),
+        )?)
+    }),
+    pure("text_substr_no_len", |_, args| {
+        text_out(substring(args[0].str()?, args[1].int()?, None)?)
+    }),
+    pure("bytea_substr", |_, args| {
+        Ok(Datum::blob(substring_bytes(
+            args[0].bytes()?,
+            args[1].int()?,
+            Some(args[2].int()?),
+        )?))
+    }),
+    pure("bytea_substr_no_len", |_, args| {
+        Ok(Datum::blob(substring_bytes(
+            args[0].bytes()?,
+            args[1].int()?,
+            None,
+        )?))
+    }),
+    pure("textpos", |_, args| {
+        Ok(Datum::Int(position(args[0].str()?, args[1].str()?)))
+    }),
+    pure("byteapos", |_, args| {
+        Ok(Datum::Int(find_bytes(args[0].bytes()?, args[1].bytes()?)))
+    }),
+    pure("text_starts_with", |_, args| {
+        Ok(Datum::Bool(args[0].str()?.starts_with(args[1].str()?)))
+    }),
+    pure("split_part", |_, args| {
+        split_part(args[0].str()?, args[1].str()?, args[2].int()?)
+    }),
+    pure("text_left", |_, args| {
+        text_out(left(args[0].str()?, args[1].int()?))
+    }),
+    pure("text_right", |_, args| {
+        text_out(right(args[0].str()?, args[1].int()?))
+    }),
+    pure("text_reverse", |_, args| {
+        text_out(args[0].str()?.chars().rev().collect::<String>())
+    }),
+    pure("textoverlay", |_, args| {
+        overlay(
+            args[0].str()?,
+            args[1].str()?,
+            args[2].int()?,
+            args[3].int()?,
+        )
+    }),
+    pure("textoverlay_no_len", |_, args| {
+        overlay(
+            args[0].str()?,
+            args[1].str()?,
+            args[2].int()?,
+            chars(args[1].str()?) as i64,
+        )
+    }),
+    pure("byteaoverlay", |_, args| {
+        overlay_bytes(
+            args[0].bytes()?,
+            args[1].bytes()?,
+            args[2].int()?,
+            args[3].int()?,
+        )
+    }),
+    pure("byteaoverlay_no_len", |_, args| {
+        overlay_bytes(
+            args[0].bytes()?,
+            args[1].bytes()?,
+            args[2].int()?,
+            args[1].bytes()?.len() as i64,
+        )
+    }),
+    pure("byteaGetByte", |_, args| {
+        get_byte(args[0].bytes()?, args[1].int()?)
+    }),
+    pure("byteaSetByte", |_, args| {
+        set_byte(args[0].bytes()?, args[1].int()?, args[2].int()?)
+    }),
+    pure("byteaGetBit", |_, args| {
+        get_bit(args[0].bytes()?, args[1].int()?)
+    }),
+    pure("byteaSetBit", |_, args| {
+        set_bit(args[0].bytes()?, args[1].int()?, args[2].int()?)
+    }),
+];
+
+const BUILD: &[Function] = &[
+    pure("btrim", |_, args| {
+        text_out(trim(args[0].str()?, args[1].str()?, true, true))
+    }),
+    pure("ltrim", |_, args| {
+        text_out(trim(args[0].str()?, args[1].str()?, true, false))
+    }),
+    pure("rtrim", |_, args| {
+        text_out(trim(args[0].str()?, args[1].str()?, false, true))
+    }),
+    pure("btrim1", |_, args| {
+        text_out(trim(args[0].str()?, " ", true, true))
+    }),
+    pure("ltrim1", |_, args| {
+        text_out(trim(args[0].str()?, " ", true, false))
+    }),
+    pure("byteatrim", |_, args| {
+        Ok(Datum::blob(trim_bytes(
+            args[0].bytes()?,
+            args[1].bytes()?,
+            true,
+            true,
+        )))
+    }),
+    pure("bytealtrim", |_, args| {
+        Ok(Datum::blob(trim_bytes(
+            args[0].bytes()?,
+            args[1].bytes()?,
+            true,
+            false,
+        )))
+    }),
+    pure("byteartrim", |_, args| {
+        Ok(Datum::blob(trim_bytes(
+            args[0].bytes()?,
+            args[1].bytes()?,
+            false,
+            true,
+        )))
+    }),
+    pure("lpad", |_, args| pad(args, true)),
+    pure("rpad", |_, args| pad(args, false)),
+    pure("repeat", |_, args| repeat(args[0].str()?, args[1].int()?)),
+    pure("replace_text", |_, args| {
+        let (text, from) = (args[0].str()?, args[1].str()?);
+        if from.is_empty() {
+            return Ok(args[0].clone());
+        }
+        text_out(text.replace(from, args[2].str()?))
+    }),
+    pure("translate", |_, args| {
+        text_out(translate(args[0].str()?, args[1].str()?, args[2].str()?))
+    }),
+    pure("ascii", |_, args| {
+        Ok(Datum::Int(
+            args[0]
+                .str()?
+                .chars()
+                .next()
+                .map_or(0, |c| i64::from(u32::from(c))),
+        ))
+    }),
+    pure("chr", |_, args| chr(args[0].int()?)),
+    pure("textcat", |_, args| cat(args[0].str()?, args[1].str()?)),
+    pure("byteacat", |_, args| {
+        bytes_cat(args[0].bytes()?, args[1].bytes()?)
+    }),
+    pure("nameconcatoid", |_, args| {
+        let tail = format!("_{}", args[1].int()?);
+        let name = args[0].str()?;
+        let mut end = name.len().min(63 - tail.len());
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        text_out(name[..end].to_owned() + &tail)
+    }),
+    stable("textanycat", any_cat),
+    stable("anytextcat", any_cat),
+    Function {
+        name: "text_concat",
+        strict: false,
+        volatility: Volatility::Stable,
+        eval: concat,
+    },
+    Function {
+        name: "text_concat_ws",
+        strict: false,
+        volatility: Volatility::Stable,
+        eval: concat_ws,
+    },
+    pure("to_hex32", |_, args| {
+        text_out(format!("{:x}", args[0].int()? as u32))
+    }),
+    pure("to_hex64", |_, args| {
+        text_out(format!("{:x}", args[0].int()? as u64))
+    }),
+];
+
+pub const FAMILIES: &[&[Function]] = &[LENGTHS, PARTS, BUILD];
