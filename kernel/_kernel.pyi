@@ -691,6 +691,9 @@ def functions() -> list[str]:
 def need_kinds() -> list[str]:
     """Every kind of `Need`; a test shows that the engine handles each."""
 
+def set_clock(clock: Callable[[], int] | None) -> None:
+    """µs of some clock, asked for around every plan node under EXPLAIN ANALYZE with timing; none: times are 0."""
+
 def version() -> str: ...
 
 # -- wal and pagestore --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ use crate::base::Oid;
 use crate::func;
 use crate::types::settings::Settings;
 use crate::wire::lexer;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -61,11 +62,28 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+static CLOCK: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// The kernel has no clock: EXPLAIN ANALYZE asks Python's.
+pub fn clock() -> u64 {
+    Python::attach(|py| {
+        let clock = CLOCK.lock().as_ref().map(|clock| clock.clone_ref(py));
+        let micros = clock.and_then(|clock| clock.call0(py).ok()?.extract(py).ok());
+        micros.unwrap_or(0)
+    })
+}
+
+#[pyfunction]
+fn set_clock(clock: Option<Py<PyAny>>) {
+    *CLOCK.lock() = clock;
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(normalise, module)?)?;
     module.add_function(wrap_pyfunction!(type_input, module)?)?;
     module.add_function(wrap_pyfunction!(type_output, module)?)?;
     module.add_function(wrap_pyfunction!(functions, module)?)?;
     module.add_function(wrap_pyfunction!(need_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(set_clock, module)?)?;
     module.add_function(wrap_pyfunction!(version, module)?)
 }

@@ -33,14 +33,6 @@ pub struct Session {
     id: u64,
 }
 
-/// Microseconds since some moment, for EXPLAIN ANALYZE.
-fn clock() -> u64 {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-    static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
 impl Session {
     fn steps<'py, T: IntoPyObject<'py>>(
         &self,
@@ -63,7 +55,7 @@ impl Session {
     fn new(volume: &Volume, session_id: u64) -> Session {
         let node = volume.node.clone();
         let mut core = Core::new(SessionId(session_id), node.clone());
-        core.clock = Some(clock);
+        core.clock = Some(super::functions::clock);
         Session {
             cancel: core.cancel.clone(),
             core: Arc::new(Mutex::new(core)),

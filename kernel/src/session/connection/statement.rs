@@ -124,15 +124,21 @@ struct Texts {
     /// By key; entries that differ in `fixed`, newest first.
     queries: AHashMap<Box<[u8]>, Vec<Arc<Cached>>>,
     /// By text; entries that differ in the declared parameter types.
-    parses: AHashMap<Box<str>, Vec<(Vec<u32>, Arc<Statement>)>>,
+    parses: AHashMap<Box<str>, Vec<Declared>>,
 }
+
+/// Declared parameter types, and what the text means with them.
+type Declared = (Vec<u32>, Arc<Statement>);
+
+/// How many entries there are, and the entries by scope.
+type Scopes = (usize, AHashMap<u64, Texts>);
 
 /// Entries of one key beyond which the oldest go: literals that shape the plan and change all the time.
 const VARIANTS: usize = 16;
 
 /// Statements by text, shared by the connections of a database. Bounded: when full it starts anew.
 pub struct Queries {
-    scopes: RwLock<(usize, AHashMap<u64, Texts>)>,
+    scopes: RwLock<Scopes>,
     capacity: usize,
 }
 

@@ -30,33 +30,31 @@ pub struct Line {
 impl Lines {
     /// The line at the head of `bytes`; `None`: more is needed. `last`: nothing more comes.
     pub fn next(&mut self, format: &Format, bytes: &[u8], last: bool) -> Res<Option<Line>> {
-        loop {
-            let Some((at, byte)) = self.candidate(format, bytes) else {
-                self.scanned = bytes.len();
-                if last && !bytes.is_empty() {
-                    if self.inside {
-                        return fail("22P04", "unterminated CSV quoted field");
-                    }
-                    return Ok(Some(self.found(bytes.len(), bytes.len())));
+        let Some((at, byte)) = self.candidate(format, bytes) else {
+            self.scanned = bytes.len();
+            if last && !bytes.is_empty() {
+                if self.inside {
+                    return fail("22P04", "unterminated CSV quoted field");
                 }
-                return Ok(None);
-            };
-            if byte == b'\r' && at + 1 == bytes.len() && !last && self.end != Some(End::Return) {
-                // Its newline may still come.
-                self.scanned = at;
-                return Ok(None);
+                return Ok(Some(self.found(bytes.len(), bytes.len())));
             }
-            let both = byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
-            let end = match byte {
-                b'\n' => End::Newline,
-                _ if both => End::Both,
-                _ => End::Return,
-            };
-            if *self.end.get_or_insert(end) != end {
-                return mixed(format, byte);
-            }
-            return Ok(Some(self.found(at, at + 1 + usize::from(both))));
+            return Ok(None);
+        };
+        if byte == b'\r' && at + 1 == bytes.len() && !last && self.end != Some(End::Return) {
+            // Its newline may still come.
+            self.scanned = at;
+            return Ok(None);
         }
+        let both = byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+        let end = match byte {
+            b'\n' => End::Newline,
+            _ if both => End::Both,
+            _ => End::Return,
+        };
+        if *self.end.get_or_insert(end) != end {
+            return mixed(format, byte);
+        }
+        return Ok(Some(self.found(at, at + 1 + usize::from(both))));
     }
 
     fn found(&mut self, end: usize, next: usize) -> Line {
