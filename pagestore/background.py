@@ -197,6 +197,7 @@ class Background:
                     "volume": volume.state.volume,
                     "from": self._node.config.address,
                     "scls": volume.store.scls(),
+                    "durable": volume.durable_scls(),
                 }
                 answer = await link.call("gossip", question, timeout=5.0)
                 if not self._take(peer, volume, answer):
@@ -210,7 +211,7 @@ class Background:
         voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
         if answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch and answer["owner"]:
             self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids)
-        volume.peers[peer] = dict(answer["scls"])
+        volume.peers[peer] = dict(answer["durable"])
         news = False
         for batch in answer["batches"]:
             try:
@@ -226,7 +227,8 @@ class Background:
         """What this node has beyond what the asker says it has."""
         store = volume.store
         theirs = dict(question["scls"])
-        volume.peers[question["from"]] = theirs
+        # What a peer has in memory only it may lose again: its journal decides what may be trimmed here.
+        volume.peers[question["from"]] = dict(question["durable"])
         batches: list[bytes] = []
         size = 0
         older: dict[int, int] = {}
@@ -247,6 +249,6 @@ class Background:
             # Only the recovery of the current epoch vouches for its list.
             "owner": volume.state.owner if store.epoch == store.voids_epoch else "",
             "voids": store.voids,
-            "scls": store.scls(),
+            "durable": volume.durable_scls(),
             "batches": batches,
         }

@@ -37,10 +37,9 @@ class NodeVolume:
         # What may be acknowledged and reported to recovery, by group: the SCL in memory may be ahead of the journal.
         self.durable: dict[int, int] = {}
         self.damaged = 0
-        self.store.install_epoch(state.epoch)
+        # In this order: a list of an epoch below the current one is refused.
         self.store.install_voids(state.voids_epoch, state.voids)
-        if state.epoch > state.voids_epoch:
-            self.store.install_epoch(state.epoch)
+        self.store.install_epoch(state.epoch)
         for layer in state.layers:
             self.open_layer(layer)
         self.store.set_hints(state.vdl, 0)

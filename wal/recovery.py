@@ -109,7 +109,9 @@ def decide(states: Sequence[NodeState], epoch: int, allocation_limit: int) -> De
         vdl = beyond
     # A volume that nothing was ever written to begins at 0; epochs alone tell its batches from those of failed attempts.
     start = vdl + allocation_limit if vdl else 0
-    return Decision(vdl, start, _add_void(voids, (epoch, vdl, start)), _tails(states, have, vdl))
+    # Ranges above were left by recoveries that never opened, and had seen more than this one: the new range takes their place.
+    below = [void for void in voids if void[1] < vdl]
+    return Decision(vdl, start, _add_void(below, (epoch, vdl, start)), _tails(states, have, vdl))
 
 
 def _add_void(voids: list[Void], new: Void) -> list[Void]:

@@ -412,6 +412,8 @@ class Scenario:
         self.world.note("peace")
         for member in self.config.members:
             await self.restart(member.name)
+        for writer in self.writers[:-1]:
+            writer.host.kill()
         if not self.writers[-1].host.alive or self.writers[-1].fenced:
             self.start_writer()
         deadline = self.world.loop.time() + 120

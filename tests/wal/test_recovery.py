@@ -121,6 +121,15 @@ def test_a_hint_from_inside_a_void_range_does_not_end_the_chain() -> None:
     assert decide([node, node, node], 4, LIMIT).vdl == 2030
 
 
+def test_a_range_of_a_recovery_that_never_opened_is_replaced() -> None:
+    # Recovery 2 saw a flush up to 30 that one node only had, and died; this quorum has the flush before it.
+    log = Log([{0}, {0}])
+    node = log.node({(0, 0)}, 10)
+    node.voids_epoch, node.voids = 2, [(2, 30, 1030)]
+    decision = decide([node, node, node], 3, LIMIT)
+    assert (decision.vdl, decision.start, decision.voids) == (20, 1020, [(3, 20, 1020)])
+
+
 def test_a_new_volume_begins_at_zero() -> None:
     empty = NodeState(0, [], 0, {}, [])
     decision = decide([empty] * 3, 1, LIMIT)
