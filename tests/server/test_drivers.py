@@ -1,0 +1,190 @@
+"""psycopg and asyncpg, text and binary, over TCP: values, transactions, pipelines, COPY, cancel, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import decimal
+import threading
+import time
+import uuid
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.support.sixfold import Served
+
+VALUES: list[tuple[str, Any]] = [
+    ("bool", True),
+    ("int2", -7),
+    ("int4", 2**31 - 1),
+    ("int8", -(2**63)),
+    ("float8", 1.5e300),
+    ("numeric", decimal.Decimal("-12345678901234567890.123456789")),
+    ("text", "žluťoučký kůň 🐎"),
+    ("varchar(20)", "twenty at most"),
+    ("bytea", bytes(range(256))),
+    ("date", datetime.date(2024, 2, 29)),
+    ("time", datetime.time(23, 59, 59, 999999)),
+    ("timestamp", datetime.datetime(1999, 12, 31, 23, 59, 59, 123456)),
+    ("timestamptz", datetime.datetime(2024, 6, 1, 12, 0, tzinfo=datetime.UTC)),
+    ("interval", datetime.timedelta(days=3, seconds=5, microseconds=7)),
+    ("uuid", uuid.UUID("12345678-1234-5678-1234-567812345678")),
+    ("int4[]", [1, 2, None, 4]),
+    ("text[]", ["a", 'quo"te', "comma,", None, ""]),
+]
+
+
+@pytest.fixture
+def connection(server: Served) -> Any:
+    with psycopg.connect(server.uri) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+@pytest.mark.parametrize(("name", "value"), VALUES, ids=[name for name, _ in VALUES])
+def test_a_value_comes_back_through_psycopg(connection: Any, name: str, value: Any, binary: bool) -> None:
+    cursor = connection.cursor(binary=binary)
+    placeholder = "%b" if binary and name not in ("interval",) else "%s"
+    assert cursor.execute(f"SELECT {placeholder}::{name}", (value,)).fetchone() == (value,)
+
+
+def test_values_come_back_through_asyncpg(server: Served) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(server.uri)
+        try:
+            for name, value in VALUES:
+                assert await connection.fetchval(f"SELECT $1::{name}", value) == value, name
+            assert await connection.fetchval("SELECT $1::jsonb", '{"a": [1, 2]}') == '{"a": [1, 2]}'
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def test_a_transaction_that_raises_leaves_nothing(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE drivers_tx (a int)")
+        with pytest.raises(ZeroDivisionError), connection.transaction():
+            connection.execute("INSERT INTO drivers_tx VALUES (1)")
+            raise ZeroDivisionError
+        assert connection.execute("SELECT count(*) FROM drivers_tx").fetchone() == (0,)
+
+
+def test_savepoints_nest(connection: Any) -> None:
+    connection.execute("CREATE TABLE drivers_sp (a int)")
+    with connection.transaction():
+        connection.execute("INSERT INTO drivers_sp VALUES (1)")
+        with pytest.raises(errors.DivisionByZero), connection.transaction():
+            connection.execute("INSERT INTO drivers_sp VALUES (2)")
+            connection.execute("SELECT 1/0")
+        connection.execute("INSERT INTO drivers_sp VALUES (3)")
+    assert connection.execute("SELECT a FROM drivers_sp ORDER BY a").fetchall() == [(1,), (3,)]
+
+
+def test_a_pipeline_answers_in_order(connection: Any) -> None:
+    with connection.pipeline():
+        cursors = [connection.execute("SELECT %s::int", (number,)) for number in range(50)]
+    assert [cursor.fetchone() for cursor in cursors] == [(number,) for number in range(50)]
+
+
+def test_a_portal_is_read_in_pieces(connection: Any) -> None:
+    with connection.cursor("pieces") as cursor:
+        cursor.itersize = 7
+        cursor.execute("SELECT generate_series(1, 100)")
+        assert [row[0] for row in cursor] == list(range(1, 101))
+
+
+@pytest.mark.parametrize("options", ["", "(FORMAT csv)", "(FORMAT binary)"])
+def test_copy_out_can_be_copied_in(connection: Any, options: str) -> None:
+    connection.execute("CREATE TABLE drivers_copy (a int, b text, c numeric, d timestamptz)")
+    connection.execute(
+        "INSERT INTO drivers_copy VALUES (1, 'x,\"y\"', 1.50, now()), (2, NULL, NULL, NULL), (3, '', 0, NULL)"
+    )
+    with connection.cursor().copy(f"COPY drivers_copy TO STDOUT {options}") as out:
+        data = b"".join(out)
+    with connection.cursor().copy(f"COPY drivers_copy FROM STDIN {options}") as into:
+        into.write(data)
+    rows = connection.execute("SELECT a, b, c, d, count(*) FROM drivers_copy GROUP BY 1, 2, 3, 4").fetchall()
+    assert [row[4] for row in rows] == [2, 2, 2]
+    connection.rollback()
+
+
+def test_a_long_statement_is_cancelled(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        timer = threading.Timer(0.3, connection.cancel)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(errors.QueryCanceled):
+            connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b")
+        assert time.monotonic() - began < 5
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_statement_runs_into_its_timeout(connection: Any) -> None:
+    connection.execute("SET statement_timeout = '200ms'")
+    with pytest.raises(errors.QueryCanceled, match="statement timeout"):
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b")
+    connection.rollback()
+
+
+def test_others_are_answered_while_a_long_statement_runs(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as slow, psycopg.connect(server.uri, autocommit=True) as quick:
+
+        def work() -> None:
+            with pytest.raises(errors.QueryCanceled):
+                slow.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(0.2)
+        taken = []
+        for _ in range(50):
+            began = time.monotonic()
+            assert quick.execute("SELECT 1").fetchone() == (1,)
+            taken.append(time.monotonic() - began)
+        slow.cancel()
+        thread.join()
+        assert sorted(taken)[25] < 0.1
+
+
+def test_error_fields_reach_the_driver(connection: Any) -> None:
+    connection.execute(
+        "CREATE TABLE drivers_err (id int PRIMARY KEY, n int NOT NULL CONSTRAINT positive CHECK (n > 0))"
+    )
+    connection.commit()
+    connection.execute("INSERT INTO drivers_err VALUES (1, 1)")
+    with pytest.raises(errors.UniqueViolation) as unique:
+        connection.execute("INSERT INTO drivers_err VALUES (1, 2)")
+    diag = unique.value.diag
+    assert (diag.schema_name, diag.table_name, diag.constraint_name) == ("public", "drivers_err", "drivers_err_pkey")
+    assert diag.message_detail == "Key (id)=(1) already exists."
+    connection.rollback()
+    with pytest.raises(errors.CheckViolation) as check:
+        connection.execute("INSERT INTO drivers_err VALUES (2, -1)")
+    assert check.value.diag.constraint_name == "positive"
+    connection.rollback()
+    with pytest.raises(errors.NotNullViolation) as null:
+        connection.execute("INSERT INTO drivers_err VALUES (2, NULL)")
+    assert null.value.diag.column_name == "n"
+    connection.rollback()
+
+
+def test_tls_encrypts_the_connection(server: Served) -> None:
+    with psycopg.connect(server.uri, sslmode="require") as connection:
+        assert connection.pgconn.ssl_in_use
+        assert connection.execute("SELECT repeat('x', 100000)").fetchone() == ("x" * 100000,)
+
+
+def test_a_hundred_connections_at_once(server: Served) -> None:
+    async def run() -> list[int]:
+        connections = await asyncio.gather(*(asyncpg.connect(server.uri) for _ in range(100)))
+        try:
+            return await asyncio.gather(*(c.fetchval("SELECT $1::int", i) for i, c in enumerate(connections)))
+        finally:
+            await asyncio.gather(*(c.close() for c in connections))
+
+    assert asyncio.run(run()) == list(range(100))
