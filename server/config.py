@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sixfold.server.auth import AuthMethod
+from sixfold.wal.volume import PAGES_PER_GROUP, Member
 
 DEFAULT_PORT = 5432
 DEFAULT_CACHE = 256 << 20
@@ -39,25 +40,19 @@ class SqlConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return AuthMethod.TRUST if self.host in LOOPBACK else AuthMethod.SCRAM
 
 
-class Member(msgspec.Struct, forbid_unknown_fields=True):
-    """One storage node of the volume, as compute nodes reach it."""
-
-    name: str
-    zone: str
-    address: str
-
-
 class WriterConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`sixfold writer`. `data` keeps TLS and logs only: a compute node has no data of the volume."""
 
     data: str
     members: list[Member]
     volume_id: int = 1
-    #: Where readers get the stream, and `cluster status` its answers.
+    #: Where readers get the stream.
     stream: str = "127.0.0.1:5433"
+    #: Where `cluster status` asks.
+    control: str = "127.0.0.1:5435"
     sql: SqlConfig = msgspec.field(default_factory=SqlConfig)
-    pages_per_group: int = 1310720
-    #: The role that the first start makes gets this password (SCRAM verifiers only are kept).
+    topology: str = "6x3"
+    pages_per_group: int = PAGES_PER_GROUP
     superuser: str = "postgres"
 
 
@@ -71,7 +66,8 @@ class ReaderConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     volume_id: int = 1
     control: str = "127.0.0.1:5434"
     sql: SqlConfig = msgspec.field(default_factory=SqlConfig)
-    pages_per_group: int = 1310720
+    topology: str = "6x3"
+    pages_per_group: int = PAGES_PER_GROUP
 
 
 def read_toml(path: Path, kind: type[T]) -> T:
@@ -82,6 +78,23 @@ def read_toml(path: Path, kind: type[T]) -> T:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def merge(kind: type[T], path: Path | None, given: dict[str, Any], required: tuple[str, ...]) -> T:
+    """Options over the file over defaults. Raises ConfigError when the file is bad or something required is in neither."""
+    values = read_toml(path, dict[str, Any]) if path else {}
+    for key, value in given.items():
+        if isinstance(value, dict):
+            values[key] = {**values.get(key, {}), **{k: v for k, v in value.items() if v is not None}}
+        elif value is not None:
+            values[key] = value
+    missing = [name for name in required if not values.get(name)]
+    if missing:
+        raise ConfigError(f"missing: {', '.join('--' + name.replace('members', 'member') for name in missing)}")
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path or 'options'}: {error}") from error
 
 
 def write_toml(path: Path, config: msgspec.Struct) -> None:

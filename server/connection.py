@@ -204,9 +204,9 @@ class Connection(asyncio.Protocol):
     # -- before statements ---------------------------------------------------------------------------------
 
     async def _encrypt(self, kind: str) -> bool:
-        context = self._policy.tls if kind == "ssl" and not self._encrypted else None
+        tls = self._policy.tls if kind == "ssl" and not self._encrypted else None
         transport = self._transport
-        if context is None or transport is None:
+        if tls is None or transport is None:
             self._wire.raw(b"N")
             self._wire.done()
             self.wake()
@@ -215,6 +215,7 @@ class Connection(asyncio.Protocol):
             # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
             return False
         transport.pause_reading()
+        context = await tls.context()
         self._wire.raw(b"S")
         self._wire.done()
         self.wake()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from sixfold.server.auth import AuthMethod
+
+
+class Tls(Protocol):
+    """Where a TLS context comes from."""
+
+    async def context(self) -> Any:
+        """An ssl.SSLContext."""
 
 
 @dataclass(frozen=True)
@@ -13,5 +20,5 @@ class Policy:
     """`tls` None answers SSLRequest with N. `secret` keys the verifiers that unknown users are tried against."""
 
     method: AuthMethod
-    tls: ssl.SSLContext | None
+    tls: Tls | None
     secret: bytes

@@ -1,0 +1,98 @@
+"""`sixfold serve`: one process with the storage nodes inside it, each with its own folder and files."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+import typer
+
+from sixfold.pagestore.embedded import EmbeddedNodes
+from sixfold.server.config import ConfigError, SqlConfig, read_toml, write_toml
+from sixfold.server.listener import Listener
+from sixfold.server.service import open_listener
+from sixfold.server.signals import stop_event
+from sixfold.server.writer import Writer
+from sixfold.wal.real import real_runtime
+from sixfold.wal.volume import TOPOLOGIES
+
+
+class EmbeddedConfig(msgspec.Struct, kw_only=True):
+    """Options of `sixfold serve`."""
+
+    data: str
+    topology: str
+    fsync: bool
+    sql: SqlConfig
+
+
+class Marker(msgspec.Struct, forbid_unknown_fields=True):
+    """`sixfold.toml` in the data folder: what was made there."""
+
+    topology: str
+    format: int = 1
+
+
+async def run_embedded(config: EmbeddedConfig) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ConfigError and PortTaken."""
+    stop = stop_event()
+    folder = Path(config.data).resolve()
+    lock = _lock(folder)
+    try:
+        new = _check_marker(folder, config.topology)
+        runtime = real_runtime(str(folder), durable=config.fsync)
+        nodes = EmbeddedNodes(runtime, config.topology)
+        await nodes.start()
+        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options={})
+        if new:
+            write_toml(folder / "sixfold.toml", Marker(config.topology))
+        listener = await open_listener(writer.database, config.sql, runtime, folder)
+        _announce(listener, config)
+        await _until(stop, writer.fenced)
+        await listener.close()
+        await writer.close()
+        await nodes.stop()
+    finally:
+        os.close(lock)
+
+
+def _announce(listener: Listener, config: EmbeddedConfig) -> None:
+    survives = TOPOLOGIES[config.topology].survives
+    typer.echo(f"postgresql://postgres@{config.sql.host}:{listener.port}/postgres")
+    typer.echo(f"topology {config.topology}: {survives}" + ("" if config.fsync else "; fsync is off"), err=True)
+
+
+async def _until(*events: asyncio.Event) -> None:
+    tasks = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def _lock(folder: Path) -> int:
+    """One server a folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "sixfold.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot use {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigError(f"{folder} is in use by another sixfold serve") from error
+    return descriptor
+
+
+def _check_marker(folder: Path, topology: str) -> bool:
+    """Is this folder new? ConfigError when it was made with another topology."""
+    path = folder / "sixfold.toml"
+    if not path.exists():
+        return True
+    marker = read_toml(path, Marker)
+    if marker.topology != topology:
+        raise ConfigError(f"{folder} was made with --topology {marker.topology}, not {topology}")
+    return False

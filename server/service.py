@@ -1,0 +1,59 @@
+"""From a database to an open SQL port."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from sixfold.engine.database import Database
+from sixfold.server.config import ConfigError, SqlConfig
+from sixfold.server.listener import Listener, listen
+from sixfold.server.policy import Policy
+from sixfold.wal.runtime import Runtime
+
+
+async def open_listener(database: Database, sql: SqlConfig, runtime: Runtime, folder: Path) -> Listener:
+    """Raises PortTaken, ConfigError."""
+    policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
+    return await listen(database, policy, runtime, sql.host, sql.port)
+
+
+class LazyTls:
+    """The server's TLS context, made when the first client asks for it: most local clients never do."""
+
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        self._folder = folder
+        self._runtime = runtime
+        self._context: Any = None
+        self._making = asyncio.Lock()
+
+    async def context(self) -> Any:
+        """An ssl.SSLContext; None when the folder can't be used."""
+        async with self._making:
+            if self._context is None:
+                self._context = await asyncio.to_thread(self._make)
+            return self._context
+
+    def _make(self) -> Any:
+        # `cryptography` and `ssl` take a while to import.
+        tls = importlib.import_module("sixfold.server.tls")
+        now = datetime.datetime.fromtimestamp(self._runtime.clock.time(), datetime.UTC)
+        return tls.server_context(self._folder, now)
+
+
+def _secret(folder: Path) -> bytes:
+    """Keys the verifiers that unknown users are tried against; kept, so that answers do not change with a restart."""
+    path = folder / "secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(32))
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot use {folder}: {error.strerror}") from error

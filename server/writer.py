@@ -1,0 +1,109 @@
+"""The writer of a volume: recovery, the kernel's volume, the log, the database over them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from sixfold.engine.database import Database
+from sixfold.kernel._kernel import Volume
+from sixfold.pagestore.client import LogPump, LogSender, start_pump
+from sixfold.pagestore.reader import PageReader
+from sixfold.server.writer_log import WriterLog
+from sixfold.wal.recovery import Recovered, Recovery
+from sixfold.wal.runtime import Runtime
+from sixfold.wal.volume import VolumeConfig
+
+log = structlog.get_logger("sixfold.server")
+
+VACUUM_SECONDS = 0.2
+
+
+class Writer:
+    """Made by `Writer.open`. `fenced` is set when a newer writer has taken over: this one must end."""
+
+    def __init__(self, runtime: Runtime, config: VolumeConfig, recovered: Recovered, cache_bytes: int) -> None:
+        self.runtime = runtime
+        self.config = config
+        self.recovered = recovered
+        self.fenced = asyncio.Event()
+        self.volume = self._open_volume(cache_bytes)
+        self.log = WriterLog(self.volume)
+        self.pump: LogPump
+        self.sender: LogSender
+        self.pages: PageReader
+        self.database: Database
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls, runtime: Runtime, config: VolumeConfig, cache_bytes: int, *, create: bool, options: dict[str, str]
+    ) -> Writer:
+        """Become the writer. `create`: the volume may not exist yet. Raises RecoveryFailed."""
+        recovered = await Recovery(runtime, config).run(create=create)
+        writer = cls(runtime, config, recovered, cache_bytes)
+        writer.pump, writer.sender = start_pump(
+            runtime,
+            config,
+            recovered,
+            writer.volume,
+            on_durable=writer._durable,
+            on_fenced=writer._fenced,
+            pgmrpl=writer.horizon,
+        )
+        writer.pages = PageReader(
+            runtime, config, tail=writer.sender.tracker.tail, scls=writer.sender.tracker.scls
+        )
+        writer.log.attach(writer.pump)
+        writer.database = await Database.open(writer.volume, writer.pages, writer.log, runtime, options=options)
+        return writer
+
+    def _open_volume(self, cache_bytes: int) -> Volume:
+        found, config = self.recovered, self.config
+        common: dict[str, Any] = {
+            "volume_id": config.volume,
+            "epoch": found.epoch,
+            "cache_bytes": cache_bytes,
+            "pages_per_group": config.pages_per_group,
+        }
+        if found.end == 0:
+            return Volume.create(**common)
+        volume = Volume.open(**common, vdl=found.vdl, tail=found.vdl)
+        for group, tail in found.tails.items():
+            volume.set_group_tail(group, tail)
+        return volume
+
+    def horizon(self) -> int:
+        """PGMRPL: what this node's sessions and page reads may still ask for."""
+        oldest = self.pages.oldest if hasattr(self, "pages") else None
+        horizon = self.volume.horizon()
+        return horizon if oldest is None else min(horizon, oldest)
+
+    def _durable(self, vdl: int) -> None:
+        self.log.moved(vdl)
+        if hasattr(self, "database"):
+            self.database.woken()
+
+    def _fenced(self, epoch: int) -> None:
+        log.error("a newer writer has taken this volume over; this one ends", epoch=epoch)
+        self.fenced.set()
+
+    def status(self) -> dict[str, Any]:
+        """For `cluster status`."""
+        return {
+            "role": "writer",
+            "epoch": self.recovered.epoch,
+            "vdl": self.volume.vdl,
+            "tail": self.volume.tail,
+            "sessions": len(self.database.sessions),
+            "members": self.sender.status(),
+        }
+
+    async def close(self) -> None:
+        """Stop sending. Whatever was acknowledged is durable already."""
+        if not self._closed:
+            self._closed = True
+            self.sender.close()
+            self.pages.close()

@@ -1,0 +1,50 @@
+"""Who waits for durability on a writer: a heap of (LSN, callback), served whenever VDL rises."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+
+from sixfold.kernel._kernel import Volume
+from sixfold.pagestore.client import LogPump
+
+
+class WriterLog:
+    """engine's `Log` over the pump that sends redo to the page store."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._pump: LogPump | None = None
+        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+
+    def attach(self, pump: LogPump) -> None:
+        """From now on redo is sent."""
+        self._pump = pump
+        pump.kick()
+
+    def kick(self) -> None:
+        """The volume may have redo to send."""
+        if self._pump is not None:
+            self._pump.kick()
+
+    def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
+        """Call back once, as soon as `volume.vdl >= lsn`, in the order of LSNs."""
+        heapq.heappush(self._waiting, (lsn, next(self._numbers), callback))
+        self.kick()
+
+    async def durable(self, lsn: int) -> None:
+        """Wait until `volume.vdl >= lsn`."""
+        if self._volume.vdl >= lsn:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.when_durable(lsn, lambda: future.done() or future.set_result(None))
+        await future
+
+    def moved(self, vdl: int) -> None:
+        """VDL rose: call those back whom it has reached."""
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= vdl:
+            heapq.heappop(waiting)[2]()
