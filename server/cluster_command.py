@@ -101,7 +101,9 @@ def _table(found: dict[str, Any]) -> str:
         )
     for node in found["nodes"]:
         state = f"pid {node['pid']}" if node["pid"] else "down"
-        scls = [f"PG {s['group']} SCL {s['scl']} epoch {s['epoch']}" for s in found["segments"] if s["node"] == node["name"]]
+        scls = [
+            f"PG {s['group']} SCL {s['scl']} epoch {s['epoch']}" for s in found["segments"] if s["node"] == node["name"]
+        ]
         lines.append(f"{node['name']:<12} {state}  {node['zone']}  {'; '.join(scls)}")
     for reader in found["readers"]:
         if reader["pid"] is None:

@@ -7,7 +7,8 @@ goes to a task, the connection's driver, which takes the Wire's events one by on
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Callable
+from typing import Protocol, cast
 
 import structlog
 
@@ -28,11 +29,21 @@ OUTPUT_BYTES_MAX = 1 << 20
 AUTHENTICATION_SECONDS = 60.0
 
 
+class Durability(Protocol):
+    """Where a connection waits for its commits without a task of its own."""
+
+    def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
+        """Call back once, as soon as everything up to `lsn` is durable."""
+
+
 class Connection(asyncio.Protocol):
     """See the module's docstring. Implements engine's `Client`."""
 
-    def __init__(self, database: Database, policy: Policy, runtime: Runtime, members: set[Connection]) -> None:
+    def __init__(
+        self, database: Database, durability: Durability, policy: Policy, runtime: Runtime, members: set[Connection]
+    ) -> None:
         self._database = database
+        self._durability = durability
         self._policy = policy
         self._runtime = runtime
         self._members = members
@@ -47,6 +58,9 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._ended = False
         self._encrypted = False
+        # A commit waits for its durability; `_commit_durable` goes on.
+        self._parked = False
+        self._half_closed = False
 
     # -- the transport's side ------------------------------------------------------------------------------
 
@@ -59,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._login_timer = self._runtime.clock.call_later(AUTHENTICATION_SECONDS, self._login_late)
 
     def data_received(self, data: bytes) -> None:
-        if self._driver is not None or self._ended:
+        if self._driver is not None or self._parked or self._ended:
             self._hold(data)
             return
         output, event = self._wire.exchange(data, int(self._runtime.clock.time() * 1_000_000))
@@ -67,14 +81,37 @@ class Connection(asyncio.Protocol):
             self._transport.write(output)
         self._database.woken()
         if event[0] != "idle":
+            self._go_on(event)
+
+    def _go_on(self, event: Event) -> None:
+        """What could not be answered at once: a commit is parked, all else gets a driver."""
+        if event[0] == "wait" and event[1][0] == "durable":
+            self._parked = True
+            self._durability.when_durable(event[1][1], self._commit_durable)
+        else:
             self._driver = self._runtime.spawn(self._drive(event), "connection")
+
+    def _commit_durable(self) -> None:
+        self._parked = False
+        event = self._wire.step()
+        self.wake()
+        self._database.woken()
+        if self._ended:
+            # The client left while its commit was on its way; only now the session may end.
+            self._driver = self._runtime.spawn(self._close_session(), "connection-close")
+        elif event[0] != "idle":
+            self._go_on(event)
+        elif self._inbox:
+            self._resume()
+        elif self._half_closed:
+            self.close()
 
     def eof_received(self) -> bool:
         """A half-closed connection still gets the answers to what it sent; then it is closed."""
-        if self._driver is None:
-            return False
-        self._driver.add_done_callback(lambda _: self.close())
-        return True
+        self._half_closed = True
+        if self._driver is not None:
+            self._driver.add_done_callback(lambda _: self.close())
+        return self._driver is not None or self._parked
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
@@ -82,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._members.discard(self)
         self._stop_login_timer()
-        if self._session is not None:
+        if self._session is not None and not self._parked:
             self._session.cancel()
             if self._driver is None:
                 self._driver = self._runtime.spawn(self._close_session(), "connection-close")

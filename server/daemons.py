@@ -43,7 +43,7 @@ async def run_writer(config: WriterConfig) -> None:
         writer = await Writer.open(runtime, _volume(config), config.sql.cache, create=True, options={})
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
-    listener = await open_listener(writer.database, config.sql, runtime, folder)
+    listener = await open_listener(writer.database, writer.log, config.sql, runtime, folder)
     control = await serve_status(runtime, config.control, writer.status)
     done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)

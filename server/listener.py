@@ -7,7 +7,7 @@ import errno
 import socket
 
 from sixfold.engine.database import Database
-from sixfold.server.connection import Connection
+from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime
 
@@ -52,13 +52,19 @@ class Listener:
             connection.abort()
 
 
-async def listen(database: Database, policy: Policy, runtime: Runtime, host: str, port: int) -> Listener:
+async def listen(
+    database: Database, durability: Durability, policy: Policy, runtime: Runtime, host: str, port: int
+) -> Listener:
     """Raises PortTaken."""
     members: set[Connection] = set()
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(
-            lambda: Connection(database, policy, runtime, members), host, port, backlog=BACKLOG, reuse_address=True
+            lambda: Connection(database, durability, policy, runtime, members),
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
         )
     except OSError as error:
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error

@@ -11,15 +11,18 @@ from typing import Any
 
 from sixfold.engine.database import Database
 from sixfold.server.config import ConfigError, SqlConfig
+from sixfold.server.connection import Durability
 from sixfold.server.listener import Listener, listen
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime
 
 
-async def open_listener(database: Database, sql: SqlConfig, runtime: Runtime, folder: Path) -> Listener:
+async def open_listener(
+    database: Database, durability: Durability, sql: SqlConfig, runtime: Runtime, folder: Path
+) -> Listener:
     """Raises PortTaken, ConfigError."""
     policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
-    return await listen(database, policy, runtime, sql.host, sql.port)
+    return await listen(database, durability, policy, runtime, sql.host, sql.port)
 
 
 class LazyTls:

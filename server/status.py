@@ -53,7 +53,13 @@ def _segments(name: str, zone: str, said: dict[str, Any] | None) -> list[dict[st
 
 
 def _reader(cluster: Cluster, name: str, said: dict[str, Any] | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "port": cluster.shape.reader_ports[name], "pid": None, "vdl": None, "lag_ms": None}
+    told: dict[str, Any] = {
+        "name": name,
+        "port": cluster.shape.reader_ports[name],
+        "pid": None,
+        "vdl": None,
+        "lag_ms": None,
+    }
     if said is not None:
         told |= said | {"pid": cluster.process(name).pid()}
     return told

@@ -53,9 +53,7 @@ class Writer:
             on_fenced=writer._fenced,
             pgmrpl=writer.horizon,
         )
-        writer.pages = PageReader(
-            runtime, config, tail=writer.sender.tracker.tail, scls=writer.sender.tracker.scls
-        )
+        writer.pages = PageReader(runtime, config, tail=writer.sender.tracker.tail, scls=writer.sender.tracker.scls)
         writer.log.attach(writer.pump)
         writer.database = await Database.open(writer.volume, writer.pages, writer.log, runtime, options=options)
         return writer
@@ -72,7 +70,7 @@ class Writer:
             return Volume.create(**common)
         volume = Volume.open(**common, vdl=found.vdl, tail=found.vdl)
         for group, tail in found.tails.items():
-            volume.set_group_tail(group, tail)
+            volume.set_prev(group, tail)
         return volume
 
     def horizon(self) -> int:
