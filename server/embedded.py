@@ -39,7 +39,7 @@ class Marker(msgspec.Struct, forbid_unknown_fields=True):
 async def run_embedded(config: EmbeddedConfig) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError and PortTaken."""
     stop = stop_event()
-    folder = Path(config.data).resolve()
+    folder = Path(os.path.abspath(config.data))
     lock = _lock(folder)
     try:
         new = _check_marker(folder, config.topology)
