@@ -9,6 +9,7 @@ from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import run_storage_node
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import serve_status
+from sixfold.server.reader import Reader
 from sixfold.server.service import open_listener
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
@@ -43,11 +44,13 @@ async def run_writer(config: WriterConfig) -> None:
         writer = await Writer.open(runtime, _volume(config), config.sql.cache, create=True, options={})
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
-    listener = await open_listener(writer.database, writer.log, config.sql, runtime, folder)
+    listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)
     control = await serve_status(runtime, config.control, writer.status)
+    stream = await writer.publisher.serve(config.stream)
     done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
     control.close()
+    stream.close()
     await listener.close()
     await writer.close()
     for task in done:
@@ -56,4 +59,12 @@ async def run_writer(config: WriterConfig) -> None:
 
 async def run_reader(config: ReaderConfig) -> None:
     """A reader, until it is told to stop."""
-    raise ConfigError(f"reader {config.name}: the stream is not there yet")
+    stop = stop_event()
+    runtime = real_runtime(config.data)
+    reader = await Reader.open(runtime, config, _volume(config))
+    listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
+    control = await serve_status(runtime, config.control, reader.status)
+    await stop.wait()
+    control.close()
+    await listener.close()
+    await reader.close()

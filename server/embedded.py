@@ -49,7 +49,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options={})
         if new:
             write_toml(folder / "sixfold.toml", Marker(config.topology))
-        listener = await open_listener(writer.database, writer.log, config.sql, runtime, folder)
+        listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)
         _announce(listener, config)
         await _until(stop, writer.fenced)
         await listener.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 
 from sixfold.engine.database import Database
 from sixfold.server.connection import Connection, Durability
@@ -22,9 +23,9 @@ class PortTaken(Exception):
 class Listener:
     """Made by `listen`. `address` has the port that the system chose for port 0."""
 
-    def __init__(self, server: asyncio.Server, database: Database, members: set[Connection]) -> None:
+    def __init__(self, server: asyncio.Server, current: Callable[[], Database], members: set[Connection]) -> None:
         self._server = server
-        self._database = database
+        self._current = current
         self._members = members
 
     @property
@@ -40,7 +41,7 @@ class Listener:
     async def close(self) -> None:
         """Accept no more, tell every client 57P01, close."""
         self._server.close()
-        await self._database.close()
+        await self._current().close()
         left = list(self._members)
         for connection in left:
             connection.close()
@@ -53,14 +54,14 @@ class Listener:
 
 
 async def listen(
-    database: Database, durability: Durability, policy: Policy, runtime: Runtime, host: str, port: int
+    current: Callable[[], Database], durability: Durability, policy: Policy, runtime: Runtime, host: str, port: int
 ) -> Listener:
     """Raises PortTaken."""
     members: set[Connection] = set()
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(
-            lambda: Connection(database, durability, policy, runtime, members),
+            lambda: Connection(current(), durability, policy, runtime, members),
             host,
             port,
             backlog=BACKLOG,
@@ -70,7 +71,7 @@ async def listen(
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error
     for listening in server.sockets:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Listener(server, database, members)
+    return Listener(server, current, members)
 
 
 def _reason(error: OSError) -> str:

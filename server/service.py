@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from sixfold.wal.runtime import Runtime
 
 
 async def open_listener(
-    database: Database, durability: Durability, sql: SqlConfig, runtime: Runtime, folder: Path
+    current: Callable[[], Database], durability: Durability, sql: SqlConfig, runtime: Runtime, folder: Path
 ) -> Listener:
     """Raises PortTaken, ConfigError."""
     policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
-    return await listen(database, durability, policy, runtime, sql.host, sql.port)
+    return await listen(current, durability, policy, runtime, sql.host, sql.port)
 
 
 class LazyTls:

@@ -14,11 +14,14 @@ from sixfold.pagestore.reader import PageReader
 from sixfold.server.writer_log import WriterLog
 from sixfold.wal.recovery import Recovered, Recovery
 from sixfold.wal.runtime import Runtime
+from sixfold.wal.stream import LogPublisher
 from sixfold.wal.volume import VolumeConfig
 
 log = structlog.get_logger("sixfold.server")
 
-VACUUM_SECONDS = 0.2
+# How often the kernel learns what readers may still ask for.
+HORIZON_SECONDS = 0.1
+LSN_MAX = (1 << 64) - 1
 
 
 class Writer:
@@ -34,8 +37,10 @@ class Writer:
         self.pump: LogPump
         self.sender: LogSender
         self.pages: PageReader
+        self.publisher: LogPublisher
         self.database: Database
         self._closed = False
+        self._complete = False
 
     @classmethod
     async def open(
@@ -53,9 +58,16 @@ class Writer:
             on_fenced=writer._fenced,
             pgmrpl=writer.horizon,
         )
-        writer.pages = PageReader(runtime, config, tail=writer.sender.tracker.tail, scls=writer.sender.tracker.scls)
+        tracker = writer.sender.tracker
+        writer.publisher = LogPublisher(
+            runtime, volume=config.volume, epoch=recovered.epoch, vdl=recovered.vdl, tails=tracker.tails
+        )
+        writer.pump.on_flush = writer.publisher.flush
+        writer.pages = PageReader(runtime, config, tail=tracker.tail, scls=tracker.scls)
         writer.log.attach(writer.pump)
+        runtime.spawn(writer._keep_horizon(), "readers' horizon")
         writer.database = await Database.open(writer.volume, writer.pages, writer.log, runtime, options=options)
+        writer._complete = True
         return writer
 
     def _open_volume(self, cache_bytes: int) -> Volume:
@@ -73,15 +85,28 @@ class Writer:
             volume.set_prev(group, tail)
         return volume
 
+    def current(self) -> Database:
+        """The database for new connections."""
+        return self.database
+
     def horizon(self) -> int:
         """PGMRPL: what this node's sessions and page reads may still ask for."""
-        oldest = self.pages.oldest if hasattr(self, "pages") else None
-        horizon = self.volume.horizon()
-        return horizon if oldest is None else min(horizon, oldest)
+        bounds = [self.volume.horizon()]
+        if self._complete:
+            bounds += [lsn for lsn in (self.pages.oldest, self.publisher.oldest) if lsn is not None]
+        return min(bounds)
+
+    async def _keep_horizon(self) -> None:
+        """The writer prunes nothing that a reader may see."""
+        while not self._closed:
+            oldest = self.publisher.oldest
+            self.volume.set_external_horizon(LSN_MAX if oldest is None else oldest)
+            await self.runtime.clock.sleep(HORIZON_SECONDS)
 
     def _durable(self, vdl: int) -> None:
         self.log.moved(vdl)
-        if hasattr(self, "database"):
+        if self._complete:
+            self.publisher.advance(vdl)
             self.database.woken()
 
     def _fenced(self, epoch: int) -> None:
@@ -97,11 +122,13 @@ class Writer:
             "tail": self.volume.tail,
             "sessions": len(self.database.sessions),
             "members": self.sender.status(),
+            "readers": self.publisher.status(),
         }
 
     async def close(self) -> None:
         """Stop sending. Whatever was acknowledged is durable already."""
         if not self._closed:
             self._closed = True
+            self.publisher.close()
             self.sender.close()
             self.pages.close()

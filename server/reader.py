@@ -1,0 +1,146 @@
+"""A reader of a volume: tails the writer's stream into its cache, serves read-only SQL at the VDL it has applied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from sixfold.engine.database import Database
+from sixfold.kernel._kernel import Volume
+from sixfold.pagestore.reader import PageReader
+from sixfold.server.config import ReaderConfig
+from sixfold.wal.runtime import Runtime
+from sixfold.wal.stream import LogTailer
+from sixfold.wal.volume import VolumeConfig
+
+log = structlog.get_logger("sixfold.server")
+
+
+class ReaderLog:
+    """engine's `Log` on a reader: nothing is sent, and what is visible is durable."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._vdl = 0
+
+    def kick(self) -> None:
+        """A reader has no redo of its own."""
+
+    def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
+        """Call back once the stream has brought VDL to `lsn`."""
+        if lsn <= self._vdl:
+            self._runtime.clock.call_soon(callback)
+        else:
+            self._waiting.append((lsn, callback))
+
+    async def durable(self, lsn: int) -> None:
+        """Wait until the stream has brought VDL to `lsn`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.when_durable(lsn, lambda: future.done() or future.set_result(None))
+        await future
+
+    def moved(self, vdl: int) -> None:
+        """VDL rose."""
+        self._vdl = vdl
+        if self._waiting:
+            due = [callback for lsn, callback in self._waiting if lsn <= vdl]
+            self._waiting = [(lsn, callback) for lsn, callback in self._waiting if lsn > vdl]
+            for callback in due:
+                callback()
+
+
+class Reader:
+    """Made by `Reader.open`. After a gap in the stream it begins anew: new cache, new database, old sessions ended."""
+
+    def __init__(self, runtime: Runtime, config: ReaderConfig, volume: VolumeConfig) -> None:
+        self._runtime = runtime
+        self._config = config
+        self.log = ReaderLog(runtime)
+        self.volume: Volume
+        self.database: Database
+        self._opened = asyncio.Event()
+        self._changed = asyncio.Event()
+        self.tailer = LogTailer(
+            runtime,
+            config.writer,
+            volume=config.volume_id,
+            name=config.name,
+            reset=self._reset,
+            on_vdl=self._advanced,
+            horizon=self._horizon,
+        )
+        self.pages = PageReader(runtime, volume, tail=self.tailer.tail)
+        self._keeper = runtime.spawn(self._keep(), "reader database")
+
+    @classmethod
+    async def open(cls, runtime: Runtime, config: ReaderConfig, volume: VolumeConfig) -> Reader:
+        """Returns when SQL can be served: the writer was heard, and the catalogue was read."""
+        reader = cls(runtime, config, volume)
+        await reader._opened.wait()
+        return reader
+
+    def current(self) -> Database:
+        """The database for new connections."""
+        return self.database
+
+    def _reset(self, epoch: int, vdl: int) -> Volume:
+        self.volume = Volume.open_reader(
+            volume_id=self._config.volume_id,
+            epoch=epoch,
+            cache_bytes=self._config.sql.cache,
+            vdl=vdl,
+            pages_per_group=self._config.pages_per_group,
+        )
+        self._changed.set()
+        return self.volume
+
+    async def _keep(self) -> None:
+        """Open a database over every new volume."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            before = getattr(self, "database", None)
+            if before is not None:
+                log.warning("the stream had a gap: this reader begins anew")
+                await before.close()
+            try:
+                self.database = await Database.open(self.volume, self.pages, self.log, self._runtime)
+            except OSError as error:
+                log.error("the catalogue can't be read yet", reason=str(error))
+                self._changed.set()
+                await self._runtime.clock.sleep(0.5)
+                continue
+            self._opened.set()
+
+    def _advanced(self, vdl: int) -> None:
+        self.log.moved(vdl)
+        if self._opened.is_set():
+            self.database.woken()
+
+    def _horizon(self) -> int:
+        oldest = self.pages.oldest
+        horizon = self.volume.horizon()
+        return horizon if oldest is None else min(horizon, oldest)
+
+    def status(self) -> dict[str, Any]:
+        """For `cluster status`."""
+        return {
+            "role": "reader",
+            "epoch": self.tailer.epoch,
+            "vdl": self.tailer.vdl,
+            "received": self.tailer.received,
+            "lag_ms": self.tailer.lag_ms,
+            "connected": self.tailer.connected,
+            "last_error": self.tailer.last_error,
+            "sessions": len(self.database.sessions) if self._opened.is_set() else 0,
+        }
+
+    async def close(self) -> None:
+        """Stop tailing."""
+        self._keeper.cancel()
+        self.tailer.close()
+        self.pages.close()
