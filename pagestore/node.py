@@ -67,6 +67,7 @@ class StorageNode:
         self.disk = runtime.disk
         self.volumes: dict[int, NodeVolume] = {}
         self.manifest = Manifest(config.name)
+        self._manifest_number = 0
         self.journal = Journal(runtime, runtime.disk)
         self.journal.before_write = self._capture_acks
         # A dict for its order: runs must repeat.
@@ -84,7 +85,7 @@ class StorageNode:
         if found is None:
             self.save_manifest()
         else:
-            self.manifest = found
+            self.manifest, self._manifest_number = found
         for state in self.manifest.volumes:
             self.volumes[state.volume] = NodeVolume(self.disk, state)
         for payload in self.journal.recover():
@@ -135,7 +136,8 @@ class StorageNode:
     def save_manifest(self) -> None:
         """Write what volumes say of themselves."""
         self.manifest.volumes = [volume.state for volume in self.volumes.values()]
-        manifests.save(self.disk, self.manifest)
+        self._manifest_number += 1
+        manifests.save(self.disk, self.manifest, self._manifest_number)
 
     # -- foreground: batches -------------------------------------------------------------------------------------
 
