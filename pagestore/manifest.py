@@ -66,7 +66,7 @@ def _slot(data: bytes) -> tuple[int, bytes] | None:
         return None
     number, length, checksum = _HEAD.unpack_from(data)
     body = data[_HEAD.size : _HEAD.size + length]
-    return (number, body) if len(body) == length and number and _kernel.checksum(body) == checksum else None
+    return (number, body) if number and length == len(body) > 0 and _kernel.checksum(body) == checksum else None
 
 
 def save(disk: Disk, manifest: Manifest, number: int) -> None:
