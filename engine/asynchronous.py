@@ -20,8 +20,13 @@ from .plans import prepare
 if TYPE_CHECKING:
     from .session import Session
 
-NAMES = re.compile(r"pg_sleep|pg_(?:try_)?advisory|txid_current|pg_current_xact_id|set_config|pg_notify|pg_export_snapshot|setseed", re.IGNORECASE)
-AWAITED = re.compile(r"pg_sleep(_for|_until)?|pg_(try_)?advisory_(xact_)?(un)?lock(_shared|_all)?|txid_current|pg_current_xact_id|txid_current_if_assigned|pg_current_xact_id_if_assigned")
+NAMES = re.compile(
+    r"pg_sleep|pg_(?:try_)?advisory|txid_current|pg_current_xact_id|set_config|pg_notify|pg_export_snapshot|setseed",
+    re.IGNORECASE,
+)
+AWAITED = re.compile(
+    r"pg_sleep(_for|_until)?|pg_(try_)?advisory_(xact_)?(un)?lock(_shared|_all)?|txid_current|pg_current_xact_id|txid_current_if_assigned|pg_current_xact_id_if_assigned"
+)
 XACT_ID = "pg_current_xact_id"
 
 
@@ -30,7 +35,9 @@ def needs_python(text: str) -> bool:
     return NAMES.search(text) is not None
 
 
-async def evaluate(session: Session, node: Any, text: str, params: Sequence[Any], types: tuple[int, ...]) -> dict[str, list[Any]]:
+async def evaluate(
+    session: Session, node: Any, text: str, params: Sequence[Any], types: tuple[int, ...]
+) -> dict[str, list[Any]]:
     """Await the calls of a query's select list: answers by function name, in order."""
     calls = _calls(node)
     answers: dict[str, list[Any]] = {}
@@ -40,7 +47,9 @@ async def evaluate(session: Session, node: Any, text: str, params: Sequence[Any]
         name = call.funcname[-1].sval
         values: tuple[Any, ...] = ()
         if call.args:
-            query = ast.SelectStmt(targetList=tuple(ast.ResTarget(val=arg) for arg in call.args), op=parser.enums.SetOperation.SETOP_NONE)
+            query = ast.SelectStmt(
+                targetList=tuple(ast.ResTarget(val=arg) for arg in call.args), op=parser.enums.SetOperation.SETOP_NONE
+            )
             prepared = prepare(session, query, text, types, catalog=session.catalog())
             values = (await session.statements.fetch_plan(prepared, params))[0]
         answers.setdefault(name, []).append(await _await(session, name, values))
@@ -140,8 +149,7 @@ async def _advisory(session: Session, name: str, args: tuple[Any, ...]) -> Any:
             session.notice(f"you don't own a lock of type {kind}", severity="WARNING", code="01000")
         return held
     granted = await session.waits.run(
-        lambda: kernel.lock_advisory(key, shared=shared, transaction="xact" in name, wait="try" not in name, pair=pair), session=kernel
+        lambda: kernel.lock_advisory(key, shared=shared, transaction="xact" in name, wait="try" not in name, pair=pair),
+        session=kernel,
     )
     return granted if "try" in name else ""
-
-

@@ -8,6 +8,21 @@ from .ddl import alter, comments, drop, indexes, maintenance, roles, schemas, se
 from .ddl.temporary import drop_temporary_schema
 
 __all__ = [
-    "alter", "comments", "copying", "cursors", "drop", "drop_temporary_schema", "explain", "hold_open_cursors", "indexes", "maintenance", "roles",
-    "schemas", "sequences", "show", "tables", "transactions", "views",
+    "alter",
+    "comments",
+    "copying",
+    "cursors",
+    "drop",
+    "drop_temporary_schema",
+    "explain",
+    "hold_open_cursors",
+    "indexes",
+    "maintenance",
+    "roles",
+    "schemas",
+    "sequences",
+    "show",
+    "tables",
+    "transactions",
+    "views",
 ]

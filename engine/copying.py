@@ -93,7 +93,13 @@ def _check_options(found: dict[str, Any], is_from: bool) -> None:
                 raise SqlError("42601", f"cannot specify {name.upper()} in BINARY mode")
         if found.get("header"):
             raise SqlError("0A000", "cannot specify HEADER in BINARY mode")
-    for name, clause in (("quote", "quote"), ("escape", "escape"), ("force_quote", "force quote"), ("force_not_null", "force not null"), ("force_null", "force null")):
+    for name, clause in (
+        ("quote", "quote"),
+        ("escape", "escape"),
+        ("force_quote", "force quote"),
+        ("force_not_null", "force not null"),
+        ("force_null", "force null"),
+    ):
         if name in found and style != "csv":
             raise SqlError("0A000", f"COPY {clause} available only in CSV mode")
     if "force_quote" in found and is_from:
@@ -146,7 +152,11 @@ def _columns(table: Relation, names: Any) -> list[Column]:
         if column is None:
             raise SqlError("42703", f'column "{part.sval}" of relation "{table.name}" does not exist')
         if column.generated:
-            raise SqlError("42P10", f'column "{part.sval}" is a generated column', detail="Generated columns cannot be used in COPY.")
+            raise SqlError(
+                "42P10",
+                f'column "{part.sval}" is a generated column',
+                detail="Generated columns cannot be used in COPY.",
+            )
         if column in found:
             raise SqlError("42701", f'column "{part.sval}" specified more than once')
         found.append(column)
@@ -156,7 +166,9 @@ def _columns(table: Relation, names: Any) -> list[Column]:
 def _table(session: Session, node: Any) -> Relation:
     found = session.catalog().relation(node.relation.relname, node.relation.schemaname)
     if found is None:
-        name = f"{node.relation.schemaname}.{node.relation.relname}" if node.relation.schemaname else node.relation.relname
+        name = (
+            f"{node.relation.schemaname}.{node.relation.relname}" if node.relation.schemaname else node.relation.relname
+        )
         raise SqlError("42P01", f'relation "{name}" does not exist')
     return found
 
@@ -173,14 +185,22 @@ async def copy_from(session: Session, node: Any, context: Context) -> None:
     columns = _columns(table, node.attlist)
     prepared = _insert_plan(session, node, table, columns, context)
     names = [column.name for column in columns]
-    copy_in = CopyIn(session.kernel, prepared.plan, kernel_format(options, names), table.name, [c.typ for c in columns], [c.typmod for c in columns])
+    copy_in = CopyIn(
+        session.kernel,
+        prepared.plan,
+        kernel_format(options, names),
+        table.name,
+        [c.typ for c in columns],
+        [c.typmod for c in columns],
+    )
     session.statements.copying = lambda rows: context.reply.complete(f"COPY {rows}")
     session.wire.copy_in(copy_in)
 
 
 def _insert_plan(session: Session, node: Any, table: Relation, columns: list[Column], context: Context) -> Prepared:
     source = tuple(
-        Column(column.name, number, column.typ, column.typmod, column.collation) for number, column in enumerate(columns, 1)
+        Column(column.name, number, column.typ, column.typmod, column.collation)
+        for number, column in enumerate(columns, 1)
     )
     target = ast.RangeVar(relname=table.name, schemaname=table.schema, inh=True, relpersistence="p")
     everything = tuple(ast.ResTarget(val=ast.ColumnRef(fields=(ast.String(column.name),))) for column in columns)
@@ -226,7 +246,9 @@ def _select_plan(session: Session, node: Any, context: Context) -> Prepared:
         raise SqlError("42809", f'cannot copy from view "{table.name}"', hint="Try the COPY (SELECT ...) TO variant.")
     if table.kind == "S":
         raise SqlError("42809", f'cannot copy from sequence "{table.name}"')
-    targets = tuple(ast.ResTarget(val=ast.ColumnRef(fields=(ast.String(column.name),))) for column in _columns(table, node.attlist))
+    targets = tuple(
+        ast.ResTarget(val=ast.ColumnRef(fields=(ast.String(column.name),))) for column in _columns(table, node.attlist)
+    )
     source = ast.RangeVar(relname=table.name, schemaname=table.schema, inh=True, relpersistence="p")
     select = ast.SelectStmt(targetList=targets, fromClause=(source,), op=enums.SetOperation.SETOP_NONE)
     return prepare(session, select, context.text, catalog=session.catalog())

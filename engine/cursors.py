@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel._kernel import Portal, Statement
@@ -52,7 +53,7 @@ class Cursor:
             want = 0 if upto >= ALL else upto - len(self.rows)
             portal = self.portal
             kind, rows = await session.waits.step(
-                lambda: portal.fetch(want), session=session.kernel, detached=lambda: portal.fetch_detached(want)
+                partial(portal.fetch, want), session=session.kernel, detached=partial(portal.fetch_detached, want)
             )
             self.rows += rows
             if kind == "done":
@@ -91,7 +92,9 @@ class Cursor:
 
     def _backward(self) -> None:
         if not self.scroll:
-            raise SqlError("55000", "cursor can only scan forward", hint="Declare it with SCROLL option to enable backward scan.")
+            raise SqlError(
+                "55000", "cursor can only scan forward", hint="Declare it with SCROLL option to enable backward scan."
+            )
 
 
 async def hold_open_cursors(session: Session) -> None:
@@ -114,7 +117,9 @@ async def declare(session: Session, node: Any, context: Context) -> None:
     if prepared.planned.kind != "SELECT":
         raise SqlError("42P11", "DECLARE CURSOR must specify a SELECT statement")
     portal = session.kernel.portal(prepared.plan, context.params)
-    session.cursors[node.portalname] = Cursor(node.portalname, context.own_text, prepared, portal, node.options, session.now())
+    session.cursors[node.portalname] = Cursor(
+        node.portalname, context.own_text, prepared, portal, node.options, session.now()
+    )
     session.begin_work()
     context.reply.complete("DECLARE CURSOR")
 
@@ -204,7 +209,9 @@ async def execute_params(session: Session, node: Any, context: Context, prepared
     wanted, given = len(prepared.planned.params), len(node.params or ())
     if wanted != given:
         raise SqlError(
-            "42601", f'wrong number of parameters for prepared statement "{node.name}"', detail=f"Expected {wanted} parameters but got {given}."
+            "42601",
+            f'wrong number of parameters for prepared statement "{node.name}"',
+            detail=f"Expected {wanted} parameters but got {given}.",
         )
     if not given:
         return ()
@@ -212,7 +219,9 @@ async def execute_params(session: Session, node: Any, context: Context, prepared
     for arg, typ in zip(node.params, prepared.planned.params, strict=True):
         row = session.catalog().type_by_oid(typ)
         schema = session.catalog().namespace_name(row.namespace) if row else None
-        cast = ast.TypeName(names=(ast.String(schema or "pg_catalog"), ast.String(row.name if row else "text")), typemod=-1)
+        cast = ast.TypeName(
+            names=(ast.String(schema or "pg_catalog"), ast.String(row.name if row else "text")), typemod=-1
+        )
         targets.append(ast.ResTarget(val=ast.TypeCast(arg=arg, typeName=cast)))
     query = ast.SelectStmt(targetList=tuple(targets), op=enums.SetOperation.SETOP_NONE)
     found = prepare(session, query, context.text, context.param_types, catalog=session.catalog())
@@ -237,4 +246,3 @@ async def deallocate(session: Session, node: Any, context: Context) -> None:
     if not session.wire.drop_statement(node.name):
         raise SqlError("26000", f'prepared statement "{node.name}" does not exist')
     context.reply.complete("DEALLOCATE")
-

@@ -118,7 +118,14 @@ class Database:
         row = self.snapshot.role(user)
         if row is None:
             return None
-        return Login(row["rolname"], row["rolcanlogin"], row["rolsuper"], row["rolpassword"], row["rolconnlimit"], row["rolvaliduntil"])
+        return Login(
+            row["rolname"],
+            row["rolcanlogin"],
+            row["rolsuper"],
+            row["rolpassword"],
+            row["rolconnlimit"],
+            row["rolvaliduntil"],
+        )
 
     def cancel(self, pid: int, secret: int) -> None:
         """CancelRequest: does nothing when pid or secret are wrong."""

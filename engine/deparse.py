@@ -15,14 +15,34 @@ from .parser import enums
 
 KIND = enums.A_Expr_Kind
 SQL_TYPES = {
-    "int4": "integer", "int2": "smallint", "int8": "bigint", "bool": "boolean", "float4": "real", "float8": "double precision", "varchar": "character varying",
-    "bpchar": "character", "timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone", "timetz": "time with time zone",
-    "time": "time without time zone", "bit": "bit", "varbit": "bit varying", "char": '"char"',
+    "int4": "integer",
+    "int2": "smallint",
+    "int8": "bigint",
+    "bool": "boolean",
+    "float4": "real",
+    "float8": "double precision",
+    "varchar": "character varying",
+    "bpchar": "character",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "timetz": "time with time zone",
+    "time": "time without time zone",
+    "bit": "bit",
+    "varbit": "bit varying",
+    "char": '"char"',
 }
 VALUE_FUNCTIONS = {
-    "SVFOP_CURRENT_DATE": "CURRENT_DATE", "SVFOP_CURRENT_TIME": "CURRENT_TIME", "SVFOP_CURRENT_TIMESTAMP": "CURRENT_TIMESTAMP",
-    "SVFOP_LOCALTIME": "LOCALTIME", "SVFOP_LOCALTIMESTAMP": "LOCALTIMESTAMP", "SVFOP_CURRENT_ROLE": "CURRENT_ROLE", "SVFOP_CURRENT_USER": "CURRENT_USER",
-    "SVFOP_USER": "USER", "SVFOP_SESSION_USER": "SESSION_USER", "SVFOP_CURRENT_CATALOG": "CURRENT_CATALOG", "SVFOP_CURRENT_SCHEMA": "CURRENT_SCHEMA",
+    "SVFOP_CURRENT_DATE": "CURRENT_DATE",
+    "SVFOP_CURRENT_TIME": "CURRENT_TIME",
+    "SVFOP_CURRENT_TIMESTAMP": "CURRENT_TIMESTAMP",
+    "SVFOP_LOCALTIME": "LOCALTIME",
+    "SVFOP_LOCALTIMESTAMP": "LOCALTIMESTAMP",
+    "SVFOP_CURRENT_ROLE": "CURRENT_ROLE",
+    "SVFOP_CURRENT_USER": "CURRENT_USER",
+    "SVFOP_USER": "USER",
+    "SVFOP_SESSION_USER": "SESSION_USER",
+    "SVFOP_CURRENT_CATALOG": "CURRENT_CATALOG",
+    "SVFOP_CURRENT_SCHEMA": "CURRENT_SCHEMA",
 }
 LIKES = {KIND.AEXPR_LIKE: "~~", KIND.AEXPR_ILIKE: "~~*"}
 
@@ -68,10 +88,18 @@ class Deparser:
     def _hint(self, *nodes: Any) -> str | None:
         for node in nodes:
             kind = type(node).__name__
-            if kind == "ColumnRef" and type(node.fields[-1]).__name__ == "String" and (found := self._types(node.fields[-1].sval)):
+            if (
+                kind == "ColumnRef"
+                and type(node.fields[-1]).__name__ == "String"
+                and (found := self._types(node.fields[-1].sval))
+            ):
                 return "text" if found.startswith("character varying") else found
             if kind == "FuncCall":
-                return "text" if node.funcname[-1].sval in ("lower", "upper", "btrim", "substr", "substring", "concat") else None
+                return (
+                    "text"
+                    if node.funcname[-1].sval in ("lower", "upper", "btrim", "substr", "substring", "concat")
+                    else None
+                )
         return "text"
 
     def _A_Expr(self, node: Any, hint: str | None) -> str | None:
@@ -99,7 +127,10 @@ class Deparser:
         name = node.name[-1].sval
         if node.lexpr is None:
             return f"({name} {self._operand(node.rexpr, hint)})"
-        left, right = self._operand(node.lexpr, self._hint(node.rexpr)), self._operand(node.rexpr, self._hint(node.lexpr))
+        left, right = (
+            self._operand(node.lexpr, self._hint(node.rexpr)),
+            self._operand(node.rexpr, self._hint(node.lexpr)),
+        )
         return f"({self._widened(node.lexpr, left, node.rexpr)} {name} {self._widened(node.rexpr, right, node.lexpr)})"
 
     def _widened(self, node: Any, text: str, beside: Any) -> str:
@@ -107,14 +138,24 @@ class Deparser:
         if type(node).__name__ != "A_Const" or type(beside).__name__ != "ColumnRef" or node.isnull:
             return text
         kind, column = type(node.val).__name__, self._types(beside.fields[-1].sval) or ""
-        wide = "double precision" if column in ("double precision", "real") else "numeric" if column.startswith("numeric") else None
+        wide = (
+            "double precision"
+            if column in ("double precision", "real")
+            else "numeric"
+            if column.startswith("numeric")
+            else None
+        )
         if wide is None or not (kind == "Integer" or (kind == "Float" and wide == "double precision")):
             return text
         return f"({text})::{wide}"
 
     def _operand(self, node: Any, hint: str | None) -> str:
         found = self.text(node, hint)
-        if type(node).__name__ == "ColumnRef" and hint == "text" and (self._types(node.fields[-1].sval) or "").startswith("character varying"):
+        if (
+            type(node).__name__ == "ColumnRef"
+            and hint == "text"
+            and (self._types(node.fields[-1].sval) or "").startswith("character varying")
+        ):
             return f"({found})::text"
         return found
 
@@ -129,7 +170,14 @@ class Deparser:
         return f"({self.text(node.arg)} {word})"
 
     def _BooleanTest(self, node: Any, hint: str | None) -> str:
-        words = {"IS_TRUE": "IS TRUE", "IS_NOT_TRUE": "IS NOT TRUE", "IS_FALSE": "IS FALSE", "IS_NOT_FALSE": "IS NOT FALSE", "IS_UNKNOWN": "IS UNKNOWN", "IS_NOT_UNKNOWN": "IS NOT UNKNOWN"}
+        words = {
+            "IS_TRUE": "IS TRUE",
+            "IS_NOT_TRUE": "IS NOT TRUE",
+            "IS_FALSE": "IS FALSE",
+            "IS_NOT_FALSE": "IS NOT FALSE",
+            "IS_UNKNOWN": "IS UNKNOWN",
+            "IS_NOT_UNKNOWN": "IS NOT UNKNOWN",
+        }
         return f"({self.text(node.arg)} {words[node.booltesttype.name]})"
 
     def _FuncCall(self, node: Any, hint: str | None) -> str | None:
@@ -138,9 +186,19 @@ class Deparser:
         names = [part.sval for part in node.funcname]
         name = names[-1] if names[0] == "pg_catalog" else ".".join(quote_ident(part) for part in names)
         regclass = {"nextval": "regclass", "currval": "regclass", "setval": "regclass"}
-        text_args = {"timezone": "text", "date_trunc": "text", "lower": "text", "upper": "text", "concat": "text", "to_char": "text", "md5": "text"}
+        text_args = {
+            "timezone": "text",
+            "date_trunc": "text",
+            "lower": "text",
+            "upper": "text",
+            "concat": "text",
+            "to_char": "text",
+            "md5": "text",
+        }
         given = regclass.get(name) or text_args.get(name)
-        shown = [self.text(arg, given if at == 0 or given == "text" else None) for at, arg in enumerate(node.args or ())]
+        shown = [
+            self.text(arg, given if at == 0 or given == "text" else None) for at, arg in enumerate(node.args or ())
+        ]
         return f"{name}({', '.join(shown)})"
 
     def type_name(self, name: Any) -> str:
@@ -148,7 +206,11 @@ class Deparser:
         base = name.names[-1].sval
         array = base.startswith("_") and len(name.names) > 1
         base = base[1:] if array else base
-        shown = SQL_TYPES.get(base, quote_ident(base)) if name.names[0].sval == "pg_catalog" or base in SQL_TYPES else ".".join(quote_ident(part.sval) for part in name.names)
+        shown = (
+            SQL_TYPES.get(base, quote_ident(base))
+            if name.names[0].sval == "pg_catalog" or base in SQL_TYPES
+            else ".".join(quote_ident(part.sval) for part in name.names)
+        )
         if name.typmods and base != "interval":
             mods = ",".join(str(mod.val.ival) for mod in name.typmods if type(mod).__name__ == "A_Const")
             head, _, tail = shown.partition(" with")
@@ -163,7 +225,11 @@ class Deparser:
                 return {"t": "true", "f": "false"}.get(node.arg.val.sval, f"{literal(node.arg.val.sval)}::boolean")
             if node.arg.isnull:
                 return f"NULL::{name}"
-            return f"{self.text(node.arg)}::{name}" if type(node.arg.val).__name__ == "String" else f"({self.text(node.arg)})::{name}"
+            return (
+                f"{self.text(node.arg)}::{name}"
+                if type(node.arg.val).__name__ == "String"
+                else f"({self.text(node.arg)})::{name}"
+            )
         return f"({self.text(node.arg)})::{name}"
 
     def _CaseExpr(self, node: Any, hint: str | None) -> str:
@@ -171,8 +237,12 @@ class Deparser:
         if node.arg is not None:
             parts[0] += " " + self.text(node.arg)
         for when in node.args:
-            parts.append(f"    WHEN {self.text(when.expr, self._hint(node.arg) if node.arg else None)} THEN {self.text(when.result, hint or 'text')}")
-        parts.append(f"    ELSE {self.text(node.defresult, hint or 'text') if node.defresult is not None else 'NULL' + (f'::{hint}' if hint else '')}")
+            parts.append(
+                f"    WHEN {self.text(when.expr, self._hint(node.arg) if node.arg else None)} THEN {self.text(when.result, hint or 'text')}"
+            )
+        parts.append(
+            f"    ELSE {self.text(node.defresult, hint or 'text') if node.defresult is not None else 'NULL' + (f'::{hint}' if hint else '')}"
+        )
         return "\n".join([*parts, "END"])
 
     def _CoalesceExpr(self, node: Any, hint: str | None) -> str:

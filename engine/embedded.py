@@ -111,13 +111,22 @@ class Connection:
             await self.send(message(b"c", b""))
         return self._results()
 
-    async def execute(self, text: str, params: Sequence[str | None] = (), oids: Sequence[int] = (), max_rows: int = 0) -> list[Result]:
+    async def execute(
+        self, text: str, params: Sequence[str | None] = (), oids: Sequence[int] = (), max_rows: int = 0
+    ) -> list[Result]:
         """Parse, Bind, Describe, Execute, Sync with text parameters."""
         parse = b"\0" + text.encode() + b"\0" + struct.pack(f"!h{len(oids)}I", len(oids), *oids)
-        values = b"".join(struct.pack("!i", -1) if value is None else struct.pack("!i", len(value.encode())) + value.encode() for value in params)
+        values = b"".join(
+            struct.pack("!i", -1) if value is None else struct.pack("!i", len(value.encode())) + value.encode()
+            for value in params
+        )
         bind = b"\0\0" + struct.pack("!hh", 0, len(params)) + values + struct.pack("!h", 0)
         await self.send(
-            message(b"P", parse) + message(b"B", bind) + message(b"D", b"P\0") + message(b"E", b"\0" + struct.pack("!i", max_rows)) + message(b"S", b"")
+            message(b"P", parse)
+            + message(b"B", bind)
+            + message(b"D", b"P\0")
+            + message(b"E", b"\0" + struct.pack("!i", max_rows))
+            + message(b"S", b"")
         )
         return self._results()
 

@@ -34,7 +34,13 @@ def read_options(node: Any) -> dict[str, Any]:
             found["format"] = style
         elif name in FLAGS:
             word = getattr(arg, "sval", None)
-            found[name] = True if arg is None else word.lower() in ("true", "on", "1") if word is not None else bool(getattr(arg, "boolval", getattr(arg, "ival", 0)))
+            found[name] = (
+                True
+                if arg is None
+                else word.lower() in ("true", "on", "1")
+                if word is not None
+                else bool(getattr(arg, "boolval", getattr(arg, "ival", 0)))
+            )
         else:
             raise SqlError("42601", f'unrecognized EXPLAIN option "{name}"')
     for name in ("wal", "timing"):
@@ -64,7 +70,12 @@ async def explain(session: Session, node: Any, context: Context) -> None:
             raise not_built("EXPLAIN ANALYZE of CREATE TABLE AS")
         actual, spent = await _run(session, prepared, params, options)
     top = show_plan(prepared.planned, session.catalog(), actual, verbose=bool(options.get("verbose")))
-    lines = _print(top, options, planning if options["summary"] else None, spent if options["summary"] and actual is not None else None)
+    lines = _print(
+        top,
+        options,
+        planning if options["summary"] else None,
+        spent if options["summary"] and actual is not None else None,
+    )
     await context.reply.rows(_columns(session, node, context.text), [(line,) for line in lines])
     context.reply.complete("EXPLAIN")
 
@@ -78,11 +89,13 @@ async def _prepare(session: Session, query: Any, context: Context) -> tuple[Prep
     if kind in ("CreateTableAsStmt", "DeclareCursorStmt"):
         query, kind = query.query, type(query.query).__name__
     if kind not in PLANNED:
-        raise SqlError("42601", f"syntax error at or near \"{kind}\"")
+        raise SqlError("42601", f'syntax error at or near "{kind}"')
     return prepare(session, query, context.text, context.param_types, at=-7), context.params, into
 
 
-async def _run(session: Session, prepared: Prepared, params: Sequence[Any], options: dict[str, Any]) -> tuple[list[Actual], float]:
+async def _run(
+    session: Session, prepared: Prepared, params: Sequence[Any], options: dict[str, Any]
+) -> tuple[list[Actual], float]:
     """Run it for its figures; the rows are thrown away."""
     clock = session.database.runtime.clock
     portal = session.kernel.portal(prepared.plan, params)
@@ -155,7 +168,12 @@ def json_node(node: Shown, options: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"Node Type": node.kind, **node.facts, "Parallel Aware": False, "Async Capable": False}
     if options["costs"] and node.estimate is not None:
         e = node.estimate
-        result |= {"Startup Cost": round(e.startup, 2), "Total Cost": round(e.total, 2), "Plan Rows": max(round(e.rows), 1), "Plan Width": e.width}
+        result |= {
+            "Startup Cost": round(e.startup, 2),
+            "Total Cost": round(e.total, 2),
+            "Plan Rows": max(round(e.rows), 1),
+            "Plan Width": e.width,
+        }
     if node.actual is not None:
         rows, loops, micros = node.actual
         if options["timing"]:
@@ -193,7 +211,11 @@ def _yaml(value: Any, depth: int) -> list[str]:
 def _xml(name: str, value: Any, depth: int) -> str:
     pad, tag = "  " * depth, name.replace(" ", "-")
     if isinstance(value, dict):
-        return f"{pad}<{tag}>\n" + "\n".join(_xml(key, item, depth + 1) for key, item in value.items()) + f"\n{pad}</{tag}>"
+        return (
+            f"{pad}<{tag}>\n"
+            + "\n".join(_xml(key, item, depth + 1) for key, item in value.items())
+            + f"\n{pad}</{tag}>"
+        )
     if isinstance(value, list):
         inner = "Plan" if name == "Plans" else "Item"
         return f"{pad}<{tag}>\n" + "\n".join(_xml(inner, item, depth + 1) for item in value) + f"\n{pad}</{tag}>"

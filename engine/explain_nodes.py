@@ -18,7 +18,17 @@ from .planner import nodes
 from .planner.api import Estimate, PlannedStatement
 
 Actual = tuple[int, int, int]
-JOINS = {"inner": "", "left": " Left", "right": " Right", "full": " Full", "semi": " Semi", "anti": " Anti", "null_anti": " Anti", "mark": " Semi", "scalar": " Left"}
+JOINS = {
+    "inner": "",
+    "left": " Left",
+    "right": " Right",
+    "full": " Full",
+    "semi": " Semi",
+    "anti": " Anti",
+    "null_anti": " Anti",
+    "mark": " Semi",
+    "scalar": " Left",
+}
 QUOTED_TYPES = frozenset((25, 1043, 1042, 19, 1082, 1083, 1114, 1184, 1266, 1186, 2950, 114, 3802, 17, 18))
 
 
@@ -126,7 +136,9 @@ class Printer:
             target = e.to if kind == "CastIo" else e.typ
             return f"({self.expr(e.arg, names)})::{format_type(self._catalog, target, e.typmod)}"
         if kind == "Distinct":
-            return f"({self.expr(e.left, names)} IS {'NOT ' if e.not_ else ''}DISTINCT FROM {self.expr(e.right, names)})"
+            return (
+                f"({self.expr(e.left, names)} IS {'NOT ' if e.not_ else ''}DISTINCT FROM {self.expr(e.right, names)})"
+            )
         if kind == "AnyAll":
             operator = FACTS.operators_by_func.get(e.func)
             return f"({self.expr(e.left, names)} {operator.name if operator else '='} {'ALL' if e.all else 'ANY'} ({self.expr(e.array, names)}))"
@@ -192,7 +204,12 @@ class Printer:
         return f"{quote_ident(table.schema)}.{quote_ident(table.name)}" if self._verbose else quote_ident(table.name)
 
     def _scan(self, node: Any) -> Shown:
-        shown = Shown("Seq Scan", f"Seq Scan on {self._name(node.table)}", facts=self._on(node.table), names=self._columns(node.table, node.columns))
+        shown = Shown(
+            "Seq Scan",
+            f"Seq Scan on {self._name(node.table)}",
+            facts=self._on(node.table),
+            names=self._columns(node.table, node.columns),
+        )
         return self._filtered(shown, node.filter)
 
     def _filtered(self, shown: Shown, test: Any) -> Shown:
@@ -204,8 +221,16 @@ class Printer:
         index = node.table.indexes[node.index]
         names = [quote_ident(node.table.columns[key.column].name) for key in index.keys]
         backward = " Backward" if node.backward else ""
-        shown = Shown("Index Scan", f"Index Scan{backward} using {quote_ident(index.name)} on {self._name(node.table)}", names=self._columns(node.table, node.columns))
-        shown.facts = {"Scan Direction": "Backward" if node.backward else "Forward", "Index Name": index.name, **self._on(node.table)}
+        shown = Shown(
+            "Index Scan",
+            f"Index Scan{backward} using {quote_ident(index.name)} on {self._name(node.table)}",
+            names=self._columns(node.table, node.columns),
+        )
+        shown.facts = {
+            "Scan Direction": "Backward" if node.backward else "Forward",
+            "Index Name": index.name,
+            **self._on(node.table),
+        }
         tests = self._bounds(node, index, names)
         if tests:
             shown.details.append(("Index Cond", tests[0] if len(tests) == 1 else "(" + " AND ".join(tests) + ")"))
@@ -247,13 +272,25 @@ class Printer:
 
     def _functionscan(self, node: Any) -> Shown:
         name = node.calls[0].func
-        return Shown("Function Scan", f"Function Scan on {name}", facts={"Function Name": name, "Alias": name}, names=[name] * 8)
+        return Shown(
+            "Function Scan", f"Function Scan on {name}", facts={"Function Name": name, "Alias": name}, names=[name] * 8
+        )
 
     def _hostscan(self, node: Any) -> Shown:
-        return Shown("Function Scan", f"Function Scan on {node.name}", facts={"Function Name": node.name}, names=[f"column{at + 1}" for at in range(len(node.types))])
+        return Shown(
+            "Function Scan",
+            f"Function Scan on {node.name}",
+            facts={"Function Name": node.name},
+            names=[f"column{at + 1}" for at in range(len(node.types))],
+        )
 
     def _ctescan(self, node: Any) -> Shown:
-        return Shown("CTE Scan", f"CTE Scan on cte{node.id}", facts={"CTE Name": f"cte{node.id}"}, names=self._ctes.get(node.id, []))
+        return Shown(
+            "CTE Scan",
+            f"CTE Scan on cte{node.id}",
+            facts={"CTE Name": f"cte{node.id}"},
+            names=self._ctes.get(node.id, []),
+        )
 
     def _workscan(self, node: Any) -> Shown:
         return Shown("WorkTable Scan", f"WorkTable Scan on cte{node.id}", names=self._ctes.get(node.id, []))
@@ -271,7 +308,9 @@ class Printer:
 
     def _projectset(self, node: Any) -> Shown:
         child = self.node(node.input)
-        names = [self.expr(item.expr, child.names) if item.expr is not None else f"{item.set.func}(…)" for item in node.exprs]
+        names = [
+            self.expr(item.expr, child.names) if item.expr is not None else f"{item.set.func}(…)" for item in node.exprs
+        ]
         return Shown("ProjectSet", "ProjectSet", children=[child], names=names)
 
     def _keys(self, keys: list[Any], names: list[str]) -> list[str]:
@@ -286,14 +325,28 @@ class Printer:
 
     def _sort(self, node: Any) -> Shown:
         child = self.node(node.input)
-        return Shown("Sort", "Sort", details=[("Sort Key", self._keys(node.keys, child.names))], children=[child], names=child.names)
+        return Shown(
+            "Sort",
+            "Sort",
+            details=[("Sort Key", self._keys(node.keys, child.names))],
+            children=[child],
+            names=child.names,
+        )
 
     def _aggregate(self, node: Any) -> Shown:
         child = self.node(node.input)
         keys = [self.expr(e, child.names) for e in node.keys]
-        strategy, title = ("Sorted", "GroupAggregate") if node.sorted and keys else ("Hashed", "HashAggregate") if keys else ("Plain", "Aggregate")
+        strategy, title = (
+            ("Sorted", "GroupAggregate")
+            if node.sorted and keys
+            else ("Hashed", "HashAggregate")
+            if keys
+            else ("Plain", "Aggregate")
+        )
         names = keys + [self._aggregate_call(agg, child.names) for agg in node.aggs]
-        shown = Shown("Aggregate", title, facts={"Strategy": strategy, "Partial Mode": "Simple"}, children=[child], names=names)
+        shown = Shown(
+            "Aggregate", title, facts={"Strategy": strategy, "Partial Mode": "Simple"}, children=[child], names=names
+        )
         if keys:
             shown.details.append(("Group Key", keys))
         return shown
@@ -304,7 +357,12 @@ class Printer:
 
     def _window(self, node: Any) -> Shown:
         child = self.node(node.input)
-        return Shown("WindowAgg", "WindowAgg", children=[child], names=[*child.names, *(f"{call.func}() OVER (?)" for call in node.calls)])
+        return Shown(
+            "WindowAgg",
+            "WindowAgg",
+            children=[child],
+            names=[*child.names, *(f"{call.func}() OVER (?)" for call in node.calls)],
+        )
 
     def _limit(self, node: Any) -> Shown:
         child = self.node(node.input)
@@ -314,7 +372,14 @@ class Printer:
         child = self.node(node.input)
         if node.keys is not None:
             return Shown("Unique", "Unique", children=[child], names=child.names)
-        return Shown("Aggregate", "HashAggregate", facts={"Strategy": "Hashed"}, details=[("Group Key", list(child.names))], children=[child], names=child.names)
+        return Shown(
+            "Aggregate",
+            "HashAggregate",
+            facts={"Strategy": "Hashed"},
+            details=[("Group Key", list(child.names))],
+            children=[child],
+            names=child.names,
+        )
 
     def _lockrows(self, node: Any) -> Shown:
         child = self.node(node.input)
@@ -331,14 +396,22 @@ class Printer:
 
     # -- several inputs
 
-    def _joined(self, node: Any, kind: str, title: str, conditions: list[tuple[str, Any]], wrap: str | None = None) -> Shown:
+    def _joined(
+        self, node: Any, kind: str, title: str, conditions: list[tuple[str, Any]], wrap: str | None = None
+    ) -> Shown:
         left = self.node(node.left)
         for number, e in getattr(node, "params", ()):
             self._exec[number] = self.expr(e, left.names)
         right = self.node(node.right)
         both = left.names[: self._width(node.left, left)] + right.names
-        inner = Shown("Hash", "Hash", estimate=right.estimate, actual=right.actual, children=[right], names=right.names) if wrap else right
-        shown = Shown(kind, title, facts={"Join Type": (JOINS[node.kind].strip() or "Inner")}, children=[left, inner], names=both)
+        inner = (
+            Shown("Hash", "Hash", estimate=right.estimate, actual=right.actual, children=[right], names=right.names)
+            if wrap
+            else right
+        )
+        shown = Shown(
+            kind, title, facts={"Join Type": (JOINS[node.kind].strip() or "Inner")}, children=[left, inner], names=both
+        )
         for name, e in conditions:
             if e is not None:
                 shown.details.append((name, e if isinstance(e, str) else self.expr(e, both)))
@@ -355,12 +428,17 @@ class Printer:
 
     def _equal(self, node: Any) -> str:
         left, right = self.node(node.left).names, self.node(node.right).names
-        pairs = [f"({self.expr(one, left)} = {self.expr(two, right)})" for one, two in zip(node.left_keys, node.right_keys, strict=True)]
+        pairs = [
+            f"({self.expr(one, left)} = {self.expr(two, right)})"
+            for one, two in zip(node.left_keys, node.right_keys, strict=True)
+        ]
         return pairs[0] if len(pairs) == 1 else "(" + " AND ".join(pairs) + ")"
 
     def _hashjoin(self, node: Any) -> Shown:
         title = f"Hash{JOINS[node.kind]} Join"
-        return self._joined(node, "Hash Join", title, [("Hash Cond", self._equal(node)), ("Join Filter", node.on)], wrap="Hash")
+        return self._joined(
+            node, "Hash Join", title, [("Hash Cond", self._equal(node)), ("Join Filter", node.on)], wrap="Hash"
+        )
 
     def _mergejoin(self, node: Any) -> Shown:
         title = f"Merge{JOINS[node.kind]} Join"
@@ -387,7 +465,13 @@ class Printer:
     def _modified(self, node: Any, word: str) -> Shown:
         child = self.node(node.input)
         names = [quote_ident(column.name) for column in node.table.columns]
-        return Shown("ModifyTable", f"{word} on {self._name(node.table)}", facts={"Operation": word, **self._on(node.table)}, children=[child], names=[*names, "ctid", *child.names])
+        return Shown(
+            "ModifyTable",
+            f"{word} on {self._name(node.table)}",
+            facts={"Operation": word, **self._on(node.table)},
+            children=[child],
+            names=[*names, "ctid", *child.names],
+        )
 
     def _insert(self, node: Any) -> Shown:
         shown = self._modified(node, "Insert")
@@ -403,9 +487,13 @@ class Printer:
 
     def _other(self, node: Any) -> Shown:
         children = [self.node(child) for child in children_of(node)]
-        return Shown(type(node).__name__, type(node).__name__, children=children, names=children[0].names if children else [])
+        return Shown(
+            type(node).__name__, type(node).__name__, children=children, names=children[0].names if children else []
+        )
 
 
-def show_plan(planned: PlannedStatement, catalog: Catalog, actual: list[Actual] | None, *, verbose: bool = False) -> Shown:
+def show_plan(
+    planned: PlannedStatement, catalog: Catalog, actual: list[Actual] | None, *, verbose: bool = False
+) -> Shown:
     """The plan as EXPLAIN prints it."""
     return Printer(planned, catalog, actual, verbose).plan()

@@ -7,7 +7,6 @@ strings as function arguments. When in doubt a literal stays what it is.
 
 from __future__ import annotations
 
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,25 @@ Literal = tuple[str, str, int]
 KINDS = {"int4": 23, "int8": 20, "numeric": 1700, "string": 0}
 # Type names under which a lifted string reads the same.
 PLAIN_CASTS = frozenset(
-    ("int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "date", "time", "timestamp", "timestamptz", "uuid", "json", "jsonb", "bool", "bytea")
+    (
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "numeric",
+        "text",
+        "varchar",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "json",
+        "jsonb",
+        "bool",
+        "bytea",
+    )
 )
 EQUALITY = frozenset(("=", "<>", "+", "-", "*", "/", "%", "||"))
 # Statement parts that are looked into, by node class.
@@ -77,7 +94,11 @@ class Lifter:
     def _expression(self, node: Any, strings: bool) -> None:
         names = [part.sval for part in node.name]
         between = node.kind in (enums.A_Expr_Kind.AEXPR_BETWEEN, enums.A_Expr_Kind.AEXPR_NOT_BETWEEN)
-        plain = node.kind in (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN) and len(names) == 1 and names[0] in EQUALITY
+        plain = (
+            node.kind in (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN)
+            and len(names) == 1
+            and names[0] in EQUALITY
+        )
         if between or plain:
             node.lexpr = self.visit(node.lexpr, strings) if node.lexpr is not None else None
             node.rexpr = self.visit(node.rexpr, strings)
@@ -106,7 +127,9 @@ class Lifter:
         for position in range(node.location + 1, node.location + 4):
             index = self._at.get(position)
             if index is not None and self._literals[index][:2] == ("int4", str(-node.val.ival)):
-                minus = ast.A_Expr(kind=enums.A_Expr_Kind.AEXPR_OP, name=(ast.String("-"),), rexpr=self._parameter(index, 23))
+                minus = ast.A_Expr(
+                    kind=enums.A_Expr_Kind.AEXPR_OP, name=(ast.String("-"),), rexpr=self._parameter(index, 23)
+                )
                 minus.location = node.location
                 return minus
         return node

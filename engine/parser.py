@@ -16,7 +16,18 @@ from pglast.stream import RawStream
 
 from sixfold.engine.errors import SqlError
 
-__all__ = ["KEYWORDS", "Statement", "ast", "deparse", "enums", "fingerprint", "parse", "parse_expression", "parse_one", "split"]
+__all__ = [
+    "KEYWORDS",
+    "Statement",
+    "ast",
+    "deparse",
+    "enums",
+    "fingerprint",
+    "parse",
+    "parse_expression",
+    "parse_one",
+    "split",
+]
 
 # By pg_get_keywords' letters.
 KEYWORDS = {"U": UNRESERVED_KEYWORDS, "C": COL_NAME_KEYWORDS, "T": TYPE_FUNC_NAME_KEYWORDS, "R": RESERVED_KEYWORDS}

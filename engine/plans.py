@@ -48,7 +48,9 @@ class PlanCache:
             self._kept.popitem(last=False)
 
 
-def prepare(session: Any, node: Any, text: str, param_types: tuple[int, ...] = (), *, at: int = 0, catalog: Any = None) -> Prepared:
+def prepare(
+    session: Any, node: Any, text: str, param_types: tuple[int, ...] = (), *, at: int = 0, catalog: Any = None
+) -> Prepared:
     """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in, `at`
     where the statement begins in it."""
     cache: PlanCache = session.database.plans

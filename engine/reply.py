@@ -26,7 +26,9 @@ def column(name: str, typ: int = TEXT) -> Column:
 class Reply:
     """Where one statement's result goes."""
 
-    def __init__(self, session: Session, *, describe: bool = True, formats: Sequence[int] = (), max_rows: int = 0) -> None:
+    def __init__(
+        self, session: Session, *, describe: bool = True, formats: Sequence[int] = (), max_rows: int = 0
+    ) -> None:
         self.session = session
         self.describe = describe
         self.formats = formats

@@ -44,8 +44,16 @@ log = structlog.get_logger(__name__)
 
 # GUCs that decide how a text is planned, besides the search path and the role.
 PLANNING = (
-    "enable_seqscan", "enable_indexscan", "enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_hashagg", "enable_sort",
-    "DateStyle", "TimeZone", "IntervalStyle",
+    "enable_seqscan",
+    "enable_indexscan",
+    "enable_hashjoin",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_hashagg",
+    "enable_sort",
+    "DateStyle",
+    "TimeZone",
+    "IntervalStyle",
 )
 ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
 
@@ -130,7 +138,16 @@ class Session:
             if name not in ("user", "database", "options", "replication") and not name.startswith("_pq_."):
                 # asyncpg quotes client_encoding.
                 self.settings.set_default(name, value.strip("'") if name == "client_encoding" else value)
-        for name in ("DateStyle", "TimeZone", "IntervalStyle", "extra_float_digits", "bytea_output", "client_encoding", "work_mem", "lock_timeout"):
+        for name in (
+            "DateStyle",
+            "TimeZone",
+            "IntervalStyle",
+            "extra_float_digits",
+            "bytea_output",
+            "client_encoding",
+            "work_mem",
+            "lock_timeout",
+        ):
             self.kernel.set(name, self.settings.get(name))
         self._set_defaults()
         self.rescope()
@@ -147,7 +164,9 @@ class Session:
         if not found:
             raise SqlError("3D000", f'database "{self.database_name}" does not exist', severity="FATAL")
         if not found[0]["datallowconn"]:
-            raise SqlError("55000", f'database "{self.database_name}" is not currently accepting connections', severity="FATAL")
+            raise SqlError(
+                "55000", f'database "{self.database_name}" is not currently accepting connections', severity="FATAL"
+            )
 
     def _role_settings(self) -> dict[str, str]:
         """ALTER ROLE … SET and ALTER DATABASE … SET."""
@@ -155,7 +174,11 @@ class Session:
         role = self.database.snapshot.role(self.user)
         found = rows["pg_database"].group(("datname",), self.database_name)
         result: dict[str, str] = {}
-        for key in ((found[0]["oid"], 0), (0, role["oid"] if role else 0), (found[0]["oid"], role["oid"] if role else 0)):
+        for key in (
+            (found[0]["oid"], 0),
+            (0, role["oid"] if role else 0),
+            (found[0]["oid"], role["oid"] if role else 0),
+        ):
             row = rows["pg_db_role_setting"].get(*key)
             for item in (row["setconfig"] or []) if row else []:
                 name, _, value = item.partition("=")
@@ -204,7 +227,9 @@ class Session:
             self._disarm()
             self._settle()
             self.waits.after_call()
-            self.state = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[self.kernel.status]
+            self.state = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[
+                self.kernel.status
+            ]
 
     async def _wait(self, need: Any) -> None:
         """Until the wire has something else to say, which its next step says again."""
@@ -228,15 +253,33 @@ class Session:
 
     def fail(self, error: SqlError | KernelError) -> None:
         """Tell the client; the transaction is dealt with by the kernel."""
-        severity = getattr(error, "severity", "ERROR")
+        severity: Any = getattr(error, "severity", "ERROR")
         self.wire.error(
-            error.code, error.message, severity=severity, detail=error.detail, hint=error.hint, position=error.position, context=error.context,
-            schema=error.schema, table=error.table, column=error.column, datatype=error.datatype, constraint=error.constraint,
+            error.code,
+            error.message,
+            severity=severity,
+            detail=error.detail,
+            hint=error.hint,
+            position=error.position,
+            context=error.context,
+            schema=error.schema,
+            table=error.table,
+            column=error.column,
+            datatype=error.datatype,
+            constraint=error.constraint,
         )
         if severity == "FATAL":
             raise SessionEnded(error.message)
 
-    def notice(self, message: str, *, severity: str = "NOTICE", code: str = "00000", detail: str | None = None, hint: str | None = None) -> None:
+    def notice(
+        self,
+        message: str,
+        *,
+        severity: str = "NOTICE",
+        code: str = "00000",
+        detail: str | None = None,
+        hint: str | None = None,
+    ) -> None:
         """NoticeResponse, if client_min_messages lets it through."""
         ranks = ("debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error")
         wanted = self.settings.get("client_min_messages")
@@ -383,7 +426,11 @@ class Session:
     def schemas(self) -> list[int]:
         """The search path's existing schemas without implicit ones: where new objects go, current_schemas(false)."""
         snapshot = self.snapshot
-        return [oid for oid in self._named(snapshot, self.settings.get("search_path")) if oid != self.temp or "pg_temp" in self.settings.get("search_path")]
+        return [
+            oid
+            for oid in self._named(snapshot, self.settings.get("search_path"))
+            if oid != self.temp or "pg_temp" in self.settings.get("search_path")
+        ]
 
     def _named(self, snapshot: Snapshot, path: str) -> list[int]:
         found: list[int] = []
@@ -484,5 +531,3 @@ def parse_options(text: str) -> Sequence[tuple[str, str]]:
             raise SqlError("42601", f"-c {name} requires a value", severity="FATAL")
         found.append((name, value))
     return found
-
-

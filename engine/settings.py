@@ -21,14 +21,34 @@ SERVER_VERSION_NUM = "150018"
 
 # Sent as ParameterStatus at start-up, in this order, and again when they change.
 REPORTED = (
-    "server_version", "server_encoding", "client_encoding", "application_name", "default_transaction_read_only", "in_hot_standby",
-    "is_superuser", "session_authorization", "DateStyle", "IntervalStyle", "TimeZone", "integer_datetimes", "standard_conforming_strings",
+    "server_version",
+    "server_encoding",
+    "client_encoding",
+    "application_name",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "is_superuser",
+    "session_authorization",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "integer_datetimes",
+    "standard_conforming_strings",
 )
 # Defaults that differ from PostgreSQL's boot values, as initdb or the server would set them.
 DEFAULTS = {
-    "server_version": SERVER_VERSION, "server_version_num": SERVER_VERSION_NUM, "server_encoding": "UTF8", "client_encoding": "UTF8",
-    "TimeZone": "UTC", "lc_messages": "C", "max_stack_depth": "2048", "default_text_search_config": "pg_catalog.english",
-    "timezone_abbreviations": "Default", "max_prepared_transactions": "0", "wal_level": "replica", "data_checksums": "on",
+    "server_version": SERVER_VERSION,
+    "server_version_num": SERVER_VERSION_NUM,
+    "server_encoding": "UTF8",
+    "client_encoding": "UTF8",
+    "TimeZone": "UTC",
+    "lc_messages": "C",
+    "max_stack_depth": "2048",
+    "default_text_search_config": "pg_catalog.english",
+    "timezone_abbreviations": "Default",
+    "max_prepared_transactions": "0",
+    "wal_level": "replica",
+    "data_checksums": "on",
 }
 # Real GUCs that pg_settings does not list.
 HIDDEN = ("is_superuser", "session_authorization", "role", "seed")
@@ -38,9 +58,20 @@ MEMORY = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "8kB"
 # Microseconds.
 TIME = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 BOOLEANS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
-DATE_ORDERS = {"mdy": "MDY", "us": "MDY", "noneuro": "MDY", "noneuropean": "MDY", "dmy": "DMY", "euro": "DMY", "european": "DMY", "ymd": "YMD"}
+DATE_ORDERS = {
+    "mdy": "MDY",
+    "us": "MDY",
+    "noneuro": "MDY",
+    "noneuropean": "MDY",
+    "dmy": "DMY",
+    "euro": "DMY",
+    "european": "DMY",
+    "ymd": "YMD",
+}
 DATE_FORMATS = {"iso": "ISO", "sql": "SQL", "german": "German"}
-NUMBER = re.compile(r"\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?))\s*([a-zA-Z]*)\s*$")
+NUMBER = re.compile(
+    r"\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?))\s*([a-zA-Z]*)\s*$"
+)
 
 
 class Guc(msgspec.Struct, frozen=True):
@@ -64,7 +95,11 @@ def known() -> dict[str, Guc]:
     found: dict[str, Guc] = {}
     for row in facts.rows("settings"):
         name = str(row["name"])
-        values = tuple(value.strip('"') for value in (row["enumvals"] or "").strip("{}").split(",")) if row["enumvals"] else ()
+        values = (
+            tuple(value.strip('"') for value in (row["enumvals"] or "").strip("{}").split(","))
+            if row["enumvals"]
+            else ()
+        )
         found[name.lower()] = Guc(
             name=name,
             kind=str(row["vartype"]),
@@ -112,7 +147,11 @@ def check(guc: Guc, text: str) -> str:
 
 def _boolean(text: str) -> bool | None:
     text = text.strip().lower()
-    matches = {value for word, value in BOOLEANS.items() if text and word.startswith(text) and (len(text) > 1 or word[0] != "o")}
+    matches = {
+        value
+        for word, value in BOOLEANS.items()
+        if text and word.startswith(text) and (len(text) > 1 or word[0] != "o")
+    }
     return matches.pop() if len(matches) == 1 else None
 
 
@@ -187,7 +226,11 @@ def _date_style(guc: Guc, text: str) -> str:
         elif word in DATE_ORDERS:
             order = DATE_ORDERS[word]
         elif word != "default":
-            raise SqlError("22023", f'invalid value for parameter "DateStyle": "{text}"', detail=f'Unrecognized key word: "{word}".')
+            raise SqlError(
+                "22023",
+                f'invalid value for parameter "DateStyle": "{text}"',
+                detail=f'Unrecognized key word: "{word}".',
+            )
     return f"{style}, {order}"
 
 
@@ -226,7 +269,9 @@ def _client_encoding(guc: Guc, text: str) -> str:
         return "UTF8"
     if name in ("sqlascii",):
         return "SQL_ASCII"
-    if name.startswith(("latin", "win", "iso8859", "koi8", "euc", "big5", "gb", "sjis", "uhc", "johab", "shift", "mule")):
+    if name.startswith(
+        ("latin", "win", "iso8859", "koi8", "euc", "big5", "gb", "sjis", "uhc", "johab", "shift", "mule")
+    ):
         raise not_built(f"client encoding {text}")
     raise SqlError("22023", f'invalid value for parameter "client_encoding": "{text}"')
 
@@ -343,8 +388,18 @@ class Settings:
 
     def reset_all(self) -> None:
         """RESET ALL."""
-        keep = {"transaction_isolation", "transaction_read_only", "transaction_deferrable", "role", "session_authorization", "seed"}
-        self._restore({key: value for key, value in self._session.items() if key in keep}, {key: value for key, value in self._local.items() if key in keep})
+        keep = {
+            "transaction_isolation",
+            "transaction_read_only",
+            "transaction_deferrable",
+            "role",
+            "session_authorization",
+            "seed",
+        }
+        self._restore(
+            {key: value for key, value in self._session.items() if key in keep},
+            {key: value for key, value in self._local.items() if key in keep},
+        )
 
     def begin(self) -> None:
         """A transaction starts."""

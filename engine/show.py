@@ -107,7 +107,15 @@ def _value(node: Any) -> str:
             continue
         value = arg.val
         kind = type(value).__name__
-        words.append(value.sval if kind == "String" else value.fval if kind == "Float" else ("on" if value.boolval else "off") if kind == "Boolean" else str(value.ival))
+        words.append(
+            value.sval
+            if kind == "String"
+            else value.fval
+            if kind == "Float"
+            else ("on" if value.boolval else "off")
+            if kind == "Boolean"
+            else str(value.ival)
+        )
     if len(words) == 1 and guc.name not in ("search_path",):
         return words[0]
     return join_list(guc, words)
@@ -115,7 +123,7 @@ def _value(node: Any) -> str:
 
 def _interval_zone(arg: Any) -> str:
     """SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE."""
-    text = arg.arg.val.sval
+    text = str(arg.arg.val.sval)
     return text if text.startswith(("-", "+")) or ":" not in text else "+" + text
 
 
@@ -152,13 +160,20 @@ def shown(session: Session, name: str) -> str:
 async def discard(session: Session, node: Any, context: Context) -> None:
     """DISCARD ALL, PLANS, SEQUENCES, TEMP."""
     mode = enums.DiscardMode
-    names = {mode.DISCARD_ALL: "ALL", mode.DISCARD_PLANS: "PLANS", mode.DISCARD_SEQUENCES: "SEQUENCES", mode.DISCARD_TEMP: "TEMP"}
+    names = {
+        mode.DISCARD_ALL: "ALL",
+        mode.DISCARD_PLANS: "PLANS",
+        mode.DISCARD_SEQUENCES: "SEQUENCES",
+        mode.DISCARD_TEMP: "TEMP",
+    }
     if node.target == mode.DISCARD_ALL:
         if session.kernel.status != "I":
             raise SqlError("25001", "DISCARD ALL cannot run inside a transaction block")
         session.cursors.clear()
         session.begin_work()
-        session.settings.set("session_authorization", session.settings.reset_value("session_authorization") or session.session_user)
+        session.settings.set(
+            "session_authorization", session.settings.reset_value("session_authorization") or session.session_user
+        )
         session.settings.reset_all()
         session.wire.drop_all_statements()
         session.begin_work().listens.append(("*", False))
@@ -198,4 +213,3 @@ def queue_notification(session: Session, channel: str, payload: str) -> None:
     if len(payload.encode()) >= 8000:
         raise SqlError("22023", "payload string too long")
     session.begin_work().notifications[(channel, payload)] = None
-

@@ -55,7 +55,9 @@ def transaction_statement(node: Any) -> Statement | None:
         return None
     if node.kind in (kinds.TRANS_STMT_COMMIT, kinds.TRANS_STMT_ROLLBACK):
         token = _token(node)
-        return Statement.commit(token=token) if node.kind == kinds.TRANS_STMT_COMMIT else Statement.rollback(token=token)
+        return (
+            Statement.commit(token=token) if node.kind == kinds.TRANS_STMT_COMMIT else Statement.rollback(token=token)
+        )
     if node.kind in (kinds.TRANS_STMT_BEGIN, kinds.TRANS_STMT_START):
         modes = utility.transaction_modes(node.options)
         if "deferrable" in modes:
@@ -150,7 +152,10 @@ class Statements:
 
     async def _one(self, statement: parser.Statement, text: str, several: bool) -> None:
         if several and type(statement.node).__name__ in utility.NOT_IN_BLOCK:
-            raise SqlError("25001", f"{utility.command_name(statement.node)} cannot be executed from a function or multi-command string")
+            raise SqlError(
+                "25001",
+                f"{utility.command_name(statement.node)} cannot be executed from a function or multi-command string",
+            )
         if self.session.kernel.active:
             self.session.kernel.next_command()
         await self.run(statement.node, text, Reply(self.session), at=statement.location, own_text=statement.text(text))
@@ -206,7 +211,9 @@ class Statements:
         if shared:
             self.session.database.queries.register_parse(self.session.scope, text, param_oids, statement)
 
-    def _prepared(self, node: Any, text: str, param_oids: tuple[int, ...], name: str) -> tuple[Statement, list[int], bool]:
+    def _prepared(
+        self, node: Any, text: str, param_oids: tuple[int, ...], name: str
+    ) -> tuple[Statement, list[int], bool]:
         """(what it means, parameter types, may others share it)"""
         session = self.session
         if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
@@ -232,7 +239,9 @@ class Statements:
             self._unnamed.append(token)
             if len(self._unnamed) > UNNAMED_KEPT:
                 self._utilities.pop(self._unnamed.pop(0), None)
-        return Statement.host(token, params=what.params, columns=columns, allowed_in_failed=type(what.node).__name__ == "TransactionStmt")
+        return Statement.host(
+            token, params=what.params, columns=columns, allowed_in_failed=type(what.node).__name__ == "TransactionStmt"
+        )
 
     async def _stale(self, name: str | None, text: str) -> None:
         """Plan again what was planned under another catalogue."""
@@ -254,7 +263,9 @@ class Statements:
         if len(statements) == 1 and is_plannable(statements[0].node):
             prepared = prepare(self.session, statements[0].node, text)
             if not prepared.planned.params:
-                self.session.database.queries.register_parse(self.session.scope, text, [], Statement.plan(prepared.plan))
+                self.session.database.queries.register_parse(
+                    self.session.scope, text, [], Statement.plan(prepared.plan)
+                )
 
     async def _execute(self, event: Event) -> None:
         _, _, token, params, formats, max_rows = event
@@ -295,7 +306,9 @@ class Statements:
         else:
             await utility.run(session, node, utility.Context(text, own_text or text, reply, params, param_types))
 
-    async def run_plan(self, prepared: Prepared, reply: Reply, params: Sequence[Any] = (), *, node: Any = None, text: str = "") -> None:
+    async def run_plan(
+        self, prepared: Prepared, reply: Reply, params: Sequence[Any] = (), *, node: Any = None, text: str = ""
+    ) -> None:
         """Run a plan with its rows to the client."""
         session = self.session
         if node is not None and asynchronous.needs_python(text):
@@ -322,7 +335,9 @@ class Statements:
         session = self.session
         portal = session.kernel.portal(prepared.plan, params)
         try:
-            rows: list[tuple[Any, ...]] = await session.waits.run(portal.fetch, session=session.kernel, detached=portal.fetch_detached)
+            rows: list[tuple[Any, ...]] = await session.waits.run(
+                portal.fetch, session=session.kernel, detached=portal.fetch_detached
+            )
         finally:
             portal.close()
         return rows
@@ -374,5 +389,3 @@ def into_clause(node: Any) -> Any:
     while node.larg is not None:
         node = node.larg
     return node.intoClause
-
-

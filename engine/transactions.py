@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import SqlError, not_built
@@ -84,7 +85,9 @@ def savepoint(session: Session, node: Any, context: Context) -> None:
     name, work = node.savepoint_name, session.work
     if session.kernel.status == "I":
         words = {KIND.TRANS_STMT_SAVEPOINT: "SAVEPOINT", KIND.TRANS_STMT_RELEASE: "RELEASE SAVEPOINT"}
-        raise SqlError("25P01", f"{words.get(node.kind, 'ROLLBACK TO SAVEPOINT')} can only be used in transaction blocks")
+        raise SqlError(
+            "25P01", f"{words.get(node.kind, 'ROLLBACK TO SAVEPOINT')} can only be used in transaction blocks"
+        )
     if node.kind == KIND.TRANS_STMT_SAVEPOINT:
         if session.kernel.status == "E":
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
@@ -138,5 +141,6 @@ async def lock_table(session: Session, node: Any, context: Context) -> None:
             raise SqlError("42809", f'"{relation.name}" is not a table or view')
         if session.kernel.read_only and node.mode > 3:
             raise SqlError("25006", "cannot execute LOCK TABLE in a read-only transaction")
-        await session.waits.run(lambda oid=relation.oid: session.kernel.lock_relation(oid, node.mode, bool(node.nowait)), session=session.kernel)  # type: ignore[misc]
+        lock = partial(session.kernel.lock_relation, relation.oid, node.mode, bool(node.nowait))
+        await session.waits.run(lock, session=session.kernel)
     context.reply.complete("LOCK TABLE")

@@ -44,7 +44,9 @@ class Entry(msgspec.Struct):
 
 ENTRIES: dict[str, Entry] = {}
 # Not inside a transaction block or a multi-statement Query.
-NOT_IN_BLOCK = frozenset(("CreatedbStmt", "DropdbStmt", "CreateTableSpaceStmt", "DropTableSpaceStmt", "AlterSystemStmt"))
+NOT_IN_BLOCK = frozenset(
+    ("CreatedbStmt", "DropdbStmt", "CreateTableSpaceStmt", "DropTableSpaceStmt", "AlterSystemStmt")
+)
 # Parse trees of what PostgreSQL has and Sixfold has not, in its own words.
 MISSING = {
     "CreatedbStmt": "CREATE DATABASE: a Sixfold cluster has one database, make schemas in it or start another cluster;",
@@ -88,7 +90,11 @@ MISSING = {
 
 
 def entry(
-    node_class: str, name: str, *, read_only: bool = False, columns: Callable[[Session, Any, str], Sequence[Column]] | None = None
+    node_class: str,
+    name: str,
+    *,
+    read_only: bool = False,
+    columns: Callable[[Session, Any, str], Sequence[Column]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Decorator: this coroutine runs such statements."""
 

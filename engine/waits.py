@@ -68,7 +68,9 @@ class Waits:
         """Wait until the call is worth making again."""
         await self._handlers[need[0]](session, need)
 
-    async def run(self, call: Callable[[], Step], *, session: Session | None = None, detached: Callable[[], Step] | None = None) -> Any:
+    async def run(
+        self, call: Callable[[], Step], *, session: Session | None = None, detached: Callable[[], Step] | None = None
+    ) -> Any:
         """The call's value once it is done."""
         _, value = await self.step(call, session=session, detached=detached)
         return value

@@ -85,7 +85,13 @@ class Work:
         self.before_commit: list[Callable[[], Awaitable[None]]] = []
 
     def _counts(self) -> tuple[int, ...]:
-        return len(self.drop_on_commit), len(self.listens), len(self.notifications), len(self.at_commit), len(self.before_commit)
+        return (
+            len(self.drop_on_commit),
+            len(self.listens),
+            len(self.notifications),
+            len(self.at_commit),
+            len(self.before_commit),
+        )
 
     def savepoint(self, name: str) -> None:
         """SAVEPOINT."""

@@ -34,17 +34,39 @@ async def create_trees(waits: Waits, volume: Volume) -> dict[int, tuple[int, int
 def database_row(oid: int, name: str, template: bool, connect: bool, owner: int = BOOTSTRAP_ROLE) -> Row:
     """A row of pg_database."""
     return {
-        "oid": oid, "datname": name, "datdba": owner, "encoding": 6, "datlocprovider": "c", "datistemplate": template, "datallowconn": connect,
-        "datconnlimit": -1, "datfrozenxid": 1, "datminmxid": 1, "dattablespace": 1663, "datcollate": "C", "datctype": "C",
-        "daticulocale": None, "datcollversion": None, "datacl": None,
+        "oid": oid,
+        "datname": name,
+        "datdba": owner,
+        "encoding": 6,
+        "datlocprovider": "c",
+        "datistemplate": template,
+        "datallowconn": connect,
+        "datconnlimit": -1,
+        "datfrozenxid": 1,
+        "datminmxid": 1,
+        "dattablespace": 1663,
+        "datcollate": "C",
+        "datctype": "C",
+        "daticulocale": None,
+        "datcollversion": None,
+        "datacl": None,
     }
 
 
 def role_row(oid: int, name: str, *, superuser: bool = False, login: bool = False, password: str | None = None) -> Row:
     """A row of pg_authid."""
     return {
-        "oid": oid, "rolname": name, "rolsuper": superuser, "rolinherit": True, "rolcreaterole": superuser, "rolcreatedb": superuser,
-        "rolcanlogin": login, "rolreplication": superuser, "rolbypassrls": superuser, "rolconnlimit": -1, "rolpassword": password,
+        "oid": oid,
+        "rolname": name,
+        "rolsuper": superuser,
+        "rolinherit": True,
+        "rolcreaterole": superuser,
+        "rolcreatedb": superuser,
+        "rolcanlogin": login,
+        "rolreplication": superuser,
+        "rolbypassrls": superuser,
+        "rolconnlimit": -1,
+        "rolpassword": password,
         "rolvaliduntil": None,
     }
 
@@ -59,24 +81,49 @@ def _classes() -> list[Row]:
         if fact["oid"] not in kept:
             continue
         stored = by_oid().get(fact["oid"], "") in SHAPES
-        change: Row = {"relpages": 0, "reltuples": -1.0, "relallvisible": 0, "reltoastrelid": 0, "relhasindex": stored, "relhasrules": fact["relkind"] == "v"}
+        change: Row = {
+            "relpages": 0,
+            "reltuples": -1.0,
+            "relallvisible": 0,
+            "reltoastrelid": 0,
+            "relhasindex": stored,
+            "relhasrules": fact["relkind"] == "v",
+        }
         rows.append({**fact, **change})
     oid = SHAPES[STORAGE].oid
     model = next(row for row in rows if row["relname"] == "pg_attrdef")
     index = next(row for row in rows if row["relname"] == "pg_attrdef_oid_index")
-    rows.append({**model, "oid": oid, "relname": STORAGE, "reltype": 0, "relnatts": 3, "relfilenode": oid, "relnamespace": PG_CATALOG})
+    rows.append(
+        {
+            **model,
+            "oid": oid,
+            "relname": STORAGE,
+            "reltype": 0,
+            "relnatts": 3,
+            "relfilenode": oid,
+            "relnamespace": PG_CATALOG,
+        }
+    )
     rows.append({**index, "oid": oid + 1, "relname": "sixfold_storage_relid_index", "relfilenode": oid + 1})
     return rows
 
 
 def _attributes() -> list[Row]:
     rows = [row for name, oid in served().items() if name != STORAGE for row in facts.columns(oid)]
-    rows += [row for name in SHAPES if name != STORAGE for index in index_oids(served()[name]) for row in facts.columns(index)]
+    rows += [
+        row
+        for name in SHAPES
+        if name != STORAGE
+        for index in index_oids(served()[name])
+        for row in facts.columns(index)
+    ]
     model = facts.columns(SHAPES["pg_class"].oid)[0]
     wide = next(row for row in facts.columns(served()["pg_sequence"]) if row["attname"] == "seqstart")
     oid = SHAPES[STORAGE].oid
     rows.append({**model, "attrelid": oid, "attname": "relid"})
-    rows += [{**wide, "attrelid": oid, "attname": name, "attnum": number} for number, name in ((2, "root"), (3, "overflow"))]
+    rows += [
+        {**wide, "attrelid": oid, "attname": name, "attnum": number} for number, name in ((2, "root"), (3, "overflow"))
+    ]
     rows.append({**model, "attrelid": oid + 1, "attname": "relid"})
     return rows
 
@@ -95,7 +142,10 @@ def contents(roots: dict[int, tuple[int, int]], superuser: str, password: str | 
     own = next(row for row in index if row["indexrelid"] == 2679)
     storage = SHAPES[STORAGE].oid
     kept = {oid for name in SHAPES for oid in index_oids(served()[name])}
-    roles = [role_row(BOOTSTRAP_ROLE, superuser, superuser=True, login=True, password=password), *facts.typed("pg_authid")]
+    roles = [
+        role_row(BOOTSTRAP_ROLE, superuser, superuser=True, login=True, password=password),
+        *facts.typed("pg_authid"),
+    ]
     databases = [
         database_row(TEMPLATE1, "template1", True, True),
         database_row(TEMPLATE0, "template0", True, False),
@@ -112,7 +162,8 @@ def contents(roots: dict[int, tuple[int, int]], superuser: str, password: str | 
         "pg_class": _classes(),
         "pg_attribute": _attributes(),
         "pg_type": _types(),
-        "pg_index": [row for row in index if row["indexrelid"] in kept] + [{**own, "indexrelid": storage + 1, "indrelid": storage}],
+        "pg_index": [row for row in index if row["indexrelid"] in kept]
+        + [{**own, "indexrelid": storage + 1, "indrelid": storage}],
     }
 
 

@@ -69,8 +69,22 @@ def _text_list(text: str) -> list[str]:
 
 # How a column's text becomes the Python value that catalogue rows hold, by type OID; others stay text.
 FROM_TEXT: dict[int, Callable[[str], Any]] = {
-    16: _bool, 20: int, 21: int, 23: int, 26: int, 28: int, 24: int, 700: float, 701: float,
-    22: _int_list, 30: _int_list, 1005: _int_list, 1028: _int_list, 1007: _int_list, 1009: _text_list, 1002: _text_list,
+    16: _bool,
+    20: int,
+    21: int,
+    23: int,
+    26: int,
+    28: int,
+    24: int,
+    700: float,
+    701: float,
+    22: _int_list,
+    30: _int_list,
+    1005: _int_list,
+    1028: _int_list,
+    1007: _int_list,
+    1009: _text_list,
+    1002: _text_list,
 }
 
 
@@ -83,7 +97,18 @@ def columns(relation: int) -> tuple[Row, ...]:
 @cache
 def _attributes() -> dict[int, tuple[Row, ...]]:
     grouped: dict[int, list[Row]] = {}
-    numbers = ("attrelid", "atttypid", "attstattarget", "attlen", "attnum", "attndims", "attcacheoff", "atttypmod", "attinhcount", "attcollation")
+    numbers = (
+        "attrelid",
+        "atttypid",
+        "attstattarget",
+        "attlen",
+        "attnum",
+        "attndims",
+        "attcacheoff",
+        "atttypmod",
+        "attinhcount",
+        "attcollation",
+    )
     flags = ("attbyval", "attnotnull", "atthasdef", "atthasmissing", "attisdropped", "attislocal")
     for text in rows("pg_attribute"):
         row: Row = dict(text)
@@ -117,6 +142,9 @@ def typed(name: str) -> list[Row]:
     header, body = table(name)
     readers = [FROM_TEXT.get(types.get(column, 25)) for column in header]
     return [
-        {column: value if value is None or read is None else read(value) for column, value, read in zip(header, row, readers, strict=True)}
+        {
+            column: value if value is None or read is None else read(value)
+            for column, value, read in zip(header, row, readers, strict=True)
+        }
         for row in body
     ]

@@ -35,7 +35,11 @@ SHAPES: dict[str, Shape] = {
         Shape("pg_namespace", 2615, ("oid",), (("nspname",),)),
         Shape("pg_index", 2610, ("indexrelid",), (("indrelid",),), "indexrelid"),
         Shape(
-            "pg_constraint", 2606, ("oid",), (("conrelid",), ("confrelid",), ("contypid",), ("conindid",), ("connamespace",)), "oid"
+            "pg_constraint",
+            2606,
+            ("oid",),
+            (("conrelid",), ("confrelid",), ("contypid",), ("conindid",), ("connamespace",)),
+            "oid",
         ),
         Shape("pg_attrdef", 2604, ("oid",), (("adrelid",),), "oid"),
         Shape("pg_sequence", 2224, ("seqrelid",), (), "seqrelid"),
@@ -101,7 +105,9 @@ class RowTable:
             self.rows[self.key_of(row)] = row
             for columns, found in lists.items():
                 found.setdefault(tuple(row[name] for name in columns), []).append(row)
-        self._groups = {columns: {value: tuple(rows) for value, rows in found.items()} for columns, found in lists.items()}
+        self._groups = {
+            columns: {value: tuple(rows) for value, rows in found.items()} for columns, found in lists.items()
+        }
 
     def remove(self, key: Key) -> None:
         """Forget a row, if it is there."""

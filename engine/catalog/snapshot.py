@@ -20,7 +20,6 @@ from .statistics import column_statistics
 from .system import SystemRelations, by_oid, is_user
 
 
-
 class Snapshot:
     """A state of the catalogue. Rows must not be changed once a snapshot has them."""
 
@@ -112,7 +111,11 @@ class Snapshot:
         defaults = {row["adnum"]: row["adbin"] for row in self.rows["pg_attrdef"].group(("adrelid",), oid)}
         statistics = {row["staattnum"]: row for row in self.rows["pg_statistic"].group(("starelid",), oid)}
         attributes = sorted(self.rows["pg_attribute"].group(("attrelid",), oid), key=lambda row: row["attnum"])
-        return tuple(column(row, defaults.get(row["attnum"]), statistics.get(row["attnum"])) for row in attributes if row["attnum"] > 0)
+        return tuple(
+            column(row, defaults.get(row["attnum"]), statistics.get(row["attnum"]))
+            for row in attributes
+            if row["attnum"] > 0
+        )
 
     def _indexes(self, table: int) -> tuple[Index, ...]:
         return tuple(self.index(row) for row in self.rows["pg_index"].group(("indrelid",), table))
@@ -131,7 +134,9 @@ class Snapshot:
             unique=row["indisunique"],
             primary=row["indisprimary"],
             nulls_not_distinct=row["indnullsnotdistinct"],
-            keys=tuple(IndexKey(attnum, bool(option & 1), bool(option & 2), opclass) for attnum, option, opclass in keys),
+            keys=tuple(
+                IndexKey(attnum, bool(option & 1), bool(option & 2), opclass) for attnum, option, opclass in keys
+            ),
             predicate=row["indpred"],
             exprs=tuple(json.loads(row["indexprs"])) if row["indexprs"] else (),
             constraint=constraints[0]["oid"] if constraints else 0,
@@ -140,7 +145,11 @@ class Snapshot:
 
     def sequence(self, oid: int) -> Sequence | None:
         """A sequence by its relation's OID."""
-        row, relation, tree = self.rows["pg_sequence"].get(oid), self.rows["pg_class"].get(oid), self.rows["sixfold_storage"].get(oid)
+        row, relation, tree = (
+            self.rows["pg_sequence"].get(oid),
+            self.rows["pg_class"].get(oid),
+            self.rows["sixfold_storage"].get(oid),
+        )
         if row is None or relation is None or tree is None:
             return None
         owner = next(
@@ -267,8 +276,6 @@ def type_of(row: Row) -> Type:
 def _function_name(oid: int) -> str:
     function = FACTS.function_oids.get(oid)
     return function.name if function else ""
-
-
 
 
 @cache

@@ -39,13 +39,27 @@ def statistic_row(
 ) -> Row:
     """A row of pg_statistic. `equal` and `less` are the type's operators."""
     row: Row = {
-        "starelid": relation, "staattnum": attnum, "stainherit": False, "stanullfrac": null_frac, "stawidth": width, "stadistinct": distinct,
+        "starelid": relation,
+        "staattnum": attnum,
+        "stainherit": False,
+        "stanullfrac": null_frac,
+        "stawidth": width,
+        "stadistinct": distinct,
     }
     for slot in range(1, 6):
-        row |= {f"stakind{slot}": 0, f"staop{slot}": 0, f"stacoll{slot}": 0, f"stanumbers{slot}": None, f"stavalues{slot}": None}
+        row |= {
+            f"stakind{slot}": 0,
+            f"staop{slot}": 0,
+            f"stacoll{slot}": 0,
+            f"stanumbers{slot}": None,
+            f"stavalues{slot}": None,
+        }
     if common:
         row |= {
-            "stakind1": COMMON, "staop1": equal, "stanumbers1": [freq for _, freq in common], "stavalues1": json.dumps([value for value, _ in common]),
+            "stakind1": COMMON,
+            "staop1": equal,
+            "stanumbers1": [freq for _, freq in common],
+            "stavalues1": json.dumps([value for value, _ in common]),
         }
     if histogram:
         row |= {"stakind2": HISTOGRAM, "staop2": less, "stavalues2": json.dumps(histogram)}

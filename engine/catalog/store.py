@@ -30,7 +30,12 @@ def kernel_table(relation: Relation) -> nodes.Table:
         columns=[nodes.Column(c.name, c.typ, c.typmod, c.dropped, c.not_null, c.missing) for c in relation.columns],
         indexes=[
             nodes.Index(
-                i.oid, i.name, i.root, i.unique, i.nulls_not_distinct, [nodes.IndexKey(k.attnum - 1, k.desc, k.nulls_first) for k in i.keys]
+                i.oid,
+                i.name,
+                i.root,
+                i.unique,
+                i.nulls_not_distinct,
+                [nodes.IndexKey(k.attnum - 1, k.desc, k.nulls_first) for k in i.keys],
             )
             for i in relation.indexes
             if not i.exprs and i.predicate is None
@@ -73,21 +78,34 @@ class CatalogTable:
         found = self._plans.get(kind)
         if found is None:
             make: dict[str, Callable[[], nodes.Plan]] = {
-                "insert": self._insert, "bulk": self._bulk, "update": self._update, "delete": self._delete, "all": self._all, "user": self._user,
+                "insert": self._insert,
+                "bulk": self._bulk,
+                "update": self._update,
+                "delete": self._delete,
+                "all": self._all,
+                "user": self._user,
             }
             found = self._plans[kind] = Plan.compile(nodes.to_json(make[kind]()))
         return found
 
     def _wrap(self, root: nodes.Node, params: list[int], tag: str, writes: bool, output: bool = False) -> nodes.Plan:
-        columns = [nodes.OutputColumn(name, typ, -1, 0, 0) for name, typ in zip(self.names, self.types, strict=True)] if output else []
+        columns = (
+            [nodes.OutputColumn(name, typ, -1, 0, 0) for name, typ in zip(self.names, self.types, strict=True)]
+            if output
+            else []
+        )
         return nodes.Plan(root, columns, params, 0, [], [(self.relation.oid, 3 if writes else 1)], tag, writes, 0)
 
     def _insert(self) -> nodes.Plan:
         row: list[nodes.Expr] = [nodes.Param(n, typ) for n, typ in enumerate(self.types)]
-        return self._wrap(nodes.Insert(self.table, nodes.Values([row], self.types), [], None, None, []), self.types, "INSERT", True)
+        return self._wrap(
+            nodes.Insert(self.table, nodes.Values([row], self.types), [], None, None, []), self.types, "INSERT", True
+        )
 
     def _bulk(self) -> nodes.Plan:
-        return self._wrap(nodes.Insert(self.table, nodes.HostScan("rows", self.types, []), [], None, None, []), [], "INSERT", True)
+        return self._wrap(
+            nodes.Insert(self.table, nodes.HostScan("rows", self.types, []), [], None, None, []), [], "INSERT", True
+        )
 
     def _one(self, first: int) -> nodes.Node:
         """The row with the key in params `first`…, all columns and the row id."""
@@ -120,11 +138,19 @@ class CatalogTable:
         return self._wrap(root, self._key_types, "DELETE", True)
 
     def _all(self) -> nodes.Plan:
-        return self._wrap(self._projected(nodes.Scan(self.table, list(range(len(self.names))), None)), [], "SELECT", False, output=True)
+        return self._wrap(
+            self._projected(nodes.Scan(self.table, list(range(len(self.names))), None)),
+            [],
+            "SELECT",
+            False,
+            output=True,
+        )
 
     def _user(self) -> nodes.Plan:
         index = next(
-            at for at, index in enumerate(self.relation.indexes) if self.names[index.keys[0].attnum - 1] == self.shape.user_column
+            at
+            for at, index in enumerate(self.relation.indexes)
+            if self.names[index.keys[0].attnum - 1] == self.shape.user_column
         )
         low = nodes.Bound([nodes.Const(26, str(USER_OID))], True, [False])
         scan = nodes.IndexScan(self.table, index, low, None, None, False, list(range(len(self.names))), None)
@@ -190,17 +216,27 @@ class Store:
 
     async def _fetch(self, session: Session, plan: Plan) -> list[tuple[Any, ...]]:
         portal = session.portal(plan, [])
-        rows: list[tuple[Any, ...]] = await self._waits.run(portal.fetch, session=session, detached=portal.fetch_detached)
+        rows: list[tuple[Any, ...]] = await self._waits.run(
+            portal.fetch, session=session, detached=portal.fetch_detached
+        )
         portal.close()
         return rows
 
 
-async def find_roots(waits: Waits, session: Session, first: tuple[int, int], first_index: int) -> dict[int, tuple[int, int]]:
+async def find_roots(
+    waits: Waits, session: Session, first: tuple[int, int], first_index: int
+) -> dict[int, tuple[int, int]]:
     """Roots of all stored catalogues, from the one whose own roots never move: sixfold_storage."""
     oid = SHAPES[STORAGE].oid
     names = ("relid", "root", "overflow")
     table = nodes.Table(
-        oid, "pg_catalog", STORAGE, first[0], first[1], [nodes.Column(c.name, c.typ, -1, False, True, None) for c in columns_of(oid)], []
+        oid,
+        "pg_catalog",
+        STORAGE,
+        first[0],
+        first[1],
+        [nodes.Column(c.name, c.typ, -1, False, True, None) for c in columns_of(oid)],
+        [],
     )
     types = [26, 20, 20]
     root = nodes.Project(nodes.Scan(table, [0, 1, 2], None), [nodes.Col(n, typ) for n, typ in enumerate(types)])

@@ -21,32 +21,127 @@ KEPT_AS = {194: 25, 1034: 1009, 2277: 25, 869: 25, 2211: 1009}
 # Catalogues whose every row is in the facts.
 FIXED = frozenset(
     (
-        "pg_aggregate", "pg_am", "pg_amop", "pg_amproc", "pg_cast", "pg_conversion", "pg_language", "pg_opclass", "pg_operator",
-        "pg_opfamily", "pg_proc", "pg_range", "pg_ts_config", "pg_ts_config_map", "pg_ts_dict", "pg_ts_parser", "pg_ts_template",
+        "pg_aggregate",
+        "pg_am",
+        "pg_amop",
+        "pg_amproc",
+        "pg_cast",
+        "pg_conversion",
+        "pg_language",
+        "pg_opclass",
+        "pg_operator",
+        "pg_opfamily",
+        "pg_proc",
+        "pg_range",
+        "pg_ts_config",
+        "pg_ts_config_map",
+        "pg_ts_dict",
+        "pg_ts_parser",
+        "pg_ts_template",
     )
 )
 # Catalogues and views of what Sixfold does not have: no rows.
 WITHOUT_ROWS = frozenset(
     (
-        "pg_default_acl", "pg_foreign_data_wrapper", "pg_foreign_server", "pg_foreign_table", "pg_user_mapping", "pg_event_trigger",
-        "pg_extension", "pg_init_privs", "pg_largeobject", "pg_largeobject_metadata", "pg_policy", "pg_publication", "pg_publication_namespace",
-        "pg_publication_rel", "pg_replication_origin", "pg_seclabel", "pg_shseclabel", "pg_statistic_ext", "pg_statistic_ext_data",
-        "pg_subscription", "pg_subscription_rel", "pg_transform", "pg_trigger", "pg_parameter_acl", "pg_shdepend",
-        "pg_policies", "pg_matviews", "pg_rules", "pg_seclabels", "pg_publication_tables", "pg_stats_ext", "pg_prepared_xacts",
-        "pg_replication_slots", "pg_replication_origin_status", "pg_user_mappings", "pg_stat_subscription", "pg_stat_replication",
-        "pg_available_extensions", "pg_available_extension_versions", "pg_stat_wal_receiver", "pg_stat_user_functions",
+        "pg_default_acl",
+        "pg_foreign_data_wrapper",
+        "pg_foreign_server",
+        "pg_foreign_table",
+        "pg_user_mapping",
+        "pg_event_trigger",
+        "pg_extension",
+        "pg_init_privs",
+        "pg_largeobject",
+        "pg_largeobject_metadata",
+        "pg_policy",
+        "pg_publication",
+        "pg_publication_namespace",
+        "pg_publication_rel",
+        "pg_replication_origin",
+        "pg_seclabel",
+        "pg_shseclabel",
+        "pg_statistic_ext",
+        "pg_statistic_ext_data",
+        "pg_subscription",
+        "pg_subscription_rel",
+        "pg_transform",
+        "pg_trigger",
+        "pg_parameter_acl",
+        "pg_shdepend",
+        "pg_policies",
+        "pg_matviews",
+        "pg_rules",
+        "pg_seclabels",
+        "pg_publication_tables",
+        "pg_stats_ext",
+        "pg_prepared_xacts",
+        "pg_replication_slots",
+        "pg_replication_origin_status",
+        "pg_user_mappings",
+        "pg_stat_subscription",
+        "pg_stat_replication",
+        "pg_available_extensions",
+        "pg_available_extension_versions",
+        "pg_stat_wal_receiver",
+        "pg_stat_user_functions",
     )
 )
 # Views that `engine/host/relations.py` makes from the catalogue's and the database's state.
 HOSTED = frozenset(
     (
-        "pg_settings", "pg_stat_activity", "pg_locks", "pg_cursors", "pg_prepared_statements", "pg_timezone_names", "pg_timezone_abbrevs",
-        "pg_stat_database", "pg_file_settings", "pg_config", "pg_roles", "pg_shadow", "pg_user", "pg_group", "pg_tables", "pg_views", "pg_indexes",
-        "pg_sequences", "pg_stats", "pg_stat_all_tables", "pg_stat_user_tables", "pg_stat_sys_tables", "pg_stat_all_indexes", "pg_stat_user_indexes",
-        "pg_stat_sys_indexes", "columns", "tables", "table_constraints", "key_column_usage", "constraint_column_usage", "constraint_table_usage",
-        "referential_constraints", "check_constraints", "schemata", "sequences", "views", "information_schema_catalog_name", "enabled_roles",
-        "applicable_roles", "element_types", "table_privileges", "column_privileges", "role_table_grants", "triggers", "routines", "parameters",
-        "domains", "domain_constraints", "user_defined_types", "view_table_usage", "view_column_usage", "column_udt_usage", "attributes",
+        "pg_settings",
+        "pg_stat_activity",
+        "pg_locks",
+        "pg_cursors",
+        "pg_prepared_statements",
+        "pg_timezone_names",
+        "pg_timezone_abbrevs",
+        "pg_stat_database",
+        "pg_file_settings",
+        "pg_config",
+        "pg_roles",
+        "pg_shadow",
+        "pg_user",
+        "pg_group",
+        "pg_tables",
+        "pg_views",
+        "pg_indexes",
+        "pg_sequences",
+        "pg_stats",
+        "pg_stat_all_tables",
+        "pg_stat_user_tables",
+        "pg_stat_sys_tables",
+        "pg_stat_all_indexes",
+        "pg_stat_user_indexes",
+        "pg_stat_sys_indexes",
+        "columns",
+        "tables",
+        "table_constraints",
+        "key_column_usage",
+        "constraint_column_usage",
+        "constraint_table_usage",
+        "referential_constraints",
+        "check_constraints",
+        "schemata",
+        "sequences",
+        "views",
+        "information_schema_catalog_name",
+        "enabled_roles",
+        "applicable_roles",
+        "element_types",
+        "table_privileges",
+        "column_privileges",
+        "role_table_grants",
+        "triggers",
+        "routines",
+        "parameters",
+        "domains",
+        "domain_constraints",
+        "user_defined_types",
+        "view_table_usage",
+        "view_column_usage",
+        "column_udt_usage",
+        "attributes",
     )
 )
 
@@ -125,7 +220,16 @@ def index_oids(oid: int) -> list[int]:
 
 def _indexes(oid: int, roots: dict[int, tuple[int, int]]) -> tuple[Index, ...]:
     if oid == SHAPES[STORAGE].oid:
-        return (Index(oid + 1, "sixfold_storage_relid_index", roots[oid + 1][0], unique=True, primary=True, keys=(IndexKey(1),)),)
+        return (
+            Index(
+                oid + 1,
+                "sixfold_storage_relid_index",
+                roots[oid + 1][0],
+                unique=True,
+                primary=True,
+                keys=(IndexKey(1),),
+            ),
+        )
     names = {row["oid"]: row["relname"] for row in facts.relations().values()}
     return tuple(
         Index(
@@ -134,7 +238,10 @@ def _indexes(oid: int, roots: dict[int, tuple[int, int]]) -> tuple[Index, ...]:
             root=roots[row["indexrelid"]][0],
             unique=row["indisunique"],
             primary=row["indisprimary"],
-            keys=tuple(IndexKey(attnum, opclass=opclass) for attnum, opclass in zip(row["indkey"], row["indclass"], strict=True)),
+            keys=tuple(
+                IndexKey(attnum, opclass=opclass)
+                for attnum, opclass in zip(row["indkey"], row["indclass"], strict=True)
+            ),
         )
         for row in indexes_of().get(oid, ())
     )
@@ -171,7 +278,16 @@ class SystemRelations:
         if name in SHAPES:
             root, overflow = self._roots[oid]
             return Relation(
-                oid, schema, name, "r", namespace, columns, _indexes(oid, self._roots), root=root, overflow=overflow, row_type=row_type
+                oid,
+                schema,
+                name,
+                "r",
+                namespace,
+                columns,
+                _indexes(oid, self._roots),
+                root=root,
+                overflow=overflow,
+                row_type=row_type,
             )
         # Views of PostgreSQL's too are relations that are read as they are.
         return Relation(oid, schema, name, "r", namespace, columns, host=name, row_type=row_type)

@@ -16,7 +16,17 @@ from sixfold.engine.reply import SilentReply
 from sixfold.engine.utility import Context, entry, find
 
 from .base import CLASS, CONSTRAINT, NAMESPACE, TYPE, Change, truncated
-from .columns import Spec, add_columns, add_defaults, can_assign, drop_default, is_volatile, read_column, set_default, type_names
+from .columns import (
+    Spec,
+    add_columns,
+    add_defaults,
+    can_assign,
+    drop_default,
+    is_volatile,
+    read_column,
+    set_default,
+    type_names,
+)
 from .constraints import add_constraint, constraint_names, set_not_null, validate
 from .dependencies import Dropper
 from .indexes import rebuild
@@ -37,7 +47,11 @@ CASCADE = enums.DropBehavior.DROP_CASCADE
 async def alter_table(session: Session, node: Any, context: Context) -> None:
     """ALTER TABLE, ALTER INDEX, ALTER VIEW, ALTER SEQUENCE (those parts that share its tree)."""
     change = await Change.begin(session)
-    tag = {OBJECT.OBJECT_INDEX: "ALTER INDEX", OBJECT.OBJECT_VIEW: "ALTER VIEW", OBJECT.OBJECT_SEQUENCE: "ALTER SEQUENCE"}.get(node.objtype, "ALTER TABLE")
+    tag = {
+        OBJECT.OBJECT_INDEX: "ALTER INDEX",
+        OBJECT.OBJECT_VIEW: "ALTER VIEW",
+        OBJECT.OBJECT_SEQUENCE: "ALTER SEQUENCE",
+    }.get(node.objtype, "ALTER TABLE")
     table = change.relation(node.relation.relname, node.relation.schemaname, missing_ok=bool(node.missing_ok))
     if table is None:
         session.notice(f'relation "{node.relation.relname}" does not exist, skipping')
@@ -45,7 +59,14 @@ async def alter_table(session: Session, node: Any, context: Context) -> None:
         return
     await change.lock(table.oid)
     # PostgreSQL's passes: what drops goes first, then types, columns, constraints.
-    order = {AT.AT_DropConstraint: 0, AT.AT_DropColumn: 0, AT.AT_AlterColumnType: 1, AT.AT_AddColumn: 2, AT.AT_AddConstraint: 4, AT.AT_AddIndex: 4}
+    order = {
+        AT.AT_DropConstraint: 0,
+        AT.AT_DropColumn: 0,
+        AT.AT_AlterColumnType: 1,
+        AT.AT_AddColumn: 2,
+        AT.AT_AddConstraint: 4,
+        AT.AT_AddIndex: 4,
+    }
     for command in sorted(node.cmds, key=lambda item: order.get(item.subtype, 3)):
         step = STEPS.get(command.subtype)
         if step is None:
@@ -83,7 +104,9 @@ async def _add_column(change: Change, table: Relation, command: Any) -> None:
     definition = command.def_
     if any(column.name == definition.colname and not column.dropped for column in table.columns):
         if command.missing_ok:
-            session.notice(f'column "{definition.colname}" of relation "{table.name}" already exists, skipping', code="42701")
+            session.notice(
+                f'column "{definition.colname}" of relation "{table.name}" already exists, skipping', code="42701"
+            )
             return
         raise SqlError("42701", f'column "{definition.colname}" of relation "{table.name}" already exists')
     spec, rest = read_column(session, definition, table.name)
@@ -160,9 +183,17 @@ async def _drop_column(change: Change, table: Relation, command: Any) -> None:
 async def _column_default(change: Change, table: Relation, command: Any) -> None:
     column = column_of(table, command.name)
     if column.identity:
-        raise SqlError("42601", f'column "{column.name}" of relation "{table.name}" is an identity column', hint=None if command.def_ is not None else "Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.")
+        raise SqlError(
+            "42601",
+            f'column "{column.name}" of relation "{table.name}" is an identity column',
+            hint=None if command.def_ is not None else "Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.",
+        )
     if column.generated:
-        raise SqlError("42601", f'column "{column.name}" of relation "{table.name}" is a generated column', hint=None if command.def_ is not None else "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.")
+        raise SqlError(
+            "42601",
+            f'column "{column.name}" of relation "{table.name}" is a generated column',
+            hint=None if command.def_ is not None else "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.",
+        )
     if command.def_ is None:
         await drop_default(change, table.oid, column.attnum)
     else:
@@ -173,7 +204,9 @@ async def _drop_expression(change: Change, table: Relation, command: Any) -> Non
     column = column_of(table, command.name)
     if not column.generated:
         if command.missing_ok:
-            change.session.notice(f'column "{column.name}" of relation "{table.name}" is not a stored generated column, skipping')
+            change.session.notice(
+                f'column "{column.name}" of relation "{table.name}" is not a stored generated column, skipping'
+            )
             return
         raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is not a stored generated column')
     await drop_default(change, table.oid, column.attnum)
@@ -201,12 +234,17 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
         raise SqlError("0A000", "ALTER TABLE ALTER COLUMN TYPE of a generated column is not supported yet")
     for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
         if row["refobjsubid"] == column.attnum and row["classid"] == 2618:
-            raise SqlError("0A000", "cannot alter type of a column used by a view or rule", detail=f"rule _RETURN depends on column \"{column.name}\"")
+            raise SqlError(
+                "0A000",
+                "cannot alter type of a column used by a view or rule",
+                detail=f'rule _RETURN depends on column "{column.name}"',
+            )
     using = definition.raw_default
     if using is None and typ.oid != column.typ and not can_assign(change, column.typ, typ.oid):
         shown = format_type(change.catalog, typ.oid, typmod)
         raise SqlError(
-            "42804", f'column "{column.name}" cannot be cast automatically to type {shown}',
+            "42804",
+            f'column "{column.name}" cannot be cast automatically to type {shown}',
             hint=f'You might need to specify "USING {quote_ident(column.name)}::{shown}".',
         )
     default = column.default
@@ -217,7 +255,9 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
     if using is None and same_storage(column, typ.oid, typmod):
         await _retype(change, table, column, typ, typmod)
     else:
-        await rewrite(change, table, {column.attnum: f"({text})::{target}"}, lambda: _retype(change, table, column, typ, typmod))
+        await rewrite(
+            change, table, {column.attnum: f"({text})::{target}"}, lambda: _retype(change, table, column, typ, typmod)
+        )
     if default is not None and typ.oid != column.typ:
         await set_default(change, change.must_oid(table.oid), column.attnum, parser.parse_expression(default))
 
@@ -234,17 +274,32 @@ def same_storage(column: Column, typ: int, typmod: int) -> bool:
 
 async def _retype(change: Change, table: Relation, column: Column, typ: Any, typmod: int) -> None:
     await _update_attribute(
-        change, table, column.attnum, atttypid=typ.oid, atttypmod=typmod, attlen=typ.len, attbyval=typ.byval, attalign=typ.align, attstorage=typ.storage,
-        attcollation=typ.collation, attndims=1 if typ.is_array else 0, atthasmissing=False, attmissingval=None,
+        change,
+        table,
+        column.attnum,
+        atttypid=typ.oid,
+        atttypmod=typmod,
+        attlen=typ.len,
+        attbyval=typ.byval,
+        attalign=typ.align,
+        attstorage=typ.storage,
+        attcollation=typ.collation,
+        attndims=1 if typ.is_array else 0,
+        atthasmissing=False,
+        attmissingval=None,
     )
     await change.depend((CLASS, table.oid, column.attnum), (TYPE, typ.oid, 0))
 
 
-async def rewrite(change: Change, table: Relation, exprs: dict[int, str], between: Callable[[], Awaitable[None]] | None = None) -> None:
+async def rewrite(
+    change: Change, table: Relation, exprs: dict[int, str], between: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """Write all rows into a new tree, with expressions for some columns; `between` changes the catalogue after the
     rows have been read (into a temporary table of the engine's own) and before they are written."""
     live = [column for column in table.columns if not column.dropped and not column.generated]
-    shown = ", ".join(f"{exprs.get(column.attnum, quote_ident(column.name))} AS {quote_ident(column.name)}" for column in live)
+    shown = ", ".join(
+        f"{exprs.get(column.attnum, quote_ident(column.name))} AS {quote_ident(column.name)}" for column in live
+    )
     names = ", ".join(quote_ident(column.name) for column in live)
     copy = change.free_name(table.namespace, "sixfold_rewrite", str(table.oid), "tmp")
     source, target = qualified(table.schema, table.name), qualified(table.schema, copy)
@@ -298,7 +353,10 @@ async def _add_identity(change: Change, table: Relation, command: Any) -> None:
     if column.default is not None:
         raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" already has a default value')
     if not column.not_null:
-        raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" must be declared NOT NULL before identity can be added')
+        raise SqlError(
+            "55000",
+            f'column "{column.name}" of relation "{table.name}" must be declared NOT NULL before identity can be added',
+        )
     if column.typ not in (20, 21, 23):
         raise SqlError("22023", "identity column type must be smallint, integer, or bigint")
     options = read_options(change.session, command.def_.options, Options(typ=column.typ))
@@ -326,7 +384,9 @@ async def _drop_identity(change: Change, table: Relation, command: Any) -> None:
     column = column_of(table, command.name)
     if not column.identity:
         if command.missing_ok:
-            change.session.notice(f'column "{column.name}" of relation "{table.name}" is not an identity column, skipping')
+            change.session.notice(
+                f'column "{column.name}" of relation "{table.name}" is not an identity column, skipping'
+            )
             return
         raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is not an identity column')
     schema, name = _sequence_of(change, table, column.attnum)
@@ -373,7 +433,9 @@ async def _alter_constraint(change: Change, table: Relation, command: Any) -> No
         raise SqlError("42809", f'constraint "{found.name}" of relation "{table.name}" is not a foreign key constraint')
     row = change.rows["pg_constraint"].get(found.oid)
     assert row is not None
-    await change.writer.update("pg_constraint", row, condeferrable=bool(command.def_.deferrable), condeferred=bool(command.def_.initdeferred))
+    await change.writer.update(
+        "pg_constraint", row, condeferrable=bool(command.def_.deferrable), condeferred=bool(command.def_.initdeferred)
+    )
 
 
 # -- the rest
@@ -441,8 +503,19 @@ async def rename(session: Session, node: Any, context: Context) -> None:
     elif kind == OBJECT.OBJECT_ROLE:
         await rename_role(change, node.subname, new)
         tag = "ALTER ROLE"
-    elif kind in (OBJECT.OBJECT_COLUMN, OBJECT.OBJECT_TABCONSTRAINT, OBJECT.OBJECT_TABLE, OBJECT.OBJECT_INDEX, OBJECT.OBJECT_SEQUENCE, OBJECT.OBJECT_VIEW):
-        tag = "ALTER " + {OBJECT.OBJECT_INDEX: "INDEX", OBJECT.OBJECT_SEQUENCE: "SEQUENCE", OBJECT.OBJECT_VIEW: "VIEW"}.get(kind, "TABLE")
+    elif kind in (
+        OBJECT.OBJECT_COLUMN,
+        OBJECT.OBJECT_TABCONSTRAINT,
+        OBJECT.OBJECT_TABLE,
+        OBJECT.OBJECT_INDEX,
+        OBJECT.OBJECT_SEQUENCE,
+        OBJECT.OBJECT_VIEW,
+    ):
+        tag = "ALTER " + {
+            OBJECT.OBJECT_INDEX: "INDEX",
+            OBJECT.OBJECT_SEQUENCE: "SEQUENCE",
+            OBJECT.OBJECT_VIEW: "VIEW",
+        }.get(kind, "TABLE")
         table = change.relation(node.relation.relname, node.relation.schemaname, missing_ok=bool(node.missing_ok))
         if table is None:
             session.notice(f'relation "{node.relation.relname}" does not exist, skipping')
@@ -561,9 +634,9 @@ async def _move(change: Change, table: Relation, namespace: int) -> None:
     for row in change.rows["pg_constraint"].group(("conrelid",), table.oid):
         await change.writer.update("pg_constraint", row, connamespace=namespace)
     typ = change.rows["pg_type"].get(table.row_type)
-    for row in (typ, change.rows["pg_type"].get(typ["typarray"]) if typ else None):
-        if row is not None:
-            await change.writer.update("pg_type", row, typnamespace=namespace)
+    for kind in (typ, change.rows["pg_type"].get(typ["typarray"]) if typ else None):
+        if kind is not None:
+            await change.writer.update("pg_type", kind, typnamespace=namespace)
 
 
 @entry("AlterOwnerStmt", "OWNER TO")
@@ -585,4 +658,3 @@ async def set_owner(session: Session, node: Any, context: Context) -> None:
         raise not_built("OWNER TO of this kind of object")
     change.end()
     context.reply.complete(f"ALTER {node.objectType.name.removeprefix('OBJECT_')}")
-

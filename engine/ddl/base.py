@@ -16,11 +16,28 @@ if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
 # OIDs of catalogues, as pg_depend and pg_description name them.
-CLASS, ATTRDEF, CONSTRAINT, TYPE, NAMESPACE, REWRITE, AUTHID, DATABASE, TABLESPACE = 1259, 2604, 2606, 1247, 2615, 2618, 1260, 1262, 1213
+CLASS, ATTRDEF, CONSTRAINT, TYPE, NAMESPACE, REWRITE, AUTHID, DATABASE, TABLESPACE = (
+    1259,
+    2604,
+    2606,
+    1247,
+    2615,
+    2618,
+    1260,
+    1262,
+    1213,
+)
 NAME_BYTES_MAX = 63
 ACCESS_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE, SHARE, SHARE_ROW, ACCESS_EXCLUSIVE = 1, 3, 4, 5, 6, 8
 KINDS = {"r": "table", "i": "index", "S": "sequence", "v": "view", "m": "materialized view", "c": "composite type"}
-ARTICLES = {"r": "a table", "i": "an index", "S": "a sequence", "v": "a view", "m": "a materialized view", "c": "a composite type"}
+ARTICLES = {
+    "r": "a table",
+    "i": "an index",
+    "S": "a sequence",
+    "v": "a view",
+    "m": "a materialized view",
+    "c": "a composite type",
+}
 
 
 class Change:
@@ -109,10 +126,16 @@ class Change:
         if oid is None:
             raise SqlError("3F000", f'schema "{name}" does not exist')
         if oid == PG_CATALOG:
-            raise SqlError("42501", "permission denied to create in schema \"pg_catalog\"", detail="System catalog modifications are currently disallowed.")
+            raise SqlError(
+                "42501",
+                'permission denied to create in schema "pg_catalog"',
+                detail="System catalog modifications are currently disallowed.",
+            )
         return oid
 
-    def relation(self, name: str, schema: str | None = None, *, kinds: str = "", missing_ok: bool = False) -> Relation | None:
+    def relation(
+        self, name: str, schema: str | None = None, *, kinds: str = "", missing_ok: bool = False
+    ) -> Relation | None:
         """A relation by name; 42P01 (or None) when there is none, 42809 for another kind, 42501 for the system's."""
         if schema is not None and self.catalog.namespace_oid(schema) is None:
             if missing_ok:
@@ -173,7 +196,9 @@ class Change:
         """Object `of` depends on `on`: (catalogue, OID, column)."""
         if not is_user(on[1]) and on[0] != NAMESPACE:
             return
-        row: Row = dict(zip(("classid", "objid", "objsubid", "refclassid", "refobjid", "refobjsubid"), (*of, *on), strict=True))
+        row: Row = dict(
+            zip(("classid", "objid", "objsubid", "refclassid", "refobjid", "refobjsubid"), (*of, *on), strict=True)
+        )
         row["deptype"] = kind
         if self.rows["pg_depend"].get(*of, *on) is None:
             await self.writer.insert("pg_depend", row)
@@ -181,8 +206,14 @@ class Change:
     async def forget_dependencies(self, classid: int, oid: int, sub: int | None = None) -> None:
         """Remove what an object depends on, and what is left of those that depended on it."""
         table = self.rows["pg_depend"]
-        found = [row for row in table.group(("classid", "objid"), classid, oid) if sub is None or row["objsubid"] == sub]
-        found += [row for row in table.group(("refclassid", "refobjid"), classid, oid) if sub is None or row["refobjsubid"] == sub]
+        found = [
+            row for row in table.group(("classid", "objid"), classid, oid) if sub is None or row["objsubid"] == sub
+        ]
+        found += [
+            row
+            for row in table.group(("refclassid", "refobjid"), classid, oid)
+            if sub is None or row["refobjsubid"] == sub
+        ]
         for row in {id(row): row for row in found}.values():
             if table.get(*table.key_of(row)) is not None:
                 await self.writer.delete("pg_depend", row)
@@ -218,12 +249,39 @@ def truncated(name: str) -> str:
 def class_row(oid: int, name: str, namespace: int, kind: str, owner: int, **more: Any) -> Row:
     """A row of pg_class."""
     row: Row = {
-        "oid": oid, "relname": name, "relnamespace": namespace, "reltype": 0, "reloftype": 0, "relowner": owner, "relam": 2 if kind in "rm" else 403 if kind == "i" else 0,
-        "relfilenode": oid if kind in "rmiS" else 0, "reltablespace": 0, "relpages": 0, "reltuples": -1.0, "relallvisible": 0, "reltoastrelid": 0, "relhasindex": False,
-        "relisshared": False, "relpersistence": "p", "relkind": kind, "relnatts": 0, "relchecks": 0, "relhasrules": False,
-        "relhastriggers": False, "relhassubclass": False, "relrowsecurity": False, "relforcerowsecurity": False, "relispopulated": True,
-        "relreplident": "d" if kind in "rm" else "n", "relispartition": False, "relrewrite": 0, "relfrozenxid": 0, "relminmxid": 0, "relacl": None,
-        "reloptions": None, "relpartbound": None,
+        "oid": oid,
+        "relname": name,
+        "relnamespace": namespace,
+        "reltype": 0,
+        "reloftype": 0,
+        "relowner": owner,
+        "relam": 2 if kind in "rm" else 403 if kind == "i" else 0,
+        "relfilenode": oid if kind in "rmiS" else 0,
+        "reltablespace": 0,
+        "relpages": 0,
+        "reltuples": -1.0,
+        "relallvisible": 0,
+        "reltoastrelid": 0,
+        "relhasindex": False,
+        "relisshared": False,
+        "relpersistence": "p",
+        "relkind": kind,
+        "relnatts": 0,
+        "relchecks": 0,
+        "relhasrules": False,
+        "relhastriggers": False,
+        "relhassubclass": False,
+        "relrowsecurity": False,
+        "relforcerowsecurity": False,
+        "relispopulated": True,
+        "relreplident": "d" if kind in "rm" else "n",
+        "relispartition": False,
+        "relrewrite": 0,
+        "relfrozenxid": 0,
+        "relminmxid": 0,
+        "relacl": None,
+        "reloptions": None,
+        "relpartbound": None,
     }
     if kind in "iSvc":
         row["reltuples"] = 0.0 if kind != "i" else -1.0

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 CONSTR = enums.ConstrType
 SERIAL = {
-    "serial": 23, "serial4": 23, "bigserial": 20, "serial8": 20, "smallserial": 21, "serial2": 21,
+    "serial": 23,
+    "serial4": 23,
+    "bigserial": 20,
+    "serial8": 20,
+    "smallserial": 21,
+    "serial2": 21,
 }
 # Names of system columns, which no table column may have.
 RESERVED = frozenset(("tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"))
@@ -97,12 +102,16 @@ def _read_constraints(session: Session, spec: Spec, node: Any, table: str) -> li
         kind = item.contype
         if kind in (CONSTR.CONSTR_NULL, CONSTR.CONSTR_NOTNULL):
             if nullable is not None and nullable != (kind == CONSTR.CONSTR_NULL):
-                raise SqlError("42601", f'conflicting NULL/NOT NULL declarations for column "{spec.name}" of table "{table}"')
+                raise SqlError(
+                    "42601", f'conflicting NULL/NOT NULL declarations for column "{spec.name}" of table "{table}"'
+                )
             nullable = kind == CONSTR.CONSTR_NULL
             spec.not_null = not nullable
         elif kind == CONSTR.CONSTR_DEFAULT:
             if spec.default is not None or (spec.sequence is not None and not spec.identity):
-                raise SqlError("42601", f'multiple default values specified for column "{spec.name}" of table "{table}"')
+                raise SqlError(
+                    "42601", f'multiple default values specified for column "{spec.name}" of table "{table}"'
+                )
             spec.default = item.raw_expr
         elif kind == CONSTR.CONSTR_IDENTITY:
             _identity(session, spec, item, table)
@@ -143,11 +152,32 @@ def check_names(specs: list[Spec]) -> None:
 def attribute_row(relation: int, spec: Spec) -> Row:
     """The column's row of pg_attribute."""
     return {
-        "attrelid": relation, "attname": spec.name, "atttypid": spec.typ.oid, "attstattarget": -1, "attlen": spec.typ.len, "attnum": spec.attnum,
-        "attndims": 1 if spec.typ.is_array else 0, "attcacheoff": -1, "atttypmod": spec.typmod, "attbyval": spec.typ.byval, "attalign": spec.typ.align,
-        "attstorage": spec.typ.storage, "attcompression": "", "attnotnull": spec.not_null,
-        "atthasdef": False, "atthasmissing": False, "attidentity": spec.identity, "attgenerated": "", "attisdropped": False, "attislocal": True,
-        "attinhcount": 0, "attcollation": spec.collation, "attacl": None, "attoptions": None, "attfdwoptions": None, "attmissingval": None,
+        "attrelid": relation,
+        "attname": spec.name,
+        "atttypid": spec.typ.oid,
+        "attstattarget": -1,
+        "attlen": spec.typ.len,
+        "attnum": spec.attnum,
+        "attndims": 1 if spec.typ.is_array else 0,
+        "attcacheoff": -1,
+        "atttypmod": spec.typmod,
+        "attbyval": spec.typ.byval,
+        "attalign": spec.typ.align,
+        "attstorage": spec.typ.storage,
+        "attcompression": "",
+        "attnotnull": spec.not_null,
+        "atthasdef": False,
+        "atthasmissing": False,
+        "attidentity": spec.identity,
+        "attgenerated": "",
+        "attisdropped": False,
+        "attislocal": True,
+        "attinhcount": 0,
+        "attcollation": spec.collation,
+        "attacl": None,
+        "attoptions": None,
+        "attfdwoptions": None,
+        "attmissingval": None,
     }
 
 
@@ -164,7 +194,14 @@ async def add_defaults(change: Change, table: Relation, specs: list[Spec]) -> No
         if spec.sequence is not None:
             await _add_sequence(change, table, spec)
         if spec.default is not None or spec.default_text is not None:
-            await set_default(change, change.must_oid(table.oid), spec.attnum, spec.default, generated=spec.generated, text=spec.default_text)
+            await set_default(
+                change,
+                change.must_oid(table.oid),
+                spec.attnum,
+                spec.default,
+                generated=spec.generated,
+                text=spec.default_text,
+            )
 
 
 async def _add_sequence(change: Change, table: Relation, spec: Spec) -> None:
@@ -191,7 +228,9 @@ def type_names(change: Change, table: Relation) -> Any:
     return names.get
 
 
-async def set_default(change: Change, table: Relation, attnum: int, node: Any, *, generated: str = "", text: str | None = None) -> None:
+async def set_default(
+    change: Change, table: Relation, attnum: int, node: Any, *, generated: str = "", text: str | None = None
+) -> None:
     """Set or replace a column's default expression, checked against the column's type."""
     column = table.columns[attnum - 1]
     if text is None:
@@ -217,7 +256,9 @@ async def set_default(change: Change, table: Relation, attnum: int, node: Any, *
         for name in columns_of(tree):
             used = next((c for c in table.columns if c.name == name), None)
             if used is not None:
-                await change.depend((ATTRDEF, oid, 0), (CLASS, table.oid, used.attnum), "n" if used.attnum != attnum else "a")
+                await change.depend(
+                    (ATTRDEF, oid, 0), (CLASS, table.oid, used.attnum), "n" if used.attnum != attnum else "a"
+                )
 
 
 def _check_default(table: Relation, node: Any, generated: str, column: str) -> None:
@@ -230,7 +271,9 @@ def _check_default(table: Relation, node: Any, generated: str, column: str) -> N
         used = next((c for c in table.columns if c.name == name and not c.dropped), None)
         if used is not None and used.generated:
             raise SqlError(
-                "42P17", f'cannot use generated column "{name}" in column generation expression', detail="A generated column cannot reference another generated column."
+                "42P17",
+                f'cannot use generated column "{name}" in column generation expression',
+                detail="A generated column cannot reference another generated column.",
             )
     volatile = is_volatile(node)
     if volatile:
@@ -246,7 +289,9 @@ def is_volatile(node: Any) -> bool:
     return False
 
 
-def check_expression(change: Change, table: Relation | None, text: str, typ: int, typmod: int, column: str, generated: str = "") -> None:
+def check_expression(
+    change: Change, table: Relation | None, text: str, typ: int, typmod: int, column: str, generated: str = ""
+) -> None:
     """Plan the expression as it will be used; its errors are the statement's."""
     name = format_type(change.catalog, typ, typmod)
     source = f" FROM {quote_ident(table.schema)}.{quote_ident(table.name)}" if table is not None else ""
@@ -286,7 +331,11 @@ def _sequences_of(node: Any) -> list[str]:
             for item in part:
                 walk(item)
         elif isinstance(part, parser.ast.Node):
-            if isinstance(part, parser.ast.FuncCall) and part.funcname[-1].sval in ("nextval", "currval", "setval") and part.args:
+            if (
+                isinstance(part, parser.ast.FuncCall)
+                and part.funcname[-1].sval in ("nextval", "currval", "setval")
+                and part.args
+            ):
                 arg = part.args[0]
                 while isinstance(arg, parser.ast.TypeCast):
                     arg = arg.arg
@@ -312,4 +361,3 @@ async def drop_default(change: Change, relation: int, attnum: int) -> None:
         if row["adnum"] == attnum:
             await remove_default(change, row["oid"])
             await change.forget_dependencies(ATTRDEF, row["oid"])
-

@@ -60,7 +60,9 @@ async def comment(session: Session, node: Any, context: Context) -> None:
         if old is not None:
             await change.writer.delete("pg_description", old)
         if text is not None:
-            await change.writer.insert("pg_description", {"objoid": oid, "classoid": classid, "objsubid": sub, "description": text})
+            await change.writer.insert(
+                "pg_description", {"objoid": oid, "classoid": classid, "objsubid": sub, "description": text}
+            )
     change.end()
     context.reply.complete("COMMENT")
 

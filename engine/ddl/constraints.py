@@ -28,10 +28,32 @@ CONSTR = enums.ConstrType
 def constraint_row(oid: int, name: str, namespace: int, kind: str, relation: int, **more: Any) -> Row:
     """A row of pg_constraint."""
     row: Row = {
-        "oid": oid, "conname": name, "connamespace": namespace, "contype": kind, "condeferrable": False, "condeferred": False, "convalidated": True,
-        "conrelid": relation, "contypid": 0, "conindid": 0, "conparentid": 0, "confrelid": 0, "confupdtype": " ", "confdeltype": " ",
-        "confmatchtype": " ", "conislocal": True, "coninhcount": 0, "connoinherit": kind != "c", "conkey": None, "confkey": None, "conpfeqop": None,
-        "conppeqop": None, "conffeqop": None, "confdelsetcols": None, "conexclop": None, "conbin": None,
+        "oid": oid,
+        "conname": name,
+        "connamespace": namespace,
+        "contype": kind,
+        "condeferrable": False,
+        "condeferred": False,
+        "convalidated": True,
+        "conrelid": relation,
+        "contypid": 0,
+        "conindid": 0,
+        "conparentid": 0,
+        "confrelid": 0,
+        "confupdtype": " ",
+        "confdeltype": " ",
+        "confmatchtype": " ",
+        "conislocal": True,
+        "coninhcount": 0,
+        "connoinherit": kind != "c",
+        "conkey": None,
+        "confkey": None,
+        "conpfeqop": None,
+        "conppeqop": None,
+        "conffeqop": None,
+        "confdelsetcols": None,
+        "conexclop": None,
+        "conbin": None,
     }
     return {**row, **more}
 
@@ -64,7 +86,9 @@ def _check_new_name(change: Change, table: Relation, name: str) -> None:
         raise SqlError("42710", f'constraint "{name}" for relation "{table.name}" already exists')
 
 
-async def add_constraint(change: Change, table: Relation, node: Any, column: str | None = None, *, validate: bool = True) -> None:
+async def add_constraint(
+    change: Change, table: Relation, node: Any, column: str | None = None, *, validate: bool = True
+) -> None:
     """Any constraint of a table; `column`: the column that it was written at."""
     kind = node.contype
     if kind == CONSTR.CONSTR_CHECK:
@@ -96,16 +120,39 @@ async def add_check(change: Change, table: Relation, node: Any, *, validate: boo
         _check_new_name(change, table, name)
     else:
         name = free_constraint_name(change, table, names[0] if len(names) == 1 else None, "check")
-    await insert_check(change, table, name, text, names, no_inherit=bool(node.is_no_inherit), validated=not node.skip_validation)
+    await insert_check(
+        change, table, name, text, names, no_inherit=bool(node.is_no_inherit), validated=not node.skip_validation
+    )
     if validate:
         await validate_check(change, table, name, text)
 
 
-async def insert_check(change: Change, table: Relation, name: str, text: str, names: Iterable[str], *, no_inherit: bool = False, validated: bool = True) -> None:
+async def insert_check(
+    change: Change,
+    table: Relation,
+    name: str,
+    text: str,
+    names: Iterable[str],
+    *,
+    no_inherit: bool = False,
+    validated: bool = True,
+) -> None:
     """The rows of a CHECK constraint."""
     oid = await change.oid()
-    attnums = [column.attnum for used in names for column in table.columns if column.name == used and not column.dropped]
-    row = constraint_row(oid, name, table.namespace, "c", table.oid, conkey=attnums or None, conbin=text, connoinherit=no_inherit, convalidated=validated)
+    attnums = [
+        column.attnum for used in names for column in table.columns if column.name == used and not column.dropped
+    ]
+    row = constraint_row(
+        oid,
+        name,
+        table.namespace,
+        "c",
+        table.oid,
+        conkey=attnums or None,
+        conbin=text,
+        connoinherit=no_inherit,
+        convalidated=validated,
+    )
     await change.writer.insert("pg_constraint", row)
     own = change.rows["pg_class"].get(table.oid)
     assert own is not None
@@ -122,7 +169,13 @@ async def validate_check(change: Change, table: Relation, name: str, text: str) 
         f"SELECT 1 FROM {qualified(table.schema, table.name)} WHERE NOT ({text}) LIMIT 1", catalog=change.catalog
     )
     if bad:
-        raise SqlError("23514", f'check constraint "{name}" of relation "{table.name}" is violated by some row', schema=table.schema, table=table.name, constraint=name)
+        raise SqlError(
+            "23514",
+            f'check constraint "{name}" of relation "{table.name}" is violated by some row',
+            schema=table.schema,
+            table=table.name,
+            constraint=name,
+        )
 
 
 # -- PRIMARY KEY, UNIQUE
@@ -155,19 +208,32 @@ async def add_key(change: Change, table: Relation, node: Any, column: str | None
     elif primary:
         name = change.free_name(table.namespace, table.name, None, "pkey", constraint_names(change, table.oid))
     else:
-        name = change.free_name(table.namespace, table.name, index_name_parts(keys), "key", constraint_names(change, table.oid))
+        name = change.free_name(
+            table.namespace, table.name, index_name_parts(keys), "key", constraint_names(change, table.oid)
+        )
     deferrable = bool(node.deferrable)
     if deferrable:
         raise not_built("a DEFERRABLE PRIMARY KEY or UNIQUE constraint")
     index = await make_index(
-        change, table, name, keys, unique=True, primary=primary, nulls_not_distinct=bool(node.nulls_not_distinct), immediate=not deferrable
+        change,
+        table,
+        name,
+        keys,
+        unique=True,
+        primary=primary,
+        nulls_not_distinct=bool(node.nulls_not_distinct),
+        immediate=not deferrable,
     )
     await _key_constraint(change, table, name, "p" if primary else "u", [key.column.attnum for key in keys], index)
 
 
-async def _key_constraint(change: Change, table: Relation, name: str, kind: str, attnums: list[int], index: int) -> None:
+async def _key_constraint(
+    change: Change, table: Relation, name: str, kind: str, attnums: list[int], index: int
+) -> None:
     oid = await change.oid()
-    await change.writer.insert("pg_constraint", constraint_row(oid, name, table.namespace, kind, table.oid, conkey=attnums, conindid=index))
+    await change.writer.insert(
+        "pg_constraint", constraint_row(oid, name, table.namespace, kind, table.oid, conkey=attnums, conindid=index)
+    )
     for attnum in attnums:
         await change.depend((CONSTRAINT, oid, 0), (CLASS, table.oid, attnum), "a")
     await change.depend((CLASS, index, 0), (CONSTRAINT, oid, 0), "i")
@@ -201,11 +267,16 @@ async def set_not_null(change: Change, table: Relation, attnums: list[int]) -> N
         if column.not_null:
             continue
         bad = await change.session.statements.fetch(
-            f"SELECT 1 FROM {qualified(table.schema, table.name)} WHERE {quote_ident(column.name)} IS NULL LIMIT 1", catalog=change.catalog
+            f"SELECT 1 FROM {qualified(table.schema, table.name)} WHERE {quote_ident(column.name)} IS NULL LIMIT 1",
+            catalog=change.catalog,
         )
         if bad:
             raise SqlError(
-                "23502", f'column "{column.name}" of relation "{table.name}" contains null values', schema=table.schema, table=table.name, column=column.name
+                "23502",
+                f'column "{column.name}" of relation "{table.name}" contains null values',
+                schema=table.schema,
+                table=table.name,
+                column=column.name,
             )
         row = change.rows["pg_attribute"].get(table.oid, attnum)
         assert row is not None
@@ -218,7 +289,9 @@ async def set_not_null(change: Change, table: Relation, attnums: list[int]) -> N
 async def add_foreign_key(change: Change, table: Relation, node: Any, column: str | None, *, validate: bool) -> None:
     """FOREIGN KEY … REFERENCES …"""
     names = [part.sval for part in node.fk_attrs] if node.fk_attrs else [column or ""]
-    columns = [_column(table, name, f'column "{name}" referenced in foreign key constraint does not exist') for name in names]
+    columns = [
+        _column(table, name, f'column "{name}" referenced in foreign key constraint does not exist') for name in names
+    ]
     parent = change.relation(node.pktable.relname, node.pktable.schemaname)
     assert parent is not None
     if parent.kind != "r":
@@ -232,12 +305,17 @@ async def add_foreign_key(change: Change, table: Relation, node: Any, column: st
     foreign, index = _referenced(parent, node)
     if len(foreign) != len(columns):
         raise SqlError("42830", "number of referencing and referenced columns for foreign key disagree")
-    operators = [_equality(change, mine, theirs, node, table, names) for mine, theirs in zip(columns, foreign, strict=True)]
+    operators = [
+        _equality(change, mine, theirs, node, table, names) for mine, theirs in zip(columns, foreign, strict=True)
+    ]
     for action, clause in ((node.fk_upd_action, "ON UPDATE"), (node.fk_del_action, "ON DELETE")):
         for used in columns:
             if used.generated and action in ("n", "d", "c") and not (action == "c" and clause == "ON DELETE"):
                 word = {"n": "SET NULL", "d": "SET DEFAULT", "c": "CASCADE"}[action]
-                raise SqlError("42601", f"invalid {clause} action for foreign key constraint containing generated column" if word else "")
+                raise SqlError(
+                    "42601",
+                    f"invalid {clause} action for foreign key constraint containing generated column" if word else "",
+                )
     if node.conname:
         name = truncated(node.conname)
         _check_new_name(change, table, name)
@@ -247,17 +325,44 @@ async def add_foreign_key(change: Change, table: Relation, node: Any, column: st
 
 
 async def _insert_foreign_key(
-    change: Change, table: Relation, parent: Relation, node: Any, name: str, columns: list[Column], foreign: list[Column], index: Index, operators: list[int], validate: bool
+    change: Change,
+    table: Relation,
+    parent: Relation,
+    node: Any,
+    name: str,
+    columns: list[Column],
+    foreign: list[Column],
+    index: Index,
+    operators: list[int],
+    validate: bool,
 ) -> None:
     oid = await change.oid()
-    delete_columns = [_column(table, part.sval, f'column "{part.sval}" referenced in ON DELETE SET action does not exist').attnum for part in node.fk_del_set_cols or ()]
+    delete_columns = [
+        _column(table, part.sval, f'column "{part.sval}" referenced in ON DELETE SET action does not exist').attnum
+        for part in node.fk_del_set_cols or ()
+    ]
     await change.writer.insert(
         "pg_constraint",
         constraint_row(
-            oid, name, table.namespace, "f", table.oid, conkey=[c.attnum for c in columns], confkey=[c.attnum for c in foreign], confrelid=parent.oid,
-            conindid=index.oid, confupdtype=node.fk_upd_action or "a", confdeltype=node.fk_del_action or "a", confmatchtype=node.fk_matchtype or "s",
-            condeferrable=bool(node.deferrable), condeferred=bool(node.initdeferred), convalidated=not node.skip_validation, conpfeqop=operators, conppeqop=operators,
-            conffeqop=operators, confdelsetcols=delete_columns or None,
+            oid,
+            name,
+            table.namespace,
+            "f",
+            table.oid,
+            conkey=[c.attnum for c in columns],
+            confkey=[c.attnum for c in foreign],
+            confrelid=parent.oid,
+            conindid=index.oid,
+            confupdtype=node.fk_upd_action or "a",
+            confdeltype=node.fk_del_action or "a",
+            confmatchtype=node.fk_matchtype or "s",
+            condeferrable=bool(node.deferrable),
+            condeferred=bool(node.initdeferred),
+            convalidated=not node.skip_validation,
+            conpfeqop=operators,
+            conppeqop=operators,
+            conffeqop=operators,
+            confdelsetcols=delete_columns or None,
         ),
     )
     for used in columns:
@@ -280,7 +385,9 @@ def _referenced(parent: Relation, node: Any) -> tuple[list[Column], Index]:
             raise SqlError("42704", f'there is no primary key for referenced table "{parent.name}"')
         return [parent.columns[key.attnum - 1] for key in index.keys], index
     names = [part.sval for part in node.pk_attrs]
-    columns = [_column(parent, name, f'column "{name}" referenced in foreign key constraint does not exist') for name in names]
+    columns = [
+        _column(parent, name, f'column "{name}" referenced in foreign key constraint does not exist') for name in names
+    ]
     wanted = sorted(column.attnum for column in columns)
     if len(set(wanted)) != len(wanted):
         raise SqlError("42830", "foreign key referenced-columns list must not contain duplicates")
@@ -298,7 +405,9 @@ def _equality(change: Change, mine: Column, theirs: Column, node: Any, table: Re
     implicit = change.catalog.cast(mine.typ, theirs.typ)
     same_kind = one is not None and two is not None and one.category == two.category and one.category in "SN"
     if same_kind or (implicit is not None and implicit.context == "i") or mine.typ == theirs.typ:
-        same = [operator for operator in FACTS.operators("=") if (operator.left, operator.right) == (theirs.typ, theirs.typ)]
+        same = [
+            operator for operator in FACTS.operators("=") if (operator.left, operator.right) == (theirs.typ, theirs.typ)
+        ]
         return same[0].oid if same else 98
     name = node.conname or object_name(table.name, "_".join(names), "fkey")
     raise SqlError(
@@ -310,7 +419,13 @@ def _equality(change: Change, mine: Column, theirs: Column, node: Any, table: Re
 
 
 async def validate_foreign_key(
-    change: Change, name: str, table: Relation, parent: Relation, columns: list[Column], foreign: list[Column], full: bool
+    change: Change,
+    name: str,
+    table: Relation,
+    parent: Relation,
+    columns: list[Column],
+    foreign: list[Column],
+    full: bool,
 ) -> None:
     """23503 when a row has no parent."""
     mine = [f"c.{quote_ident(column.name)}" for column in columns]
@@ -327,7 +442,9 @@ async def validate_foreign_key(
             "23503",
             f'insert or update on table "{table.name}" violates foreign key constraint "{name}"',
             detail=f'Key ({keys})=({values}) is not present in table "{parent.name}".',
-            schema=table.schema, table=table.name, constraint=name,
+            schema=table.schema,
+            table=table.name,
+            constraint=name,
         )
 
 

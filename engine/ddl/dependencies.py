@@ -23,10 +23,16 @@ def describe(change: Change, item: Object) -> str:
     if classid == CONSTRAINT:
         row = rows["pg_constraint"].get(oid)
         table = rows["pg_class"].get(row["conrelid"]) if row else None
-        return f"constraint {row['conname']} on table {shown_name(change, table)}" if row and table else f"constraint {oid}"
+        return (
+            f"constraint {row['conname']} on table {shown_name(change, table)}"
+            if row and table
+            else f"constraint {oid}"
+        )
     if classid == ATTRDEF:
         row = rows["pg_attrdef"].get(oid)
-        return f"default value for {describe(change, (CLASS, row['adrelid'], row['adnum']))}" if row else f"default {oid}"
+        return (
+            f"default value for {describe(change, (CLASS, row['adrelid'], row['adnum']))}" if row else f"default {oid}"
+        )
     if classid == REWRITE:
         row = rows["pg_rewrite"].get(oid)
         return describe(change, (CLASS, row["ev_class"], 0)) if row else f"rule {oid}"
@@ -76,7 +82,9 @@ class Dropper:
             lines = [f"{describe(change, item)} depends on {describe(change, reasons[item])}" for item in reported]
             raise SqlError(
                 "2BP01",
-                f"cannot drop {what} because other objects depend on it" if len(self._wanted) == 1 else "cannot drop desired object(s) because other objects depend on them",
+                f"cannot drop {what} because other objects depend on it"
+                if len(self._wanted) == 1
+                else "cannot drop desired object(s) because other objects depend on them",
                 detail="\n".join(lines),
                 hint="Use DROP ... CASCADE to drop the dependent objects too.",
             )
@@ -100,7 +108,9 @@ class Dropper:
             if row["deptype"] == "i" and row["objsubid"] == item[2] and owner not in found and whole not in found:
                 text = describe(self._change, owner)
                 raise SqlError(
-                    "2BP01", f"cannot drop {describe(self._change, item)} because {text} requires it", hint=f"You can drop {text} instead."
+                    "2BP01",
+                    f"cannot drop {describe(self._change, item)} because {text} requires it",
+                    hint=f"You can drop {text} instead.",
                 )
 
     def _closure(self) -> tuple[dict[Object, None], list[Object], dict[Object, Object]]:
@@ -115,9 +125,9 @@ class Dropper:
                 if item[2] and row["refobjsubid"] != item[2]:
                     continue
                 dependent = self._whole((row["classid"], row["objid"], row["objsubid"]))
-                if row["deptype"] in ("a", "i") and item in automatic:
-                    automatic.add(dependent)
-                elif row["deptype"] in ("a", "i") and dependent not in found:
+                if (row["deptype"] in ("a", "i") and item in automatic) or (
+                    row["deptype"] in ("a", "i") and dependent not in found
+                ):
                     automatic.add(dependent)
                 if dependent in found:
                     continue
@@ -181,8 +191,17 @@ async def remove_column(change: Change, relation: int, attnum: int) -> None:
     if row is None or row["attisdropped"]:
         return
     await change.writer.update(
-        "pg_attribute", row, attname=f"........pg.dropped.{attnum}........", attisdropped=True, attnotnull=False, atthasdef=False, attidentity="",
-        attgenerated="", attstattarget=0, atthasmissing=False, attmissingval=None,
+        "pg_attribute",
+        row,
+        attname=f"........pg.dropped.{attnum}........",
+        attisdropped=True,
+        attnotnull=False,
+        atthasdef=False,
+        attidentity="",
+        attgenerated="",
+        attstattarget=0,
+        atthasmissing=False,
+        attmissingval=None,
     )
     for statistic in change.rows["pg_statistic"].group(("starelid",), relation):
         if statistic["staattnum"] == attnum:
@@ -199,7 +218,12 @@ async def remove_relation(change: Change, oid: int) -> None:
     if row["relkind"] != "i":
         await change.lock(oid)
     change.drop_tree_of(oid, row["relkind"])
-    for table, column in (("pg_attribute", "attrelid"), ("pg_attrdef", "adrelid"), ("pg_statistic", "starelid"), ("pg_rewrite", "ev_class")):
+    for table, column in (
+        ("pg_attribute", "attrelid"),
+        ("pg_attrdef", "adrelid"),
+        ("pg_statistic", "starelid"),
+        ("pg_rewrite", "ev_class"),
+    ):
         for part in rows[table].group((column,), oid):
             await change.writer.delete(table, part)
     for table in ("pg_index", "pg_sequence", "sixfold_storage"):

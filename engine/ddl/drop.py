@@ -19,14 +19,35 @@ if TYPE_CHECKING:
 
 OBJECT = enums.ObjectType
 CASCADE = enums.DropBehavior.DROP_CASCADE
-RELATIONS = {OBJECT.OBJECT_TABLE: ("r", "table", "TABLE"), OBJECT.OBJECT_VIEW: ("v", "view", "VIEW"), OBJECT.OBJECT_INDEX: ("i", "index", "INDEX"), OBJECT.OBJECT_SEQUENCE: ("S", "sequence", "SEQUENCE"), OBJECT.OBJECT_MATVIEW: ("m", "materialized view", "MATERIALIZED VIEW")}
-HINTS = {"r": "Use DROP TABLE to remove a table.", "v": "Use DROP VIEW to remove a view.", "i": "Use DROP INDEX to remove an index.", "S": "Use DROP SEQUENCE to remove a sequence."}
+RELATIONS = {
+    OBJECT.OBJECT_TABLE: ("r", "table", "TABLE"),
+    OBJECT.OBJECT_VIEW: ("v", "view", "VIEW"),
+    OBJECT.OBJECT_INDEX: ("i", "index", "INDEX"),
+    OBJECT.OBJECT_SEQUENCE: ("S", "sequence", "SEQUENCE"),
+    OBJECT.OBJECT_MATVIEW: ("m", "materialized view", "MATERIALIZED VIEW"),
+}
+HINTS = {
+    "r": "Use DROP TABLE to remove a table.",
+    "v": "Use DROP VIEW to remove a view.",
+    "i": "Use DROP INDEX to remove an index.",
+    "S": "Use DROP SEQUENCE to remove a sequence.",
+}
 ARTICLE = {"r": "a table", "v": "a view", "i": "an index", "S": "a sequence", "m": "a materialized view"}
 NOTHING = {
-    OBJECT.OBJECT_FUNCTION: "function", OBJECT.OBJECT_TYPE: "type", OBJECT.OBJECT_DOMAIN: "type", OBJECT.OBJECT_TRIGGER: "trigger",
-    OBJECT.OBJECT_EXTENSION: "extension", OBJECT.OBJECT_PROCEDURE: "procedure", OBJECT.OBJECT_AGGREGATE: "aggregate", OBJECT.OBJECT_POLICY: "policy",
-    OBJECT.OBJECT_PUBLICATION: "publication", OBJECT.OBJECT_COLLATION: "collation", OBJECT.OBJECT_FDW: "foreign-data wrapper",
-    OBJECT.OBJECT_FOREIGN_SERVER: "server", OBJECT.OBJECT_EVENT_TRIGGER: "event trigger", OBJECT.OBJECT_LANGUAGE: "language",
+    OBJECT.OBJECT_FUNCTION: "function",
+    OBJECT.OBJECT_TYPE: "type",
+    OBJECT.OBJECT_DOMAIN: "type",
+    OBJECT.OBJECT_TRIGGER: "trigger",
+    OBJECT.OBJECT_EXTENSION: "extension",
+    OBJECT.OBJECT_PROCEDURE: "procedure",
+    OBJECT.OBJECT_AGGREGATE: "aggregate",
+    OBJECT.OBJECT_POLICY: "policy",
+    OBJECT.OBJECT_PUBLICATION: "publication",
+    OBJECT.OBJECT_COLLATION: "collation",
+    OBJECT.OBJECT_FDW: "foreign-data wrapper",
+    OBJECT.OBJECT_FOREIGN_SERVER: "server",
+    OBJECT.OBJECT_EVENT_TRIGGER: "event trigger",
+    OBJECT.OBJECT_LANGUAGE: "language",
 }
 
 
@@ -58,12 +79,18 @@ def _missing(session: Session, node: Any) -> None:
     if word is None:
         raise not_built(f"DROP {node.removeType.name.removeprefix('OBJECT_')}")
     for item in node.objects:
-        parts = item if isinstance(item, tuple) else getattr(item, "objname", None) or getattr(item, "names", None) or (item,)
+        parts = (
+            item
+            if isinstance(item, tuple)
+            else getattr(item, "objname", None) or getattr(item, "names", None) or (item,)
+        )
         name = ".".join(part.sval for part in parts)
-        shown = f'{word} {name}()' if word in ("function", "procedure", "aggregate") else f'{word} "{name}"'
+        shown = f"{word} {name}()" if word in ("function", "procedure", "aggregate") else f'{word} "{name}"'
         if not node.missing_ok:
             code = "42883" if word in ("function", "procedure", "aggregate") else "42704"
-            raise SqlError(code, f"{shown} does not exist" if "(" not in shown else f"could not find a {word} named \"{name}\"")
+            raise SqlError(
+                code, f"{shown} does not exist" if "(" not in shown else f'could not find a {word} named "{name}"'
+            )
         session.notice(f"{shown} does not exist, skipping")
 
 
@@ -113,14 +140,28 @@ async def drop_role(session: Session, node: Any, context: Context) -> None:
             session.notice(f'role "{spec.rolename}" does not exist, skipping')
             continue
         if row["rolname"] in (session.user, session.session_user):
-            raise SqlError("55006", "current user cannot be dropped" if row["rolname"] == session.user else "session user cannot be dropped")
+            raise SqlError(
+                "55006",
+                "current user cannot be dropped"
+                if row["rolname"] == session.user
+                else "session user cannot be dropped",
+            )
         if row["oid"] < 16384:
             raise SqlError("2BP01", f"cannot drop role {row['rolname']} because it is required by the database system")
-        owned = [c["relname"] for c in change.rows["pg_class"].rows.values() if c["relowner"] == row["oid"] and c["relkind"] != "i"]
+        owned = [
+            c["relname"]
+            for c in change.rows["pg_class"].rows.values()
+            if c["relowner"] == row["oid"] and c["relkind"] != "i"
+        ]
         if owned:
             detail = "\n".join(f"owner of table {name}" for name in owned[:100])
-            raise SqlError("2BP01", f'role "{row["rolname"]}" cannot be dropped because some objects depend on it', detail=detail)
-        for member in (*change.rows["pg_auth_members"].group(("member",), row["oid"]), *change.rows["pg_auth_members"].group(("roleid",), row["oid"])):
+            raise SqlError(
+                "2BP01", f'role "{row["rolname"]}" cannot be dropped because some objects depend on it', detail=detail
+            )
+        for member in (
+            *change.rows["pg_auth_members"].group(("member",), row["oid"]),
+            *change.rows["pg_auth_members"].group(("roleid",), row["oid"]),
+        ):
             await change.writer.delete("pg_auth_members", member)
         await change.writer.delete("pg_authid", row)
     change.end()
@@ -144,7 +185,8 @@ async def truncate(session: Session, node: Any, context: Context) -> None:
             child = change.must_oid(item.relation)
             if node.behavior != CASCADE:
                 raise SqlError(
-                    "0A000", "cannot truncate a table referenced in a foreign key constraint",
+                    "0A000",
+                    "cannot truncate a table referenced in a foreign key constraint",
                     detail=f'Table "{child.name}" references "{table.name}".',
                     hint=f'Truncate table "{child.name}" at the same time, or use TRUNCATE ... CASCADE.',
                 )
@@ -170,4 +212,3 @@ async def _restart(change: Change, table: Relation) -> None:
                 options = options_of(own)
                 options.restart = True
                 await replace_state(change, sequence, options)
-

@@ -57,7 +57,8 @@ def default_opclass(change: Change, typ: Type) -> int:
     if found is None:
         name = format_type(change.catalog, typ.oid)
         raise SqlError(
-            "42704", f'data type {name} has no default operator class for access method "btree"',
+            "42704",
+            f'data type {name} has no default operator class for access method "btree"',
             hint="You must specify an operator class for the index or define a default operator class for the data type.",
         )
     return found.oid
@@ -132,11 +133,27 @@ async def make_index(
     await change.writer.insert(
         "pg_index",
         {
-            "indexrelid": oid, "indrelid": table.oid, "indnatts": len(keys), "indnkeyatts": len(keys), "indisunique": unique,
-            "indnullsnotdistinct": nulls_not_distinct, "indisprimary": primary, "indisexclusion": False, "indimmediate": immediate,
-            "indisclustered": False, "indisvalid": True, "indcheckxmin": False, "indisready": True, "indislive": True, "indisreplident": False,
-            "indkey": [key.column.attnum for key in keys], "indcollation": [key.column.collation for key in keys],
-            "indclass": [key.opclass for key in keys], "indoption": [key.desc + 2 * key.nulls_first for key in keys], "indexprs": None, "indpred": None,
+            "indexrelid": oid,
+            "indrelid": table.oid,
+            "indnatts": len(keys),
+            "indnkeyatts": len(keys),
+            "indisunique": unique,
+            "indnullsnotdistinct": nulls_not_distinct,
+            "indisprimary": primary,
+            "indisexclusion": False,
+            "indimmediate": immediate,
+            "indisclustered": False,
+            "indisvalid": True,
+            "indcheckxmin": False,
+            "indisready": True,
+            "indislive": True,
+            "indisreplident": False,
+            "indkey": [key.column.attnum for key in keys],
+            "indcollation": [key.column.collation for key in keys],
+            "indclass": [key.opclass for key in keys],
+            "indoption": [key.desc + 2 * key.nulls_first for key in keys],
+            "indexprs": None,
+            "indpred": None,
         },
     )
     own = change.rows["pg_class"].get(table.oid)
@@ -174,7 +191,11 @@ async def create_index(session: Session, node: Any, context: Context) -> None:
     change = await Change.begin(session)
     table = change.must(node.relation.relname, node.relation.schemaname)
     if table.kind not in ("r", "m"):
-        raise SqlError("42809", f'cannot create index on relation "{table.name}"', detail=f"This operation is not supported for {'views' if table.kind == 'v' else 'this kind of relation'}.")
+        raise SqlError(
+            "42809",
+            f'cannot create index on relation "{table.name}"',
+            detail=f"This operation is not supported for {'views' if table.kind == 'v' else 'this kind of relation'}.",
+        )
     if node.accessMethod not in (None, "btree"):
         if node.accessMethod not in ("hash", "gin", "gist", "brin", "spgist"):
             raise SqlError("42704", f'access method "{node.accessMethod}" does not exist')
@@ -195,7 +216,9 @@ async def create_index(session: Session, node: Any, context: Context) -> None:
     keys = read_keys(change, table, node.indexParams)
     if name is None:
         name = change.free_name(table.namespace, table.name, index_name_parts(keys), "idx")
-    oid = await make_index(change, table, name, keys, unique=bool(node.unique), nulls_not_distinct=bool(node.nulls_not_distinct))
+    oid = await make_index(
+        change, table, name, keys, unique=bool(node.unique), nulls_not_distinct=bool(node.nulls_not_distinct)
+    )
     await depend_on_columns(change, table, oid, keys)
     change.end()
     context.reply.complete("CREATE INDEX")

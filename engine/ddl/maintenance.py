@@ -71,7 +71,11 @@ def _flag(option: Any) -> bool:
 
 def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
     if not node.rels:
-        oids = [row["oid"] for row in change.rows["pg_class"].rows.values() if row["relkind"] == "r" and row["relpersistence"] != "t"]
+        oids = [
+            row["oid"]
+            for row in change.rows["pg_class"].rows.values()
+            if row["relkind"] == "r" and row["relpersistence"] != "t"
+        ]
         return [(change.must_oid(oid), []) for oid in oids]
     found: list[tuple[Relation, list[str]]] = []
     for item in node.rels:
@@ -80,7 +84,11 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
         if table is None:
             raise SqlError("42P01", f'relation "{name.relname}" does not exist')
         if table.kind not in ("r", "m"):
-            change.session.notice(f'skipping "{table.name}" --- cannot {"vacuum" if node.is_vacuumcmd else "analyze"} non-tables or special system tables', severity="WARNING", code="01000")
+            change.session.notice(
+                f'skipping "{table.name}" --- cannot {"vacuum" if node.is_vacuumcmd else "analyze"} non-tables or special system tables',
+                severity="WARNING",
+                code="01000",
+            )
         elif table.oid >= 16384:
             columns = [part.sval for part in item.va_cols or ()]
             for column in columns:
@@ -95,7 +103,9 @@ async def measure(change: Change, table: Relation, columns: list[str] | None) ->
     session = change.session
     pages, rows = await session.waits.run(lambda: change.volume.table_size(Table(nodes.to_json(kernel_table(table)))))
     if columns is not None:
-        counted = await session.statements.fetch(f"SELECT count(*) FROM {qualified(table.schema, table.name)}", catalog=change.catalog)
+        counted = await session.statements.fetch(
+            f"SELECT count(*) FROM {qualified(table.schema, table.name)}", catalog=change.catalog
+        )
         rows = counted[0][0]
         await _statistics(change, table, columns, rows)
     await _sizes(change, table.oid, pages, rows)
@@ -125,10 +135,22 @@ async def _statistics(change: Change, table: Relation, columns: list[str], rows:
         await _column_statistics(change, table, column, [row[at] for row in sample], rows)
 
 
-async def _column_statistics(change: Change, table: Relation, column: Column, values: list[str | None], rows: int) -> None:
+async def _column_statistics(
+    change: Change, table: Relation, column: Column, values: list[str | None], rows: int
+) -> None:
     found = summarise(values, rows, _ordering(change, column))
     equal, less = _operators(change, column)
-    row = statistic_row(table.oid, column.attnum, found.null_frac, found.width, found.distinct, found.common, found.histogram, equal, less)
+    row = statistic_row(
+        table.oid,
+        column.attnum,
+        found.null_frac,
+        found.width,
+        found.distinct,
+        found.common,
+        found.histogram,
+        equal,
+        less,
+    )
     old = change.rows["pg_statistic"].get(table.oid, column.attnum, False)
     if old is not None:
         await change.writer.delete("pg_statistic", old)
@@ -166,12 +188,22 @@ def summarise(values: list[str | None], rows: int, ordering: Any) -> Sample:
     once = sum(1 for count in counts.values() if count == 1)
     n, d = len(present), len(counts)
     live = rows * n / total
-    distinct = d if once == 0 or n >= live else n * d / (n - once + once * n / live) if n - once + once * n / live > 0 else live
+    distinct = (
+        d
+        if once == 0 or n >= live
+        else n * d / (n - once + once * n / live)
+        if n - once + once * n / live > 0
+        else live
+    )
     if once == n:
         distinct = live
     stadistinct = -distinct / live if distinct > 0.1 * live else round(distinct)
     average = n / d
-    common = [(value, count / total) for value, count in sorted(counts.items(), key=lambda item: -item[1])[:COMMON_MAX] if count > 1 and (count > 1.25 * average or d <= COMMON_MAX)]
+    common = [
+        (value, count / total)
+        for value, count in sorted(counts.items(), key=lambda item: -item[1])[:COMMON_MAX]
+        if count > 1 and (count > 1.25 * average or d <= COMMON_MAX)
+    ]
     if once == n:
         common = []
     named = {value for value, _ in common}

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
 FLAGS = {
-    "superuser": "rolsuper", "inherit": "rolinherit", "createrole": "rolcreaterole", "createdb": "rolcreatedb", "canlogin": "rolcanlogin",
-    "isreplication": "rolreplication", "bypassrls": "rolbypassrls",
+    "superuser": "rolsuper",
+    "inherit": "rolinherit",
+    "createrole": "rolcreaterole",
+    "createdb": "rolcreatedb",
+    "canlogin": "rolcanlogin",
+    "isreplication": "rolreplication",
+    "bypassrls": "rolbypassrls",
 }
 ITERATIONS = 4096
 
@@ -54,7 +59,9 @@ async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[
         elif name == "connectionlimit":
             change["rolconnlimit"] = option.arg.ival
         elif name == "validUntil":
-            rows = await session.statements.fetch("SELECT $1::text::timestamptz", (option.arg.sval,), catalog=session.catalog())
+            rows = await session.statements.fetch(
+                "SELECT $1::text::timestamptz", (option.arg.sval,), catalog=session.catalog()
+            )
             change["rolvaliduntil"] = rows[0][0]
         elif name == "addroleto":
             member_of += option.arg
@@ -78,7 +85,11 @@ async def create_role(session: Session, node: Any, context: Context) -> None:
     name = truncated(node.role)
     if name.startswith("pg_") or name in ("public", "none"):
         code = "42939"
-        raise SqlError(code, f'role name "{name}" is reserved', detail='Role names starting with "pg_" are reserved.' if name.startswith("pg_") else None)
+        raise SqlError(
+            code,
+            f'role name "{name}" is reserved',
+            detail='Role names starting with "pg_" are reserved.' if name.startswith("pg_") else None,
+        )
     change = await Change.begin(session)
     if session.snapshot.role(name) is not None:
         raise SqlError("42710", f'role "{name}" already exists')
@@ -97,7 +108,9 @@ async def create_role(session: Session, node: Any, context: Context) -> None:
 async def _add_member(change: Change, role: int, member: int, admin: bool = False) -> bool:
     if change.rows["pg_auth_members"].get(role, member) is not None:
         return False
-    await change.writer.insert("pg_auth_members", {"roleid": role, "member": member, "grantor": change.owner(), "admin_option": admin})
+    await change.writer.insert(
+        "pg_auth_members", {"roleid": role, "member": member, "grantor": change.owner(), "admin_option": admin}
+    )
     return True
 
 
@@ -148,7 +161,9 @@ async def grant_role(session: Session, node: Any, context: Context) -> None:
             else:
                 row = change.rows["pg_auth_members"].get(role["oid"], member)
                 if row is None:
-                    session.notice(f'role "{name}" is not a member of role "{granted.priv_name}"', severity="WARNING", code="01000")
+                    session.notice(
+                        f'role "{name}" is not a member of role "{granted.priv_name}"', severity="WARNING", code="01000"
+                    )
                 else:
                     await change.writer.delete("pg_auth_members", row)
     change.end()
@@ -167,13 +182,22 @@ async def _set(session: Session, key: tuple[int, int], stmt: Any) -> None:
         if kind in ("VAR_RESET", "VAR_SET_DEFAULT"):
             items.pop(guc.name, None)
         else:
-            values = [str(getattr(arg.val, "sval", None) or getattr(arg.val, "fval", None) or getattr(arg.val, "ival", getattr(arg.val, "boolval", ""))) for arg in stmt.args]
+            values = [
+                str(
+                    getattr(arg.val, "sval", None)
+                    or getattr(arg.val, "fval", None)
+                    or getattr(arg.val, "ival", getattr(arg.val, "boolval", ""))
+                )
+                for arg in stmt.args
+            ]
             items[guc.name] = check(guc, ", ".join(values))
     if old is not None:
         await change.writer.delete("pg_db_role_setting", old)
     if items:
         config = [f"{name}={value}" for name, value in items.items()]
-        await change.writer.insert("pg_db_role_setting", {"setdatabase": key[0], "setrole": key[1], "setconfig": config})
+        await change.writer.insert(
+            "pg_db_role_setting", {"setdatabase": key[0], "setrole": key[1], "setconfig": config}
+        )
     change.end()
 
 

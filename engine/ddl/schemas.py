@@ -24,7 +24,9 @@ async def make_namespace(change: Change, name: str, owner: int) -> int:
 def check_schema_name(name: str) -> None:
     """42939 for names that begin as the system's do."""
     if name.startswith("pg_"):
-        raise SqlError("42939", f'unacceptable schema name "{name}"', detail='The prefix "pg_" is reserved for system schemas.')
+        raise SqlError(
+            "42939", f'unacceptable schema name "{name}"', detail='The prefix "pg_" is reserved for system schemas.'
+        )
 
 
 @entry("CreateSchemaStmt", "CREATE SCHEMA")
@@ -49,7 +51,9 @@ async def create_schema(session: Session, node: Any, context: Context) -> None:
 
 
 def _place(element: Any, schema: str) -> None:
-    relation = getattr(element, "relation", None) or getattr(element, "view", None) or getattr(element, "sequence", None)
+    relation = (
+        getattr(element, "relation", None) or getattr(element, "view", None) or getattr(element, "sequence", None)
+    )
     if relation is not None and relation.schemaname is None:
         relation.schemaname = schema
 

@@ -112,21 +112,34 @@ def check_options(found: Options) -> None:
             raise SqlError("22023", f"RESTART value ({found.restart}) cannot be greater than MAXVALUE ({found.high})")
 
 
-async def make_sequence(change: Change, name: str, namespace: int, options: Options, persistence: str = "p", owner: int | None = None) -> int:
+async def make_sequence(
+    change: Change, name: str, namespace: int, options: Options, persistence: str = "p", owner: int | None = None
+) -> int:
     """A new sequence's OID."""
     oid = await change.oid()
     volume = change.volume
     start, low, high = options.start, options.low, options.high
     assert start is not None and low is not None and high is not None
-    page = await change.session.waits.run(lambda: volume.create_sequence(start, options.increment, low, high, options.cycle, options.cache))
+    page = await change.session.waits.run(
+        lambda: volume.create_sequence(start, options.increment, low, high, options.cycle, options.cache)
+    )
     change.work.drop_on_rollback.append((page, "sequence"))
     role = change.owner() if owner is None else owner
-    await change.writer.insert("pg_class", class_row(oid, name, namespace, "S", role, relnatts=3, relpages=1, reltuples=1.0, relpersistence=persistence))
+    await change.writer.insert(
+        "pg_class",
+        class_row(oid, name, namespace, "S", role, relnatts=3, relpages=1, reltuples=1.0, relpersistence=persistence),
+    )
     await change.writer.insert(
         "pg_sequence",
         {
-            "seqrelid": oid, "seqtypid": options.typ, "seqstart": start, "seqincrement": options.increment, "seqmax": high, "seqmin": low,
-            "seqcache": options.cache, "seqcycle": options.cycle,
+            "seqrelid": oid,
+            "seqtypid": options.typ,
+            "seqstart": start,
+            "seqincrement": options.increment,
+            "seqmax": high,
+            "seqmin": low,
+            "seqcache": options.cache,
+            "seqcycle": options.cycle,
         },
     )
     await change.writer.insert("sixfold_storage", {"relid": oid, "root": page, "overflow": 0})
@@ -174,7 +187,13 @@ async def own(change: Change, oid: int, names: tuple[str, ...]) -> None:
 def options_of(row: Row) -> Options:
     """A sequence's present parameters."""
     return Options(
-        typ=row["seqtypid"], start=row["seqstart"], increment=row["seqincrement"], low=row["seqmin"], high=row["seqmax"], cache=row["seqcache"], cycle=row["seqcycle"],
+        typ=row["seqtypid"],
+        start=row["seqstart"],
+        increment=row["seqincrement"],
+        low=row["seqmin"],
+        high=row["seqmax"],
+        cache=row["seqcache"],
+        cycle=row["seqcycle"],
     )
 
 
@@ -204,8 +223,15 @@ async def change_sequence(change: Change, oid: int, given: Any) -> None:
     if options.owned_by is not None:
         await own(change, oid, options.owned_by)
     await change.writer.update(
-        "pg_sequence", row, seqtypid=options.typ, seqstart=options.start, seqincrement=options.increment, seqmax=options.high, seqmin=options.low,
-        seqcache=options.cache, seqcycle=options.cycle,
+        "pg_sequence",
+        row,
+        seqtypid=options.typ,
+        seqstart=options.start,
+        seqincrement=options.increment,
+        seqmax=options.high,
+        seqmin=options.low,
+        seqcache=options.cache,
+        seqcycle=options.cycle,
     )
     names = {option.defname for option in given or ()}
     if names - {"owned_by"}:
@@ -217,7 +243,9 @@ async def replace_state(change: Change, sequence: Sequence, options: Options) ->
     session = change.session
     next_value, called = options.start, False
     if options.restart is None:
-        last = await session.statements.fetch(f"SELECT last_value, is_called FROM {qualified(sequence.schema, sequence.name)}")
+        last = await session.statements.fetch(
+            f"SELECT last_value, is_called FROM {qualified(sequence.schema, sequence.name)}"
+        )
         next_value, called = last[0]
     elif not isinstance(options.restart, bool):
         next_value = options.restart
@@ -227,7 +255,9 @@ async def replace_state(change: Change, sequence: Sequence, options: Options) ->
     if called:
         first = next_value + options.increment
     first = min(max(first, low), high)
-    page = await session.waits.run(lambda: change.volume.create_sequence(first, options.increment, low, high, options.cycle, options.cache))
+    page = await session.waits.run(
+        lambda: change.volume.create_sequence(first, options.increment, low, high, options.cycle, options.cache)
+    )
     change.work.drop_on_rollback.append((page, "sequence"))
     change.work.drop_on_commit.append((sequence.root, "sequence"))
     storage = change.rows["sixfold_storage"].get(sequence.oid)

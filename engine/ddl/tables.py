@@ -29,13 +29,53 @@ async def make_row_type(change: Change, relation: int, name: str, namespace: int
     """The composite type of a table's or view's rows, and its array type."""
     oid, array = await change.oid(), await change.oid()
     base = {
-        "typnamespace": namespace, "typowner": owner, "typlen": -1, "typbyval": False, "typispreferred": False, "typisdefined": True, "typdelim": ",",
-        "typmodin": 0, "typmodout": 0, "typalign": "d", "typstorage": "x", "typnotnull": False, "typbasetype": 0, "typtypmod": -1, "typndims": 0,
-        "typcollation": 0, "typdefaultbin": None, "typdefault": None, "typacl": None,
+        "typnamespace": namespace,
+        "typowner": owner,
+        "typlen": -1,
+        "typbyval": False,
+        "typispreferred": False,
+        "typisdefined": True,
+        "typdelim": ",",
+        "typmodin": 0,
+        "typmodout": 0,
+        "typalign": "d",
+        "typstorage": "x",
+        "typnotnull": False,
+        "typbasetype": 0,
+        "typtypmod": -1,
+        "typndims": 0,
+        "typcollation": 0,
+        "typdefaultbin": None,
+        "typdefault": None,
+        "typacl": None,
     }
     # record_in, record_out, record_recv, record_send; array_in and its like.
-    composite = {"typtype": "c", "typcategory": "C", "typrelid": relation, "typsubscript": 0, "typelem": 0, "typarray": array, "typinput": 2290, "typoutput": 2291, "typreceive": 2402, "typsend": 2403, "typanalyze": 0}
-    arrays = {"typtype": "b", "typcategory": "A", "typrelid": 0, "typsubscript": 6179, "typelem": oid, "typarray": 0, "typinput": 750, "typoutput": 751, "typreceive": 2400, "typsend": 2401, "typanalyze": 3816}
+    composite = {
+        "typtype": "c",
+        "typcategory": "C",
+        "typrelid": relation,
+        "typsubscript": 0,
+        "typelem": 0,
+        "typarray": array,
+        "typinput": 2290,
+        "typoutput": 2291,
+        "typreceive": 2402,
+        "typsend": 2403,
+        "typanalyze": 0,
+    }
+    arrays = {
+        "typtype": "b",
+        "typcategory": "A",
+        "typrelid": 0,
+        "typsubscript": 6179,
+        "typelem": oid,
+        "typarray": 0,
+        "typinput": 750,
+        "typoutput": 751,
+        "typreceive": 2400,
+        "typsend": 2401,
+        "typanalyze": 3816,
+    }
     array_name = "_" + name
     while change.rows["pg_type"].group(("typnamespace", "typname"), namespace, truncated(array_name)):
         array_name = "_" + array_name
@@ -46,7 +86,14 @@ async def make_row_type(change: Change, relation: int, name: str, namespace: int
     return oid
 
 
-async def make_table(change: Change, name: str, namespace: int, specs: list[Spec], persistence: str = "p", options: list[str] | None = None) -> Relation:
+async def make_table(
+    change: Change,
+    name: str,
+    namespace: int,
+    specs: list[Spec],
+    persistence: str = "p",
+    options: list[str] | None = None,
+) -> Relation:
     """An empty table with columns and defaults; constraints come after."""
     check_names(specs)
     for number, spec in enumerate(specs, 1):
@@ -55,7 +102,17 @@ async def make_table(change: Change, name: str, namespace: int, specs: list[Spec
     root, overflow = await change.new_table_tree()
     owner = change.owner()
     row_type = await make_row_type(change, oid, name, namespace, owner)
-    row = class_row(oid, name, namespace, "r", owner, reltype=row_type, relnatts=len(specs), relpersistence=persistence, reloptions=options)
+    row = class_row(
+        oid,
+        name,
+        namespace,
+        "r",
+        owner,
+        reltype=row_type,
+        relnatts=len(specs),
+        relpersistence=persistence,
+        reloptions=options,
+    )
     await change.writer.insert("pg_class", row)
     await change.writer.insert("sixfold_storage", {"relid": oid, "root": root, "overflow": overflow})
     await change.depend((CLASS, oid, 0), (NAMESPACE, namespace, 0))
@@ -77,11 +134,10 @@ async def create_table(session: Session, node: Any, context: Context) -> None:
     change = await Change.begin(session)
     namespace, persistence = await target_namespace(change, node.relation)
     name = truncated(node.relation.relname)
-    if change.is_taken(namespace, name):
-        if node.if_not_exists:
-            session.notice(f'relation "{name}" already exists, skipping', code="42P07")
-            context.reply.complete("CREATE TABLE")
-            return
+    if node.if_not_exists and change.is_taken(namespace, name):
+        session.notice(f'relation "{name}" already exists, skipping', code="42P07")
+        context.reply.complete("CREATE TABLE")
+        return
     change.check_free(namespace, name)
     specs: list[Spec] = []
     constraints: list[tuple[Any, str | None]] = []
@@ -134,11 +190,21 @@ def _options(options: Any) -> list[str] | None:
     found = []
     for option in options or ():
         if option.defname == "oids":
-            if option.arg is not None and getattr(option.arg, "boolval", True) is not False and getattr(option.arg, "sval", "true") not in ("false", "off"):
+            if (
+                option.arg is not None
+                and getattr(option.arg, "boolval", True) is not False
+                and getattr(option.arg, "sval", "true") not in ("false", "off")
+            ):
                 raise SqlError("0A000", "tables declared WITH OIDS are not supported")
             continue
         arg = option.arg
-        value = "true" if arg is None else str(next((getattr(arg, part) for part in ("ival", "fval", "sval", "boolval") if hasattr(arg, part)), ""))
+        value = (
+            "true"
+            if arg is None
+            else str(
+                next((getattr(arg, part) for part in ("ival", "fval", "sval", "boolval") if hasattr(arg, part)), "")
+            )
+        )
         found.append(f"{option.defname}={value}")
     return found or None
 
@@ -169,7 +235,14 @@ def _like_columns(change: Change, source: Relation, options: int) -> list[Spec]:
             spec.default_text, spec.generated = column.default, column.generated
         if column.identity and options & LIKE_IDENTITY:
             spec.identity = column.identity
-            owned = next((row for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, source.oid) if row["refobjsubid"] == column.attnum and row["deptype"] == "i" and row["classid"] == CLASS), None)
+            owned = next(
+                (
+                    row
+                    for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, source.oid)
+                    if row["refobjsubid"] == column.attnum and row["deptype"] == "i" and row["classid"] == CLASS
+                ),
+                None,
+            )
             sequence = change.rows["pg_sequence"].get(owned["objid"]) if owned else None
             spec.sequence = options_of(sequence) if sequence else None
         specs.append(spec)
@@ -187,7 +260,8 @@ async def _like_rest(change: Change, table: Relation, source: Relation, options:
     for index in source.indexes if options & LIKE_INDEXES else ():
         if index.constraint:
             fake = ast.Constraint(
-                contype=CONSTR.CONSTR_PRIMARY if index.primary else CONSTR.CONSTR_UNIQUE, keys=tuple(ast.String(names[key.attnum]) for key in index.keys)
+                contype=CONSTR.CONSTR_PRIMARY if index.primary else CONSTR.CONSTR_UNIQUE,
+                keys=tuple(ast.String(names[key.attnum]) for key in index.keys),
             )
             await add_constraint(change, change.must_oid(table.oid), fake)
             continue
@@ -223,7 +297,9 @@ async def select_into(session: Session, node: Any, context: Context) -> None:
         first.intoClause = into
 
 
-async def table_from_query(session: Session, into: Any, query: Any, context: Context, if_not_exists: bool, name_of_command: str) -> None:
+async def table_from_query(
+    session: Session, into: Any, query: Any, context: Context, if_not_exists: bool, name_of_command: str
+) -> None:
     """A table of a query's columns, with its rows."""
     change = await Change.begin(session)
     namespace, persistence = await target_namespace(change, into.rel)
@@ -275,4 +351,3 @@ def quoted(table: Relation) -> str:
 def column_list(table: Relation) -> str:
     """Its live columns in SQL text."""
     return ", ".join(quote_ident(column.name) for column in table.columns if not column.dropped)
-

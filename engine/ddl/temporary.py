@@ -69,4 +69,3 @@ async def _drop_contents(change: Change) -> None:
         dropper.add((1259, row["oid"], 0))
     await dropper.run(cascade=True, quiet=True)
     await change.forget_dependencies(NAMESPACE, change.session.temp)
-

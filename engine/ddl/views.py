@@ -56,7 +56,9 @@ def _columns(change: Change, prepared: Prepared, aliases: list[str]) -> list[Spe
     for number, column in enumerate(prepared.planned.output, 1):
         typ = change.catalog.type_by_oid(25 if column.typ == 705 else column.typ)
         assert typ is not None
-        spec = Spec(truncated(aliases[number - 1]) if number <= len(aliases) else column.name, typ, column.typmod, typ.collation)
+        spec = Spec(
+            truncated(aliases[number - 1]) if number <= len(aliases) else column.name, typ, column.typmod, typ.collation
+        )
         spec.attnum = number
         specs.append(spec)
     check_names(specs)
@@ -93,7 +95,18 @@ async def _make(change: Change, namespace: int, name: str, specs: list[Spec], pe
     oid = await change.oid()
     row_type = await make_row_type(change, oid, name, namespace, change.owner())
     await change.writer.insert(
-        "pg_class", class_row(oid, name, namespace, "v", change.owner(), reltype=row_type, relnatts=len(specs), relpersistence=persistence, relhasrules=True)
+        "pg_class",
+        class_row(
+            oid,
+            name,
+            namespace,
+            "v",
+            change.owner(),
+            reltype=row_type,
+            relnatts=len(specs),
+            relpersistence=persistence,
+            relhasrules=True,
+        ),
     )
     await change.depend((CLASS, oid, 0), (NAMESPACE, namespace, 0))
     await add_columns(change, oid, specs)
@@ -126,11 +139,15 @@ def _check_columns(change: Change, view: Relation, specs: list[Spec]) -> None:
     for old, new in zip(view.columns, specs, strict=False):
         if old.name != new.name:
             raise SqlError(
-                "42P16", f'cannot change name of view column "{old.name}" to "{new.name}"',
+                "42P16",
+                f'cannot change name of view column "{old.name}" to "{new.name}"',
                 hint="Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.",
             )
         if (old.typ, old.typmod) != (new.typ.oid, new.typmod):
-            one, two = format_type(change.catalog, old.typ, old.typmod), format_type(change.catalog, new.typ.oid, new.typmod)
+            one, two = (
+                format_type(change.catalog, old.typ, old.typmod),
+                format_type(change.catalog, new.typ.oid, new.typmod),
+            )
             raise SqlError("42P16", f'cannot change data type of view column "{old.name}" from {one} to {two}')
 
 
@@ -139,7 +156,16 @@ async def _rule(change: Change, view: int, text: str, prepared: Prepared) -> Non
     path = json.dumps(list(change.catalog.search_path()))
     await change.writer.insert(
         "pg_rewrite",
-        {"oid": oid, "rulename": "_RETURN", "ev_class": view, "ev_type": "1", "ev_enabled": "O", "is_instead": True, "ev_qual": path, "ev_action": text},
+        {
+            "oid": oid,
+            "rulename": "_RETURN",
+            "ev_class": view,
+            "ev_type": "1",
+            "ev_enabled": "O",
+            "is_instead": True,
+            "ev_qual": path,
+            "ev_action": text,
+        },
     )
     await change.depend((REWRITE, oid, 0), (CLASS, view, 0), "i")
     for relation in prepared.planned.relations:

@@ -16,14 +16,48 @@ import psycopg
 
 # Catalogues whose rows users add to: real tables in the volume. Their indexes exist too.
 STORED = (
-    "pg_attrdef", "pg_attribute", "pg_auth_members", "pg_authid", "pg_class", "pg_collation", "pg_constraint", "pg_database",
-    "pg_db_role_setting", "pg_depend", "pg_description", "pg_enum", "pg_index", "pg_inherits", "pg_namespace",
-    "pg_partitioned_table", "pg_rewrite", "pg_sequence", "pg_shdescription", "pg_statistic", "pg_tablespace", "pg_type",
+    "pg_attrdef",
+    "pg_attribute",
+    "pg_auth_members",
+    "pg_authid",
+    "pg_class",
+    "pg_collation",
+    "pg_constraint",
+    "pg_database",
+    "pg_db_role_setting",
+    "pg_depend",
+    "pg_description",
+    "pg_enum",
+    "pg_index",
+    "pg_inherits",
+    "pg_namespace",
+    "pg_partitioned_table",
+    "pg_rewrite",
+    "pg_sequence",
+    "pg_shdescription",
+    "pg_statistic",
+    "pg_tablespace",
+    "pg_type",
 )
 # Catalogues with contents that only PostgreSQL's developers change: served from the files.
 FIXED = (
-    "pg_aggregate", "pg_am", "pg_amop", "pg_amproc", "pg_cast", "pg_conversion", "pg_language", "pg_opclass", "pg_operator",
-    "pg_opfamily", "pg_proc", "pg_range", "pg_ts_config", "pg_ts_config_map", "pg_ts_dict", "pg_ts_parser", "pg_ts_template",
+    "pg_aggregate",
+    "pg_am",
+    "pg_amop",
+    "pg_amproc",
+    "pg_cast",
+    "pg_conversion",
+    "pg_language",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_proc",
+    "pg_range",
+    "pg_ts_config",
+    "pg_ts_config_map",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
 )
 SYSTEM = "relnamespace IN (11, 'information_schema'::regnamespace)"
 OWN_INDEXES = (
@@ -61,7 +95,10 @@ def main() -> None:
         for name, query in QUERIES.items():
             cursor = connection.execute(query + " LIMIT 0")
             names = [column.name for column in cursor.description or ()]
-            shown = [AS_FACT.get(column.type_code, "{0}").format(column.name) + f" AS {column.name}" for column in cursor.description or ()]
+            shown = [
+                AS_FACT.get(column.type_code, "{0}").format(column.name) + f" AS {column.name}"
+                for column in cursor.description or ()
+            ]
             query = f"SELECT {', '.join(shown)} FROM ({query}) facts"
             with connection.cursor().copy(f"COPY ({query}) TO STDOUT") as copy:
                 body = b"".join(bytes(block) for block in copy)

@@ -59,7 +59,11 @@ def ask_host(session: Session, what: str, args: list[Any]) -> Any:
         found = session.snapshot.sequence(args[0])
         return found.name if found else None
     answers: dict[str, Call] = {
-        "current_user": identity.current_user, "session_user": identity.session_user, "current_database": identity.current_database,
-        "current_schema": identity.current_schema, "version": identity.version, "pg_backend_pid": identity.backend_pid,
+        "current_user": identity.current_user,
+        "session_user": identity.session_user,
+        "current_database": identity.current_database,
+        "current_schema": identity.current_schema,
+        "version": identity.version,
+        "pg_backend_pid": identity.backend_pid,
     }
     return answers[what](session)

@@ -30,14 +30,22 @@ def stat_activity(session: Session) -> Rows:
         role = session.snapshot.role(other.session_user)
         may_see = other.session_user == session.user or (me is not None and me["rolsuper"])
         yield {
-            "datid": _database_oid(session, other.database_name), "datname": other.database_name, "pid": other.pid,
-            "usesysid": role["oid"] if role else None, "usename": other.session_user,
-            "application_name": other.settings.get("application_name"), "client_addr": other.address, "client_port": other.port,
-            "backend_start": other.started_at - EPOCH, "query_start": other.query_start - EPOCH if other.query_start else None,
+            "datid": _database_oid(session, other.database_name),
+            "datname": other.database_name,
+            "pid": other.pid,
+            "usesysid": role["oid"] if role else None,
+            "usename": other.session_user,
+            "application_name": other.settings.get("application_name"),
+            "client_addr": other.address,
+            "client_port": other.port,
+            "backend_start": other.started_at - EPOCH,
+            "query_start": other.query_start - EPOCH if other.query_start else None,
             "state_change": other.query_start - EPOCH if other.query_start else None,
             "xact_start": other.query_start - EPOCH if other.query_start and other.state != "idle" else None,
-            "state": "active" if other is session else other.state, "query": other.query if may_see else "<insufficient privilege>",
-            "wait_event_type": "Client" if other.state == "idle" else None, "wait_event": "ClientRead" if other.state == "idle" else None,
+            "state": "active" if other is session else other.state,
+            "query": other.query if may_see else "<insufficient privilege>",
+            "wait_event_type": "Client" if other.state == "idle" else None,
+            "wait_event": "ClientRead" if other.state == "idle" else None,
             "backend_type": "client backend",
         }
 
@@ -47,11 +55,20 @@ def settings(session: Session) -> Rows:
     for guc in sorted((guc for guc in known().values() if guc.listed), key=lambda guc: guc.name.lower()):
         values = session.settings
         yield {
-            "name": guc.name, "setting": shown(session, guc.name) if guc.name.startswith("transaction_") else values.get(guc.name), "unit": guc.unit,
-            "category": guc.category, "short_desc": "", "context": guc.context, "vartype": guc.kind, "source": values.source(guc.name),
+            "name": guc.name,
+            "setting": shown(session, guc.name) if guc.name.startswith("transaction_") else values.get(guc.name),
+            "unit": guc.unit,
+            "category": guc.category,
+            "short_desc": "",
+            "context": guc.context,
+            "vartype": guc.kind,
+            "source": values.source(guc.name),
             "min_val": None if guc.low is None else f"{guc.low:g}" if guc.kind == "real" else str(int(guc.low)),
             "max_val": None if guc.high is None else f"{guc.high:g}" if guc.kind == "real" else str(int(guc.high)),
-            "enumvals": list(guc.values) or None, "boot_val": guc.boot, "reset_val": values.reset_value(guc.name), "pending_restart": False,
+            "enumvals": list(guc.values) or None,
+            "boot_val": guc.boot,
+            "reset_val": values.reset_value(guc.name),
+            "pending_restart": False,
         }
 
 
@@ -59,7 +76,11 @@ def cursors(session: Session) -> Rows:
     """pg_cursors"""
     for cursor in session.cursors.values():
         yield {
-            "name": cursor.name, "statement": cursor.text, "is_holdable": cursor.hold, "is_binary": cursor.binary, "is_scrollable": cursor.scroll,
+            "name": cursor.name,
+            "statement": cursor.text,
+            "is_holdable": cursor.hold,
+            "is_binary": cursor.binary,
+            "is_scrollable": cursor.scroll,
             "creation_time": cursor.created - EPOCH,
         }
 
@@ -80,9 +101,15 @@ def stat_database(session: Session) -> Rows:
     for row in session.snapshot.rows["pg_database"].rows.values():
         mine = row["datname"] == session.database_name
         yield {
-            "datid": row["oid"], "datname": row["datname"], "numbackends": sum(1 for other in session.database.sessions.values() if other.database_name == row["datname"]),
-            "xact_commit": counts.get("commits", 0) if mine else 0, "xact_rollback": counts.get("rollbacks", 0) if mine else 0,
-            "blks_read": counts.get("cache_misses", 0) if mine else 0, "blks_hit": counts.get("cache_hits", 0) if mine else 0,
+            "datid": row["oid"],
+            "datname": row["datname"],
+            "numbackends": sum(
+                1 for other in session.database.sessions.values() if other.database_name == row["datname"]
+            ),
+            "xact_commit": counts.get("commits", 0) if mine else 0,
+            "xact_rollback": counts.get("rollbacks", 0) if mine else 0,
+            "blks_read": counts.get("cache_misses", 0) if mine else 0,
+            "blks_hit": counts.get("cache_hits", 0) if mine else 0,
         }
 
 

@@ -66,7 +66,11 @@ def get_indexdef(session: Session, oid: int, column: int = 0, pretty: bool = Fal
         return parts[column - 1] if 0 < column <= len(parts) else ""
     unique = "UNIQUE " if index.unique else ""
     nulls = " NULLS NOT DISTINCT" if index.nulls_not_distinct else ""
-    name = shown(session, table.oid, table.name, table.schema) if pretty else f"{quote_ident(table.schema)}.{quote_ident(table.name)}"
+    name = (
+        shown(session, table.oid, table.name, table.schema)
+        if pretty
+        else f"{quote_ident(table.schema)}.{quote_ident(table.name)}"
+    )
     return f"CREATE {unique}INDEX {quote_ident(index.name)} ON {name} USING btree ({', '.join(parts)}){nulls}"
 
 
@@ -162,7 +166,10 @@ def function_arguments(session: Session, oid: int) -> str | None:
     if found is None:
         return None
     names = found.names or ("",) * len(found.args)
-    parts = [f"{name + ' ' if name else ''}{type_text(session.catalog(), typ)}" for name, typ in zip(names, found.args, strict=False)]
+    parts = [
+        f"{name + ' ' if name else ''}{type_text(session.catalog(), typ)}"
+        for name, typ in zip(names, found.args, strict=False)
+    ]
     if found.variadic and parts:
         parts[-1] = f"VARIADIC {parts[-1]}"
     return ", ".join([*parts, *(f"OUT {name} {type_text(session.catalog(), typ)}" for name, typ in found.out)])
@@ -212,7 +219,26 @@ def _live_tuples(session: Session, oid: int) -> int:
 
 def _am_property(session: Session, *args: Any) -> bool | None:
     name = str(args[-1]).lower()
-    return {"can_order": True, "can_unique": True, "can_multi_col": True, "can_exclude": True, "can_include": False, "clusterable": True, "index_scan": True, "bitmap_scan": False, "backward_scan": True, "orderable": True, "asc": True, "desc": False, "nulls_first": False, "nulls_last": True, "returnable": False, "search_array": True, "search_nulls": True, "distance_orderable": False}.get(name)
+    return {
+        "can_order": True,
+        "can_unique": True,
+        "can_multi_col": True,
+        "can_exclude": True,
+        "can_include": False,
+        "clusterable": True,
+        "index_scan": True,
+        "bitmap_scan": False,
+        "backward_scan": True,
+        "orderable": True,
+        "asc": True,
+        "desc": False,
+        "nulls_first": False,
+        "nulls_last": True,
+        "returnable": False,
+        "search_array": True,
+        "search_nulls": True,
+        "distance_orderable": False,
+    }.get(name)
 
 
 LAX: dict[str, Callable[..., Any]] = {"format_type": format_type}

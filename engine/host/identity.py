@@ -152,7 +152,9 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_current_wal_insert_lsn": lambda session: _lsn(session.database.volume.tail),
     "pg_current_wal_flush_lsn": lambda session: _lsn(session.database.volume.vdl),
     "pg_last_wal_replay_lsn": lambda session: _lsn(session.database.volume.vdl) if session.database.read_only else None,
-    "pg_last_wal_receive_lsn": lambda session: _lsn(session.database.volume.vdl) if session.database.read_only else None,
+    "pg_last_wal_receive_lsn": lambda session: (
+        _lsn(session.database.volume.vdl) if session.database.read_only else None
+    ),
     "pg_cancel_backend": cancel_backend,
     "pg_terminate_backend": terminate_backend,
     "pg_blocking_pids": lambda session, pid: [],
@@ -163,8 +165,20 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_reload_conf": lambda session: True,
     "pg_client_encoding": lambda session: session.settings.get("client_encoding"),
     "getdatabaseencoding": lambda session: "UTF8",
-    "pg_char_to_encoding": lambda session, name: 6 if name.lower().replace("-", "").replace("_", "") in ("utf8", "unicode") else 0 if name.lower() == "sql_ascii" else -1,
-    "PG_char_to_encoding": lambda session, name: 6 if name.lower().replace("-", "").replace("_", "") in ("utf8", "unicode") else 0 if name.lower() == "sql_ascii" else -1,
+    "pg_char_to_encoding": lambda session, name: (
+        6
+        if name.lower().replace("-", "").replace("_", "") in ("utf8", "unicode")
+        else 0
+        if name.lower() == "sql_ascii"
+        else -1
+    ),
+    "PG_char_to_encoding": lambda session, name: (
+        6
+        if name.lower().replace("-", "").replace("_", "") in ("utf8", "unicode")
+        else 0
+        if name.lower() == "sql_ascii"
+        else -1
+    ),
     "PG_encoding_to_char": lambda session, number: {6: "UTF8", 0: "SQL_ASCII"}.get(number, ""),
     "pg_encoding_max_length_sql": lambda session, number: {6: 4, 0: 1}.get(number),
     "pg_sleep": _awaited("pg_sleep"),
@@ -179,7 +193,9 @@ LAX: dict[str, Callable[..., Any]] = {
     "inet_server_addr": lambda session: session.settings.get("listen_addresses") if session.address else None,
     "inet_server_port": lambda session: session.settings.number("port") if session.address else None,
     "pg_current_xact_id": lambda session: take_any(session, "pg_current_xact_id", "txid_current"),
-    "pg_current_xact_id_if_assigned": lambda session: take_any(session, "pg_current_xact_id_if_assigned", "txid_current_if_assigned"),
+    "pg_current_xact_id_if_assigned": lambda session: take_any(
+        session, "pg_current_xact_id_if_assigned", "txid_current_if_assigned"
+    ),
     "pg_last_xact_replay_timestamp": lambda session: None,
 }
 
@@ -190,4 +206,3 @@ def take_any(session: Session, *names: str) -> Any:
         if session.statements.answers.get(name):
             return take(session, name)
     return take(session, names[0])
-

@@ -35,7 +35,9 @@ def type_facts(session: Session, typ: int, typmod: int) -> dict[str, Any]:
     row: dict[str, Any] = {}
     if found is None:
         return row
-    row["data_type"] = "ARRAY" if found.is_array else format_type(session.catalog(), typ) if found.namespace == 11 else "USER-DEFINED"
+    row["data_type"] = (
+        "ARRAY" if found.is_array else format_type(session.catalog(), typ) if found.namespace == 11 else "USER-DEFINED"
+    )
     if typ in (1042, 1043):
         row["character_maximum_length"] = typmod - 4 if typmod > 4 else None
         row["character_octet_length"] = (typmod - 4) * 4 if typmod > 4 else OCTETS_MAX
@@ -64,7 +66,9 @@ def _visible(session: Session, kinds: str = "rvm") -> Iterable[Relation]:
 
 
 def _is_view(relation: Relation) -> bool:
-    return relation.kind == "v" or (relation.oid < 16384 and facts.relations().get(relation.name, {}).get("relkind") == "v")
+    return relation.kind == "v" or (
+        relation.oid < 16384 and facts.relations().get(relation.name, {}).get("relkind") == "v"
+    )
 
 
 def tables(session: Session) -> Rows:
@@ -73,22 +77,33 @@ def tables(session: Session) -> Rows:
         view = _is_view(relation)
         kind = "VIEW" if view else "LOCAL TEMPORARY" if relation.persistence == "t" else "BASE TABLE"
         yield {
-            "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name, "table_type": kind,
-            "is_insertable_into": _yes(not view), "is_typed": "NO",
+            "table_catalog": session.database_name,
+            "table_schema": relation.schema,
+            "table_name": relation.name,
+            "table_type": kind,
+            "is_insertable_into": _yes(not view),
+            "is_typed": "NO",
         }
 
 
 def _identity(session: Session, relation: Relation, column: Column) -> dict[str, Any]:
     if not column.identity:
         return {"is_identity": "NO", "identity_cycle": "NO"}
-    row: dict[str, Any] = {"is_identity": "YES", "identity_generation": "ALWAYS" if column.identity == "a" else "BY DEFAULT", "identity_cycle": "NO"}
+    row: dict[str, Any] = {
+        "is_identity": "YES",
+        "identity_generation": "ALWAYS" if column.identity == "a" else "BY DEFAULT",
+        "identity_cycle": "NO",
+    }
     for depend in session.snapshot.rows["pg_depend"].group(("refclassid", "refobjid"), 1259, relation.oid):
         if depend["refobjsubid"] == column.attnum and depend["classid"] == 1259 and depend["deptype"] == "i":
             found = session.snapshot.sequence(depend["objid"])
             if found is not None:
                 row |= {
-                    "identity_start": str(found.start), "identity_increment": str(found.increment), "identity_maximum": str(found.max),
-                    "identity_minimum": str(found.min), "identity_cycle": _yes(found.cycle),
+                    "identity_start": str(found.start),
+                    "identity_increment": str(found.increment),
+                    "identity_maximum": str(found.max),
+                    "identity_minimum": str(found.min),
+                    "identity_cycle": _yes(found.cycle),
                 }
     return row
 
@@ -101,11 +116,19 @@ def columns(session: Session) -> Rows:
             if column.dropped:
                 continue
             yield {
-                "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name, "column_name": column.name,
-                "ordinal_position": column.attnum, "column_default": None if column.generated else column.default, "is_nullable": _yes(not column.not_null),
+                "table_catalog": session.database_name,
+                "table_schema": relation.schema,
+                "table_name": relation.name,
+                "column_name": column.name,
+                "ordinal_position": column.attnum,
+                "column_default": None if column.generated else column.default,
+                "is_nullable": _yes(not column.not_null),
                 **type_facts(session, column.typ, column.typmod),
-                "dtd_identifier": str(column.attnum), "is_self_referencing": "NO", **_identity(session, relation, column),
-                "is_generated": "ALWAYS" if column.generated else "NEVER", "generation_expression": column.default if column.generated else None,
+                "dtd_identifier": str(column.attnum),
+                "is_self_referencing": "NO",
+                **_identity(session, relation, column),
+                "is_generated": "ALWAYS" if column.generated else "NEVER",
+                "generation_expression": column.default if column.generated else None,
                 "is_updatable": updatable,
             }
 
@@ -119,24 +142,43 @@ def _constraints(session: Session, kinds: str) -> Iterable[tuple[Relation, Const
 
 def _named(session: Session, relation: Relation, item: Constraint) -> dict[str, Any]:
     return {
-        "constraint_catalog": session.database_name, "constraint_schema": relation.schema, "constraint_name": item.name,
-        "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name,
+        "constraint_catalog": session.database_name,
+        "constraint_schema": relation.schema,
+        "constraint_name": item.name,
+        "table_catalog": session.database_name,
+        "table_schema": relation.schema,
+        "table_name": relation.name,
     }
 
 
 def table_constraints(session: Session) -> Rows:
     """information_schema.table_constraints; NOT NULL counts as a CHECK, as in PostgreSQL."""
     for relation, item in _constraints(session, "cfpu"):
-        nulls = next((_yes(not index.nulls_not_distinct) for index in relation.indexes if index.oid == item.index), None) if item.kind == "u" else None
+        nulls = (
+            next((_yes(not index.nulls_not_distinct) for index in relation.indexes if index.oid == item.index), None)
+            if item.kind == "u"
+            else None
+        )
         yield {
-            **_named(session, relation, item), "constraint_type": KINDS[item.kind], "is_deferrable": _yes(item.deferrable),
-            "initially_deferred": _yes(item.deferred), "enforced": "YES", "nulls_distinct": nulls,
+            **_named(session, relation, item),
+            "constraint_type": KINDS[item.kind],
+            "is_deferrable": _yes(item.deferrable),
+            "initially_deferred": _yes(item.deferred),
+            "enforced": "YES",
+            "nulls_distinct": nulls,
         }
     for relation, column in _not_nulls(session):
         yield {
-            "constraint_catalog": session.database_name, "constraint_schema": relation.schema, "constraint_name": _not_null_name(relation, column),
-            "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name, "constraint_type": "CHECK",
-            "is_deferrable": "NO", "initially_deferred": "NO", "enforced": "YES",
+            "constraint_catalog": session.database_name,
+            "constraint_schema": relation.schema,
+            "constraint_name": _not_null_name(relation, column),
+            "table_catalog": session.database_name,
+            "table_schema": relation.schema,
+            "table_name": relation.name,
+            "constraint_type": "CHECK",
+            "is_deferrable": "NO",
+            "initially_deferred": "NO",
+            "enforced": "YES",
         }
 
 
@@ -158,9 +200,13 @@ def key_column_usage(session: Session) -> Rows:
         index = next((index for index in parent.indexes if index.oid == item.index), None) if parent else None
         order = [key.attnum for key in index.keys] if index else []
         for at, attnum in enumerate(item.columns):
-            position = order.index(item.foreign_columns[at]) + 1 if order and item.foreign_columns[at] in order else None
+            position = (
+                order.index(item.foreign_columns[at]) + 1 if order and item.foreign_columns[at] in order else None
+            )
             yield {
-                **_named(session, relation, item), "column_name": relation.columns[attnum - 1].name, "ordinal_position": at + 1,
+                **_named(session, relation, item),
+                "column_name": relation.columns[attnum - 1].name,
+                "ordinal_position": at + 1,
                 "position_in_unique_constraint": position,
             }
 
@@ -173,7 +219,10 @@ def constraint_column_usage(session: Session) -> Rows:
             continue
         for attnum in item.foreign_columns if item.kind == "f" else item.columns:
             yield {
-                **_named(session, relation, item), "table_schema": target.schema, "table_name": target.name, "column_name": target.columns[attnum - 1].name,
+                **_named(session, relation, item),
+                "table_schema": target.schema,
+                "table_name": target.name,
+                "column_name": target.columns[attnum - 1].name,
             }
 
 
@@ -189,11 +238,19 @@ def referential_constraints(session: Session) -> Rows:
     """information_schema.referential_constraints"""
     for relation, item in _constraints(session, "f"):
         parent = session.snapshot.relation(item.foreign_relation)
-        unique = next((other.name for other in parent.constraints if other.index == item.index and other.kind in "pu"), None) if parent else None
+        unique = (
+            next((other.name for other in parent.constraints if other.index == item.index and other.kind in "pu"), None)
+            if parent
+            else None
+        )
         yield {
-            **_named(session, relation, item), "unique_constraint_catalog": session.database_name if unique else None,
-            "unique_constraint_schema": parent.schema if parent and unique else None, "unique_constraint_name": unique,
-            "match_option": "FULL" if item.match == "f" else "NONE", "update_rule": ACTIONS[item.on_update], "delete_rule": ACTIONS[item.on_delete],
+            **_named(session, relation, item),
+            "unique_constraint_catalog": session.database_name if unique else None,
+            "unique_constraint_schema": parent.schema if parent and unique else None,
+            "unique_constraint_name": unique,
+            "match_option": "FULL" if item.match == "f" else "NONE",
+            "update_rule": ACTIONS[item.on_update],
+            "delete_rule": ACTIONS[item.on_delete],
         }
 
 
@@ -203,7 +260,9 @@ def check_constraints(session: Session) -> Rows:
         yield {**_named(session, relation, item), "check_clause": f"({item.expr})"}
     for relation, column in _not_nulls(session):
         yield {
-            "constraint_catalog": session.database_name, "constraint_schema": relation.schema, "constraint_name": _not_null_name(relation, column),
+            "constraint_catalog": session.database_name,
+            "constraint_schema": relation.schema,
+            "constraint_name": _not_null_name(relation, column),
             "check_clause": f"{column.name} IS NOT NULL",
         }
 
@@ -211,20 +270,36 @@ def check_constraints(session: Session) -> Rows:
 def schemata(session: Session) -> Rows:
     """information_schema.schemata"""
     for row in session.snapshot.rows["pg_namespace"].rows.values():
-        yield {"catalog_name": session.database_name, "schema_name": row["nspname"], "schema_owner": session.snapshot.role_name(row["nspowner"])}
+        yield {
+            "catalog_name": session.database_name,
+            "schema_name": row["nspname"],
+            "schema_owner": session.snapshot.role_name(row["nspowner"]),
+        }
 
 
 def sequences(session: Session) -> Rows:
     """information_schema.sequences, without those of identity columns."""
     for relation in relations(session, "S", system=False):
         found = session.snapshot.sequence(relation.oid)
-        if found is None or any(row["deptype"] == "i" for row in session.snapshot.rows["pg_depend"].group(("classid", "objid"), 1259, relation.oid)):
+        if found is None or any(
+            row["deptype"] == "i"
+            for row in session.snapshot.rows["pg_depend"].group(("classid", "objid"), 1259, relation.oid)
+        ):
             continue
         precision, radix, scale = RADIX[found.typ]
         yield {
-            "sequence_catalog": session.database_name, "sequence_schema": found.schema, "sequence_name": found.name, "data_type": format_type(session.catalog(), found.typ),
-            "numeric_precision": precision, "numeric_precision_radix": radix, "numeric_scale": scale, "start_value": str(found.start), "minimum_value": str(found.min),
-            "maximum_value": str(found.max), "increment": str(found.increment), "cycle_option": _yes(found.cycle),
+            "sequence_catalog": session.database_name,
+            "sequence_schema": found.schema,
+            "sequence_name": found.name,
+            "data_type": format_type(session.catalog(), found.typ),
+            "numeric_precision": precision,
+            "numeric_precision_radix": radix,
+            "numeric_scale": scale,
+            "start_value": str(found.start),
+            "minimum_value": str(found.min),
+            "maximum_value": str(found.max),
+            "increment": str(found.increment),
+            "cycle_option": _yes(found.cycle),
         }
 
 
@@ -232,8 +307,15 @@ def views(session: Session) -> Rows:
     """information_schema.views, of users."""
     for relation in relations(session, "v"):
         yield {
-            "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name, "view_definition": get_viewdef(session, relation.oid),
-            "check_option": "NONE", "is_updatable": "NO", "is_insertable_into": "NO", "is_trigger_updatable": "NO", "is_trigger_deletable": "NO",
+            "table_catalog": session.database_name,
+            "table_schema": relation.schema,
+            "table_name": relation.name,
+            "view_definition": get_viewdef(session, relation.oid),
+            "check_option": "NONE",
+            "is_updatable": "NO",
+            "is_insertable_into": "NO",
+            "is_trigger_updatable": "NO",
+            "is_trigger_deletable": "NO",
             "is_trigger_insertable_into": "NO",
         }
 
@@ -254,8 +336,14 @@ def privileges(session: Session) -> Rows:
         owner = session.snapshot.role_name(relation.owner)
         for privilege in ("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
             yield {
-                "grantor": owner, "grantee": owner, "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name,
-                "privilege_type": privilege, "is_grantable": "YES", "with_hierarchy": _yes(privilege == "SELECT"),
+                "grantor": owner,
+                "grantee": owner,
+                "table_catalog": session.database_name,
+                "table_schema": relation.schema,
+                "table_name": relation.name,
+                "privilege_type": privilege,
+                "is_grantable": "YES",
+                "with_hierarchy": _yes(privilege == "SELECT"),
             }
 
 
@@ -266,8 +354,14 @@ def column_privileges(session: Session) -> Rows:
         for column in relation.columns:
             for privilege in ("INSERT", "SELECT", "UPDATE", "REFERENCES") if not column.dropped else ():
                 yield {
-                    "grantor": owner, "grantee": owner, "table_catalog": session.database_name, "table_schema": relation.schema, "table_name": relation.name,
-                    "column_name": column.name, "privilege_type": privilege, "is_grantable": "YES",
+                    "grantor": owner,
+                    "grantee": owner,
+                    "table_catalog": session.database_name,
+                    "table_schema": relation.schema,
+                    "table_name": relation.name,
+                    "column_name": column.name,
+                    "privilege_type": privilege,
+                    "is_grantable": "YES",
                 }
 
 
@@ -278,8 +372,13 @@ def element_types(session: Session) -> Rows:
             found = session.catalog().type_by_oid(column.typ)
             if not column.dropped and found is not None and found.is_array:
                 yield {
-                    "object_catalog": session.database_name, "object_schema": relation.schema, "object_name": relation.name, "object_type": "TABLE",
-                    "collection_type_identifier": str(column.attnum), **type_facts(session, found.elem, -1), "dtd_identifier": f"a{column.attnum}",
+                    "object_catalog": session.database_name,
+                    "object_schema": relation.schema,
+                    "object_name": relation.name,
+                    "object_type": "TABLE",
+                    "collection_type_identifier": str(column.attnum),
+                    **type_facts(session, found.elem, -1),
+                    "dtd_identifier": f"a{column.attnum}",
                 }
 
 
@@ -288,6 +387,18 @@ def nothing(session: Session) -> Rows:
     return ()
 
 
+WITHOUT = (
+    "triggers",
+    "routines",
+    "parameters",
+    "domains",
+    "domain_constraints",
+    "user_defined_types",
+    "view_table_usage",
+    "view_column_usage",
+    "column_udt_usage",
+    "attributes",
+)
 INFORMATION: dict[str, Callable[[Session], Rows]] = {
     "tables": tables,
     "columns": columns,
@@ -307,11 +418,5 @@ INFORMATION: dict[str, Callable[[Session], Rows]] = {
     "role_table_grants": privileges,
     "column_privileges": column_privileges,
     "element_types": element_types,
-    **{
-        name: nothing
-        for name in (
-            "triggers", "routines", "parameters", "domains", "domain_constraints", "user_defined_types", "view_table_usage", "view_column_usage",
-            "column_udt_usage", "attributes",
-        )
-    },
+    **dict.fromkeys(WITHOUT, nothing),
 }

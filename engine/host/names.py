@@ -37,7 +37,7 @@ def relation_oid(session: Session, text: str) -> int | None:
 def regclassin(session: Session, text: str) -> int:
     found = relation_oid(session, text)
     if found is None:
-        schema, name = _parts(text)
+        schema, _ = _parts(text)
         if schema is not None and session.catalog().namespace_oid(schema) is None:
             raise SqlError("3F000", f'schema "{schema}" does not exist')
         raise SqlError("42P01", f'relation "{".".join(split_name(text))}" does not exist')
@@ -57,7 +57,11 @@ def regclassout(session: Session, oid: int) -> str:
 def shown(session: Session, oid: int, name: str, schema: str) -> str:
     """A relation's name, with its schema where it is not visible."""
     visible = session.catalog().relation(name)
-    return quote_ident(name) if visible is not None and visible.oid == oid else f"{quote_ident(schema)}.{quote_ident(name)}"
+    return (
+        quote_ident(name)
+        if visible is not None and visible.oid == oid
+        else f"{quote_ident(schema)}.{quote_ident(name)}"
+    )
 
 
 def type_oid(session: Session, text: str) -> int | None:
@@ -250,6 +254,18 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_type_is_visible": type_is_visible,
     **{
         f"pg_{kind}_is_visible": _system_visible
-        for kind in ("function", "operator", "opclass", "opfamily", "collation", "conversion", "ts_config", "ts_dict", "ts_parser", "ts_template", "statistics_obj")
+        for kind in (
+            "function",
+            "operator",
+            "opclass",
+            "opfamily",
+            "collation",
+            "conversion",
+            "ts_config",
+            "ts_dict",
+            "ts_parser",
+            "ts_template",
+            "statistics_obj",
+        )
     },
 }

@@ -13,7 +13,24 @@ if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
 PRIVILEGES = frozenset(
-    ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "USAGE", "CREATE", "CONNECT", "TEMPORARY", "TEMP", "EXECUTE", "SET", "MEMBER", "RULE")
+    (
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "TRUNCATE",
+        "REFERENCES",
+        "TRIGGER",
+        "USAGE",
+        "CREATE",
+        "CONNECT",
+        "TEMPORARY",
+        "TEMP",
+        "EXECUTE",
+        "SET",
+        "MEMBER",
+        "RULE",
+    )
 )
 
 
@@ -115,7 +132,18 @@ def acldefault(session: Session, kind: Any, owner: int) -> list[str]:
     """acldefault: what an object without an access list grants."""
     name = session.snapshot.role_name(owner) or str(owner)
     letter = kind if isinstance(kind, str) else chr(kind)
-    rights = {"r": "arwdDxt", "S": "rwU", "s": "rwU", "n": "UC", "d": "CTc", "f": "X", "T": "U", "l": "U", "t": "C", "c": ""}.get(letter, "")
+    rights = {
+        "r": "arwdDxt",
+        "S": "rwU",
+        "s": "rwU",
+        "n": "UC",
+        "d": "CTc",
+        "f": "X",
+        "T": "U",
+        "l": "U",
+        "t": "C",
+        "c": "",
+    }.get(letter, "")
     public = {"d": f"=Tc/{name}", "f": f"=X/{name}", "T": f"=U/{name}", "l": f"=U/{name}"}.get(letter)
     return ([public] if public else []) + [f"{name}={rights}/{name}"]
 

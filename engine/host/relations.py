@@ -45,7 +45,9 @@ def _value(value: Any, typ: int) -> Any:
 def fixed_rows(name: str) -> list[tuple[Any, ...]]:
     """Rows of a catalogue that never changes."""
     names, types = _shape(name)
-    return [tuple(_value(row[column], typ) for column, typ in zip(names, types, strict=True)) for row in facts.typed(name)]
+    return [
+        tuple(_value(row[column], typ) for column, typ in zip(names, types, strict=True)) for row in facts.typed(name)
+    ]
 
 
 def scan_relation(session: Session, name: str, args: list[Any]) -> Sequence[Sequence[Any]]:
@@ -58,7 +60,10 @@ def scan_relation(session: Session, name: str, args: list[Any]) -> Sequence[Sequ
         return _sequence(session, int(name.partition(":")[2]))
     if name in MAKERS:
         names, types = _shape(name)
-        return [tuple(_value(row.get(column), typ) for column, typ in zip(names, types, strict=True)) for row in MAKERS[name](session)]
+        return [
+            tuple(_value(row.get(column), typ) for column, typ in zip(names, types, strict=True))
+            for row in MAKERS[name](session)
+        ]
     function = FUNCTIONS.get(name)
     if function is not None:
         return function(session, *args)
@@ -79,8 +84,17 @@ def _sequence(session: Session, oid: int) -> list[tuple[int, int, bool]]:
 
 @cache
 def _keywords() -> list[tuple[Any, ...]]:
-    words = {"U": "unreserved", "C": "unreserved (cannot be function or type name)", "T": "reserved (can be function or type name)", "R": "reserved"}
-    return [(word, kind, kind != "C", words[kind], "can be bare label") for kind, group in KEYWORDS.items() for word in sorted(group)]
+    words = {
+        "U": "unreserved",
+        "C": "unreserved (cannot be function or type name)",
+        "T": "reserved (can be function or type name)",
+        "R": "reserved",
+    }
+    return [
+        (word, kind, kind != "C", words[kind], "can be bare label")
+        for kind, group in KEYWORDS.items()
+        for word in sorted(group)
+    ]
 
 
 def _listening(session: Session) -> list[tuple[str]]:
@@ -108,6 +122,20 @@ def _same(name: str) -> Callable[..., Sequence[Sequence[Any]]]:
     return lambda session, *args: scan_relation(session, name, [])
 
 
+# Functions about what Sixfold does not have.
+WITHOUT = (
+    "pg_available_extensions",
+    "pg_available_extension_versions",
+    "pg_show_all_file_settings",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_stat_get_wal_senders",
+    "pg_get_replication_slots",
+    "aclexplode",
+    "pg_get_publication_tables",
+    "pg_prepared_xact",
+    "pg_stat_get_progress_info",
+)
 FUNCTIONS: dict[str, Callable[..., Sequence[Sequence[Any]]]] = {
     "pg_get_keywords": lambda session: _keywords(),
     "show_all_settings": _settings,
@@ -121,11 +149,5 @@ FUNCTIONS: dict[str, Callable[..., Sequence[Sequence[Any]]]] = {
     "pg_prepared_statement": _same("pg_prepared_statements"),
     "pg_cursor": _same("pg_cursors"),
     "pg_listening_channels": _listening,
-    **{
-        name: _nothing
-        for name in (
-            "pg_available_extensions", "pg_available_extension_versions", "pg_show_all_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings",
-            "pg_stat_get_wal_senders", "pg_get_replication_slots", "aclexplode", "pg_get_publication_tables", "pg_prepared_xact", "pg_stat_get_progress_info",
-        )
-    },
+    **dict.fromkeys(WITHOUT, _nothing),
 }

@@ -47,7 +47,11 @@ def total_size(session: Session, oid: int) -> int | None:
 
 
 def database_size(session: Session, database: Any) -> int:
-    return sum(total_size(session, row["oid"]) or 0 for row in session.snapshot.rows["pg_class"].rows.values() if row["relkind"] == "r")
+    return sum(
+        total_size(session, row["oid"]) or 0
+        for row in session.snapshot.rows["pg_class"].rows.values()
+        if row["relkind"] == "r"
+    )
 
 
 STRICT: dict[str, Callable[..., Any]] = {

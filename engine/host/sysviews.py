@@ -48,8 +48,15 @@ def _users(session: Session, *, hide: bool) -> Rows:
     for row in session.snapshot.rows["pg_authid"].rows.values():
         if row["rolcanlogin"]:
             yield {
-                "usename": row["rolname"], "usesysid": row["oid"], "usecreatedb": row["rolcreatedb"], "usesuper": row["rolsuper"], "userepl": row["rolreplication"],
-                "usebypassrls": row["rolbypassrls"], "passwd": "********" if hide else row["rolpassword"], "valuntil": row["rolvaliduntil"], "useconfig": None,
+                "usename": row["rolname"],
+                "usesysid": row["oid"],
+                "usecreatedb": row["rolcreatedb"],
+                "usesuper": row["rolsuper"],
+                "userepl": row["rolreplication"],
+                "usebypassrls": row["rolbypassrls"],
+                "passwd": "********" if hide else row["rolpassword"],
+                "valuntil": row["rolvaliduntil"],
+                "useconfig": None,
             }
 
 
@@ -69,7 +76,11 @@ def groups(session: Session) -> Rows:
     members = session.snapshot.rows["pg_auth_members"]
     for row in session.snapshot.rows["pg_authid"].rows.values():
         if not row["rolcanlogin"]:
-            yield {"groname": row["rolname"], "grosysid": row["oid"], "grolist": [member["member"] for member in members.group(("roleid",), row["oid"])]}
+            yield {
+                "groname": row["rolname"],
+                "grosysid": row["oid"],
+                "grolist": [member["member"] for member in members.group(("roleid",), row["oid"])],
+            }
 
 
 def tables(session: Session) -> Rows:
@@ -80,15 +91,25 @@ def tables(session: Session) -> Rows:
             continue
         row = session.snapshot.rows["pg_class"].get(relation.oid)
         yield {
-            "schemaname": relation.schema, "tablename": relation.name, "tableowner": _owner(session, relation), "hasindexes": bool(relation.indexes),
-            "hasrules": False, "hastriggers": bool(row and row["relhastriggers"]), "rowsecurity": False,
+            "schemaname": relation.schema,
+            "tablename": relation.name,
+            "tableowner": _owner(session, relation),
+            "hasindexes": bool(relation.indexes),
+            "hasrules": False,
+            "hastriggers": bool(row and row["relhastriggers"]),
+            "rowsecurity": False,
         }
 
 
 def views(session: Session) -> Rows:
     """pg_views, of users."""
     for relation in relations(session, "v"):
-        yield {"schemaname": relation.schema, "viewname": relation.name, "viewowner": _owner(session, relation), "definition": get_viewdef(session, relation.oid)}
+        yield {
+            "schemaname": relation.schema,
+            "viewname": relation.name,
+            "viewowner": _owner(session, relation),
+            "definition": get_viewdef(session, relation.oid),
+        }
 
 
 def indexes(session: Session) -> Rows:
@@ -96,7 +117,10 @@ def indexes(session: Session) -> Rows:
     for relation in relations(session, "rm"):
         for index in relation.indexes:
             yield {
-                "schemaname": relation.schema, "tablename": relation.name, "indexname": index.name, "indexdef": get_indexdef(session, index.oid),
+                "schemaname": relation.schema,
+                "tablename": relation.name,
+                "indexname": index.name,
+                "indexdef": get_indexdef(session, index.oid),
             }
 
 
@@ -106,8 +130,16 @@ def sequences(session: Session) -> Rows:
         found = session.snapshot.sequence(relation.oid)
         if found is not None:
             yield {
-                "schemaname": found.schema, "sequencename": found.name, "sequenceowner": _owner(session, relation), "data_type": found.typ, "start_value": found.start,
-                "min_value": found.min, "max_value": found.max, "increment_by": found.increment, "cycle": found.cycle, "cache_size": found.cache,
+                "schemaname": found.schema,
+                "sequencename": found.name,
+                "sequenceowner": _owner(session, relation),
+                "data_type": found.typ,
+                "start_value": found.start,
+                "min_value": found.min,
+                "max_value": found.max,
+                "increment_by": found.increment,
+                "cycle": found.cycle,
+                "cache_size": found.cache,
                 "last_value": sequence_last_value(session, found.oid),
             }
 
@@ -116,7 +148,14 @@ def _array(values: tuple[str, ...]) -> str | None:
     """Values as an array's text."""
     if not values:
         return None
-    return "{" + ",".join(json.dumps(value, ensure_ascii=False) if not value or any(char in value for char in '{},"\\ ') else value for value in values) + "}"
+    return (
+        "{"
+        + ",".join(
+            json.dumps(value, ensure_ascii=False) if not value or any(char in value for char in '{},"\\ ') else value
+            for value in values
+        )
+        + "}"
+    )
 
 
 def stats(session: Session) -> Rows:
@@ -125,23 +164,42 @@ def stats(session: Session) -> Rows:
         for column in relation.columns:
             if column.n_distinct is not None and not column.dropped:
                 yield {
-                    "schemaname": relation.schema, "tablename": relation.name, "attname": column.name, "inherited": False, "null_frac": column.null_frac,
-                    "avg_width": column.avg_width, "n_distinct": column.n_distinct, "most_common_vals": _array(column.common_values),
-                    "most_common_freqs": list(column.common_freqs) or None, "histogram_bounds": _array(column.histogram),
+                    "schemaname": relation.schema,
+                    "tablename": relation.name,
+                    "attname": column.name,
+                    "inherited": False,
+                    "null_frac": column.null_frac,
+                    "avg_width": column.avg_width,
+                    "n_distinct": column.n_distinct,
+                    "most_common_vals": _array(column.common_values),
+                    "most_common_freqs": list(column.common_freqs) or None,
+                    "histogram_bounds": _array(column.histogram),
                 }
 
 
 def _table_stats(session: Session, *, system: bool, user: bool) -> Rows:
     for relation in relations(session, "rm"):
         if relation.host is None and ((relation.oid < 16384 and system) or (relation.oid >= 16384 and user)):
-            yield {"relid": relation.oid, "schemaname": relation.schema, "relname": relation.name, "n_live_tup": max(int(relation.rows), 0), "n_dead_tup": 0}
+            yield {
+                "relid": relation.oid,
+                "schemaname": relation.schema,
+                "relname": relation.name,
+                "n_live_tup": max(int(relation.rows), 0),
+                "n_dead_tup": 0,
+            }
 
 
 def _index_stats(session: Session, *, system: bool, user: bool) -> Rows:
     for relation in relations(session, "rm"):
         if (relation.oid < 16384 and system) or (relation.oid >= 16384 and user):
             for index in relation.indexes:
-                yield {"relid": relation.oid, "indexrelid": index.oid, "schemaname": relation.schema, "relname": relation.name, "indexrelname": index.name}
+                yield {
+                    "relid": relation.oid,
+                    "indexrelid": index.oid,
+                    "schemaname": relation.schema,
+                    "relname": relation.name,
+                    "indexrelname": index.name,
+                }
 
 
 SYSVIEWS: dict[str, Callable[[Session], Rows]] = {
