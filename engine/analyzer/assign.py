@@ -29,9 +29,7 @@ def target_column(relation: Relation, name: str, position: int | None, item: Any
     hint = None
     if item is not None and item.indirection and name == relation.name:
         hint = "SET target columns cannot be qualified with the relation name."
-    raise SqlError(
-        "42703", f'column "{name}" of relation "{relation.name}" does not exist', hint=hint, position=position
-    )
+    raise SqlError("42703", f'column "{name}" of relation "{relation.name}" does not exist', hint=hint, position=position)
 
 
 def assigned(scope: Scope, expr: Expr, column: Column, position: int | None) -> Expr:
@@ -84,7 +82,11 @@ class Assigner:
         column = self.relation.columns[place]
         if type(raw) is ast.SetToDefault:
             return default_of(scope, self.relation, column)
-        if column.identity and not self.update and self.override == enums.OverridingKind.OVERRIDING_USER_VALUE:
+        if (
+            column.identity
+            and not self.update
+            and self.override == enums.OverridingKind.OVERRIDING_USER_VALUE
+        ):
             return default_of(scope, self.relation, column)
         refuse_generated(self, place, None)
         expr = transform(scope, raw)
@@ -97,15 +99,9 @@ def refuse_generated(assigner: Assigner, place: int, position: int | None) -> No
     name = column.name
     if column.generated:
         if assigner.update:
-            raise SqlError(
-                "428C9",
-                f'column "{name}" can only be updated to DEFAULT',
-                detail=f'Column "{name}" is a generated column.',
-            )
+            raise SqlError("428C9", f'column "{name}" can only be updated to DEFAULT', detail=f'Column "{name}" is a generated column.')
         raise SqlError(
-            "428C9",
-            f'cannot insert a non-DEFAULT value into column "{name}"',
-            detail=f'Column "{name}" is a generated column.',
+            "428C9", f'cannot insert a non-DEFAULT value into column "{name}"', detail=f'Column "{name}" is a generated column.'
         )
     if column.identity == "a":
         detail = f'Column "{name}" is an identity column defined as GENERATED ALWAYS.'
@@ -185,14 +181,4 @@ def domain_checks(scope: Scope, typ: int, value: Expr) -> list[tuple[Expr, str, 
     return result
 
 
-__all__ = [
-    "Assigner",
-    "UNKNOWN",
-    "assigned",
-    "check_constraints",
-    "default_of",
-    "domain_checks",
-    "generated_columns",
-    "refuse_generated",
-    "target_column",
-]
+__all__ = ["Assigner", "UNKNOWN", "assigned", "check_constraints", "default_of", "domain_checks", "generated_columns", "refuse_generated", "target_column"]

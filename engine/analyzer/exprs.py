@@ -152,9 +152,7 @@ def _column(scope: Scope, node: Any) -> Expr:
             return whole_row(item)
         raise missing_column(scope, None, name, position)
     if len(names) > 3:
-        raise SqlError(
-            "42601", f"improper qualified name (too many dotted names): {'.'.join(names)}", position=position
-        )
+        raise SqlError("42601", f"improper qualified name (too many dotted names): {'.'.join(names)}", position=position)
     return _qualified(scope, names, position)
 
 
@@ -213,20 +211,11 @@ def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
             if names is not None and name in names:
                 i = names.index(name)
                 return nodes.Field(arg, i, RECORD_TYPES[id(arg)][i])
-            if (
-                isinstance(arg, nodes.Row)
-                and name[:1] == "f"
-                and name[1:].isdigit()
-                and 0 < int(name[1:]) <= len(arg.args)
-            ):
+            if isinstance(arg, nodes.Row) and name[:1] == "f" and name[1:].isdigit() and 0 < int(name[1:]) <= len(arg.args):
                 return arg.args[int(name[1:]) - 1]
             raise SqlError("42703", f'could not identify column "{name}" in record data type', position=position)
         shown = format_type(scope.catalog, typ)
-        raise SqlError(
-            "42809",
-            f"column notation .{name} applied to type {shown}, which is not a composite type",
-            position=position,
-        )
+        raise SqlError("42809", f"column notation .{name} applied to type {shown}, which is not a composite type", position=position)
     live = [c for c in relation.columns if not c.dropped]
     for i, column in enumerate(live):
         if column.name == name:
@@ -301,9 +290,7 @@ def _case(scope: Scope, node: Any) -> Expr:
     for when in node.args:
         if test is not None:
             value = transform(scope, when.expr)
-            condition = operator_call(
-                scope, "=", test, value, pos(when.expr), None, position_of(node.arg), position_of(when.expr)
-            )
+            condition = operator_call(scope, "=", test, value, pos(when.expr), None, position_of(node.arg), position_of(when.expr))
             conditions.append(coerce_to_boolean(scope, condition, "CASE/WHEN", position_of(when.expr)))
         else:
             conditions.append(boolean(scope, when.expr, "CASE/WHEN"))
@@ -352,9 +339,7 @@ def _cast(scope: Scope, node: Any) -> Expr:
         expr = transform(scope, arg)
     source = type_of(expr)
     position = position_of(arg)
-    cast = coerce(
-        scope, expr, typ.oid, typmod, "e", position if source == UNKNOWN else pos(node) or position, explicit=True
-    )
+    cast = coerce(scope, expr, typ.oid, typmod, "e", position if source == UNKNOWN else pos(node) or position, explicit=True)
     if cast is None:
         raise SqlError(
             "42846",
@@ -375,9 +360,7 @@ def _collate(scope: Scope, node: Any) -> Expr:
     if typ == UNKNOWN:
         return arg
     if type_row(scope.catalog, typ).collation == 0:
-        raise SqlError(
-            "42804", f"collations are not supported by type {format_type(scope.catalog, typ)}", position=pos(node)
-        )
+        raise SqlError("42804", f"collations are not supported by type {format_type(scope.catalog, typ)}", position=pos(node))
     return arg
 
 
@@ -411,9 +394,7 @@ def array_of(scope: Scope, node: Any, array: int, elem: int, typmod: int) -> Exp
             cast = coerce(scope, value, target, typmod, "e", place, explicit=True)
             if cast is None:
                 shown = format_type(scope.catalog, type_of(value))
-                raise SqlError(
-                    "42846", f"cannot cast type {shown} to {format_type(scope.catalog, target)}", position=place
-                )
+                raise SqlError("42846", f"cannot cast type {shown} to {format_type(scope.catalog, target)}", position=place)
             cast_elements.append(cast)
         return nodes.Array(cast_elements, elem, array, nested)
     if not elements:
@@ -430,11 +411,7 @@ def array_of(scope: Scope, node: Any, array: int, elem: int, typmod: int) -> Exp
     else:
         array, elem = row.array, common
         if not array:
-            raise SqlError(
-                "42704",
-                f"could not find array type for data type {format_type(scope.catalog, common)}",
-                position=pos(node),
-            )
+            raise SqlError("42704", f"could not find array type for data type {format_type(scope.catalog, common)}", position=pos(node))
     elements = [coerce_to_common(scope, e, common, "ARRAY", p) for e, p in zip(elements, places, strict=True)]
     return nodes.Array(elements, elem, array, nested)
 

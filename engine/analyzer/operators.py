@@ -113,13 +113,7 @@ def row_comparison(scope: Scope, op: str, left: list[Expr], right: list[Expr], p
 def _any_all(scope: Scope, node: Any) -> Expr:
     name, schema = operator_name(node.name)
     return array_operator(
-        scope,
-        name,
-        schema,
-        node.kind == Kind.AEXPR_OP_ALL,
-        transform(scope, node.lexpr),
-        transform(scope, node.rexpr),
-        pos(node),
+        scope, name, schema, node.kind == Kind.AEXPR_OP_ALL, transform(scope, node.lexpr), transform(scope, node.rexpr), pos(node)
     )
 
 
@@ -145,15 +139,9 @@ def array_operator(
         declared = elem
     array_target = type_row(catalog, declared).array
     if not array_target:
-        raise SqlError(
-            "42704", f"could not find array type for data type {format_type(catalog, declared)}", position=position
-        )
+        raise SqlError("42704", f"could not find array type for data type {format_type(catalog, declared)}", position=position)
     if not can_coerce(catalog, (array_type,), (array_target,), "i"):
-        raise SqlError(
-            "42883",
-            f"operator does not exist: {format_type(catalog, left_type)} {name} {format_type(catalog, elem)}",
-            position=position,
-        )
+        raise SqlError("42883", f"operator does not exist: {format_type(catalog, left_type)} {name} {format_type(catalog, elem)}", position=position)
     array = coerce_type(scope, array, array_type, array_target, -1, "i", position)
     return nodes.AnyAll(sample.func, sample.args[0], array, declared, every)
 

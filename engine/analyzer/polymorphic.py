@@ -66,9 +66,7 @@ class Solver:
                 return
             row = self._row(_coerce.base_type(self.catalog, a))
             if not row.is_array:
-                raise SqlError(
-                    "42804", f"argument declared anycompatiblearray is not an array but type {self._shown(a)}"
-                )
+                raise SqlError("42804", f"argument declared anycompatiblearray is not an array but type {self._shown(a)}")
             self.compatible.append(row.elem)
         elif d == oids.ANYCOMPATIBLERANGE:
             if a != UNKNOWN:
@@ -91,9 +89,7 @@ class Solver:
         if self.array and self.array != oids.ANYARRAY:
             row = self._row(self.array)
             if not row.is_array:
-                raise SqlError(
-                    "42804", f"argument declared anyarray is not an array but type {self._shown(self.array)}"
-                )
+                raise SqlError("42804", f"argument declared anyarray is not an array but type {self._shown(self.array)}")
             if self.elem and self.elem != row.elem:
                 raise SqlError(
                     "42804",

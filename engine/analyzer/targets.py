@@ -150,5 +150,5 @@ def _expand_row(scope: Scope, node: Any) -> list[Target]:
 
     names = RECORD_FIELDS.get(id(row)) if relation is None else [c.name for c in relation.columns if not c.dropped]
     if names is None:
-        raise SqlError("42809", 'row expansion via "*" is not supported for this record', position=pos(node.arg))
+        raise SqlError("42809", "row expansion via \"*\" is not supported for this record", position=pos(node.arg))
     return [target(scope, field_of(scope, row, name, pos(node.arg)), name) for name in names]

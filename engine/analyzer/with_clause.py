@@ -90,16 +90,9 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
         )
     if mentions(node.larg, name):
         raise SqlError(
-            "42P19",
-            f'recursive reference to query "{name}" must not appear within its non-recursive term',
-            position=pos(item),
+            "42P19", f'recursive reference to query "{name}" must not appear within its non-recursive term', position=pos(item)
         )
-    for clause, what in (
-        (node.sortClause, "ORDER BY"),
-        (node.limitCount, "LIMIT"),
-        (node.limitOffset, "OFFSET"),
-        (node.lockingClause, "FOR UPDATE/SHARE"),
-    ):
+    for clause, what in ((node.sortClause, "ORDER BY"), (node.limitCount, "LIMIT"), (node.limitOffset, "OFFSET"), (node.lockingClause, "FOR UPDATE/SHARE")):
         if clause:
             raise SqlError("0A000", f"{what} in a recursive query is not implemented", position=pos(item))
     context = scope.context

@@ -52,9 +52,7 @@ def aggregate(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], ab
 def _agg(env: Env, ref: AggRef) -> nodes.Agg:
     order = [nodes.SortKey(env.lower(o.expr), o.typ, o.desc, o.nulls_first) for o in ref.order]
     condition = env.lower(ref.filter) if ref.filter is not None else None
-    return nodes.Agg(
-        ref.func, [env.lower(a) for a in ref.args], list(ref.arg_types), ref.typ, ref.distinct, condition, order
-    )
+    return nodes.Agg(ref.func, [env.lower(a) for a in ref.args], list(ref.arg_types), ref.typ, ref.distinct, condition, order)
 
 
 def _dependent(ctx: PlanContext, query: Query, above: list[Expr], keys: list[Expr]) -> list[Expr]:
@@ -101,12 +99,7 @@ def _grouping_calls(query: Query, above: list[Expr], out: Env, width: int) -> No
     """GROUPING(…) without grouping sets is 0."""
     for expr in above:
         for part in walk(expr):
-            if (
-                isinstance(part, GroupingRef)
-                and part.query == query.number
-                and query.grouping_sets is not None
-                and len(query.grouping_sets) > 1
-            ):
+            if isinstance(part, GroupingRef) and part.query == query.number and query.grouping_sets is not None and len(query.grouping_sets) > 1:
                 raise not_built("GROUPING with several grouping sets")
 
 
@@ -120,14 +113,7 @@ def without_grouping(expr: Expr) -> Expr:
 
 def min_max(ctx: PlanContext, query: Query) -> tuple[Node, set[Key]] | None:
     """`SELECT min(a), max(b) FROM t`: the ends of indexes, where every aggregate has one."""
-    if (
-        not query.has_aggs
-        or query.group
-        or query.grouping_sets is not None
-        or query.windows
-        or query.ctes
-        or query.has_srfs
-    ):
+    if not query.has_aggs or query.group or query.grouping_sets is not None or query.windows or query.ctes or query.has_srfs:
         return None
     if len(query.from_items) != 1 or not isinstance(query.from_items[0], FromRel):
         return None
@@ -147,9 +133,7 @@ def min_max(ctx: PlanContext, query: Query) -> tuple[Node, set[Key]] | None:
     for agg in aggs:
         var = strip(agg.args[0])
         assert type(var) is Var, "checked by _is_end"
-        if not any(
-            i.keys and i.keys[0].attnum == var.col + 1 and i.predicate is None and not i.exprs for i in relation.indexes
-        ):
+        if not any(i.keys and i.keys[0].attnum == var.col + 1 and i.predicate is None and not i.exprs for i in relation.indexes):
             return None
     return _ends(ctx, query, aggs)
 

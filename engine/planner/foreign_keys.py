@@ -73,24 +73,13 @@ def _child(ctx: PlanContext, relation: Relation, constraint: Constraint, changed
         conditions = [changed, *conditions]
     when = conditions[0] if len(conditions) == 1 else nodes.And(conditions)
     values = [
-        (number, nodes.Col(c - 1, relation.columns[c - 1].typ))
-        for number, c in zip(params, constraint.columns, strict=True)
+        (number, nodes.Col(c - 1, relation.columns[c - 1].typ)) for number, c in zip(params, constraint.columns, strict=True)
     ]
     message = f'insert or update on table "{relation.name}" violates foreign key constraint "{constraint.name}"'
     detail = _key_detail(relation, constraint.columns, f'is not present in table "{parent.name}".')
     result = [
         nodes.After(
-            subplan,
-            list(values),
-            when,
-            "rows",
-            "23503",
-            message,
-            detail,
-            constraint.name,
-            relation.name,
-            relation.schema,
-            constraint.deferred,
+            subplan, list(values), when, "rows", "23503", message, detail, constraint.name, relation.name, relation.schema, constraint.deferred
         )
     ]
     if constraint.match == "f" and len(constraint.columns) > 1:
@@ -127,9 +116,7 @@ def _where(ctx: PlanContext, rte: Rte, columns: tuple[int, ...], params: list[in
     return parts[0] if len(parts) == 1 else nodes.And(parts)
 
 
-def _parent_lookup(
-    ctx: PlanContext, relation: Relation, parent: Relation, constraint: Constraint
-) -> tuple[int, list[int]]:
+def _parent_lookup(ctx: PlanContext, relation: Relation, parent: Relation, constraint: Constraint) -> tuple[int, list[int]]:
     """SELECT FROM parent WHERE key = … FOR KEY SHARE."""
     key = (constraint.oid, "parent")
     known = ctx.actions.get(key)
@@ -189,17 +176,7 @@ def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event:
         params = list(zip(numbers, old, strict=True))
         deferred = constraint.deferred and action == "a"
         return nodes.After(
-            subplan,
-            params,
-            when,
-            "no_rows",
-            "23503",
-            message,
-            detail,
-            constraint.name,
-            child.name,
-            child.schema,
-            deferred,
+            subplan, params, when, "no_rows", "23503", message, detail, constraint.name, child.name, child.schema, deferred
         )
     what = f"{event}-{action}"
     subplan, numbers, new_numbers = _children(ctx, child, constraint, what, types)

@@ -43,9 +43,7 @@ class Match:
     @property
     def unique(self) -> bool:
         """At most one row."""
-        return (
-            self.index.unique and self.any is None and len(self.equal) == len(self.index.keys) and not any(self.nulls)
-        )
+        return self.index.unique and self.any is None and len(self.equal) == len(self.index.keys) and not any(self.nulls)
 
 
 @cache
@@ -178,12 +176,7 @@ def _equal(match: Match, candidates: list[Expr], column: Column, family: int) ->
             _consume(match, qual, True)
             return True
         for c in comparisons(qual):
-            if (
-                c.strategy != 3
-                or family not in c.families
-                or c.var.col != column.attnum - 1
-                or not _usable(c.value, c.var.rel)
-            ):
+            if c.strategy != 3 or family not in c.families or c.var.col != column.attnum - 1 or not _usable(c.value, c.var.rel):
                 continue
             value = bound_value(c.value, c.value_type, column, 3)
             if value is not None:
@@ -220,12 +213,7 @@ def _range(match: Match, candidates: list[Expr], column: Column, family: int, de
     consumed: list[Expr] = []
     for qual in candidates:
         for c in comparisons(qual):
-            if (
-                c.strategy == 3
-                or family not in c.families
-                or c.var.col != column.attnum - 1
-                or not _usable(c.value, c.var.rel)
-            ):
+            if c.strategy == 3 or family not in c.families or c.var.col != column.attnum - 1 or not _usable(c.value, c.var.rel):
                 continue
             value = bound_value(c.value, c.value_type, column, c.strategy)
             if value is None:

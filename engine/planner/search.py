@@ -48,9 +48,7 @@ def reduce_outer(item: FromItem, strict: set[int]) -> FromItem:
     if kind == "right" and strict & left:
         kind = "inner"
     on = set().union(*(strict_rels(q) for q in conjuncts(item.on)), set())
-    left_strict = (
-        strict if kind in ("left", "semi", "anti", "null_anti", "scalar") else strict | on if kind == "inner" else set()
-    )
+    left_strict = strict if kind in ("left", "semi", "anti", "null_anti", "scalar") else strict | on if kind == "inner" else set()
     right_strict = strict | on if kind == "inner" else set()
     if kind == "right":
         right_strict = strict
@@ -107,11 +105,7 @@ class JoinUnit:
                 if self.kind == "left":
                     self._swapped(result, joiner, l, r)
             if base is not None and self.kind != "full":
-                usable = [
-                    q
-                    for q in self.on
-                    if {k[0] for k in expr_vars(problem.ctx, q)} <= l.rels | base_rels(base) | outer(problem, q)
-                ]
+                usable = [q for q in self.on if {k[0] for k in expr_vars(problem.ctx, q)} <= l.rels | base_rels(base) | outer(problem, q)]
                 if self.kind in ("null_anti", "mark"):
                     usable = []
                 for r in base.paths(usable) if usable else ():
@@ -162,12 +156,7 @@ class Problem:
     """An inner join of FROM items under conditions."""
 
     def __init__(
-        self,
-        ctx: PlanContext,
-        items: list[FromItem],
-        quals: list[Expr],
-        used: dict[int, set[int]],
-        statistics: Statistics,
+        self, ctx: PlanContext, items: list[FromItem], quals: list[Expr], used: dict[int, set[int]], statistics: Statistics
     ) -> None:
         self.ctx = ctx
         self.used = used
@@ -225,11 +214,7 @@ class Problem:
                     variables[ka], variables[kb] = a, b
                     groups.setdefault(ka, []).append(kb)
                     groups.setdefault(kb, []).append(ka)
-            elif (
-                len(found) == 1
-                and isinstance(qual, nodes.Func)
-                and isinstance(strip(found[0].value), nodes.Const | nodes.Param)
-            ):
+            elif len(found) == 1 and isinstance(qual, nodes.Func) and isinstance(strip(found[0].value), nodes.Const | nodes.Param):
                 if qual.arg_types[0] == qual.arg_types[1]:
                     constants.append((found[0].var, found[0].value, qual))
         if not groups or not constants:
@@ -245,9 +230,7 @@ class Problem:
                     queue.append(other)
                     if other not in known and variables[other].typ == var.typ:
                         known.add(other)
-                        self.quals.append(
-                            nodes.Func(qual.func, [variables[other], value], list(qual.arg_types), qual.typ)
-                        )
+                        self.quals.append(nodes.Func(qual.func, [variables[other], value], list(qual.arg_types), qual.typ))
 
     def _distribute(self) -> None:
         for qual in self.quals:
@@ -320,13 +303,7 @@ class Problem:
         return any(free_rels(p) & rels for p in paths)
 
     def _combine(
-        self,
-        result: list[Path],
-        lefts: list[Path],
-        rights: list[Path],
-        left_mask: int,
-        right_mask: int,
-        quals: list[Expr],
+        self, result: list[Path], lefts: list[Path], rights: list[Path], left_mask: int, right_mask: int, quals: list[Expr]
     ) -> None:
         joiner = Joiner(self.ctx, self.statistics)
         unit = self.units[right_mask.bit_length() - 1] if right_mask.bit_count() == 1 else None

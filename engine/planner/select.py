@@ -319,9 +319,7 @@ def _project_sets(ctx: PlanContext, targets: list[Target], stage: Stage) -> Stag
             items.append(nodes.ProjectItem(set=_set_call(env, ref)))
         env.width = width + len(inner)
         node = nodes.ProjectSet(stage.node, items)
-        stage = Stage(
-            ctx.estimate(node, stage.rows * 10, stage.total), env, stage.rows * 10, stage.startup, stage.total
-        )
+        stage = Stage(ctx.estimate(node, stage.rows * 10, stage.total), env, stage.rows * 10, stage.startup, stage.total)
         for i, ref in enumerate(inner):
             env.exprs.append((ref, width + i))
         if not any(_left_over(t.expr, inner) for t in targets):
@@ -394,9 +392,7 @@ def _distinct_on(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     lowered = [env.lower(e) for e in keys]
     rows = max(1.0, stage.rows * 0.5)
     node = nodes.DistinctRows(stage.node, lowered, [type_of(e) for e in keys])
-    return Stage(
-        ctx.estimate(node, rows, stage.total, stage.startup), env, rows, stage.startup, stage.total, stage.order
-    )
+    return Stage(ctx.estimate(node, rows, stage.total, stage.startup), env, rows, stage.startup, stage.total, stage.order)
 
 
 def sort_keys(env: Env, items: list[SortItem]) -> list[nodes.SortKey]:
@@ -427,12 +423,7 @@ def _top_n(query: Query, env: Env) -> Expr | None:
         return None
     if query.offset is None:
         return env.lower(query.limit)
-    if (
-        isinstance(query.limit, nodes.Const)
-        and isinstance(query.offset, nodes.Const)
-        and query.limit.text
-        and query.offset.text
-    ):
+    if isinstance(query.limit, nodes.Const) and isinstance(query.offset, nodes.Const) and query.limit.text and query.offset.text:
         return nodes.Const(oids.INT8, str(int(query.limit.text) + int(query.offset.text)))
     args = [env.lower(query.limit), nodes.Coalesce([env.lower(query.offset), nodes.Const(oids.INT8, "0")], oids.INT8)]
     return nodes.Func("int8pl", args, [oids.INT8, oids.INT8], oids.INT8)
@@ -485,16 +476,8 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     node = ctx.estimate(nodes.LockRows(stage.node, locks), stage.rows, stage.total, stage.startup)
     if query.order and not satisfies(stage.order, _wanted_order(query)):
         # PostgreSQL locks after sorting and before LIMIT; rows are locked in the order in which they come out.
-        sorted_stage = _sort(
-            ctx,
-            query,
-            Stage(stage.node, env, stage.rows, stage.startup, stage.total, stage.order),
-            list(query.order),
-            limit=False,
-        )
-        node = ctx.estimate(
-            nodes.LockRows(sorted_stage.node, locks), stage.rows, sorted_stage.total, sorted_stage.startup
-        )
+        sorted_stage = _sort(ctx, query, Stage(stage.node, env, stage.rows, stage.startup, stage.total, stage.order), list(query.order), limit=False)
+        node = ctx.estimate(nodes.LockRows(sorted_stage.node, locks), stage.rows, sorted_stage.total, sorted_stage.startup)
         return Stage(node, env, stage.rows, sorted_stage.startup, sorted_stage.total, sorted_stage.order)
     return Stage(node, env, stage.rows, stage.startup, stage.total, stage.order)
 

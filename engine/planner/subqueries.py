@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.tree import (
-    FromGroup,
-    FromItem,
-    FromJoin,
-    FromRel,
-    Query,
-    Rte,
-    RteColumn,
-    SetRef,
-    Slot,
-    SubLink,
-    Var,
-)
+from sixfold.engine.analyzer.tree import FromGroup, FromItem, FromJoin, FromRel, Query, Rte, RteColumn, SetRef, Slot, SubLink, Var
 from sixfold.engine.analyzer.walk import contains, rewrite, strip
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, PlanContext
@@ -60,9 +48,7 @@ def _pull_item(ctx: PlanContext, query: Query, item: FromItem, nullable: bool) -
         targets = inner.visible()
         if any(is_volatile(t.expr) or contains(t.expr, lambda e: type(e) is SetRef) for t in targets):
             return item
-        if nullable and not all(
-            type(strip(t.expr)) is Var and strip(t.expr).rel in {r.id for r in inner.rtes} for t in targets
-        ):  # type: ignore[attr-defined]
+        if nullable and not all(type(strip(t.expr)) is Var and strip(t.expr).rel in {r.id for r in inner.rtes} for t in targets):  # type: ignore[attr-defined]
             return item
         pull_up(ctx, inner)
         ctx.replaced[rte.id] = [t.expr for t in targets]
