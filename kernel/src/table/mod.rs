@@ -18,7 +18,11 @@ mod vacuum;
 mod visible;
 
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod row_tests;
+#[cfg(test)]
+mod tests;
 
 pub use self::build::{BuildIndex, DropTree};
 pub use self::core::Core;

@@ -34,9 +34,15 @@ struct Moved {
     packed: Vec<u8>,
     external: External,
     written: usize,
+    /// Of the old row: found equal, and shared with it.
+    shared: bool,
 }
 
 impl Moved {
+    fn fits(&self, table: PageNo, value: &[u8]) -> bool {
+        !self.shared && self.table == table && self.raw == value
+    }
+
     fn stored(&self) -> &[u8] {
         if self.external.packed {
             &self.packed
@@ -70,8 +76,36 @@ impl Moving {
         let list = out.remove(&session).unwrap_or_default();
         self.sessions.store(out.len(), Ordering::Release);
         list.iter()
+            .filter(|moved| !moved.shared)
             .map(|moved| (moved.table, moved.external.id))
             .collect()
+    }
+
+    fn was_equal(
+        &self,
+        session: SessionId,
+        table: PageNo,
+        external: &External,
+        raw: &[u8],
+    ) -> bool {
+        let out = self.out.lock();
+        let same =
+            |m: &Moved| m.shared && m.table == table && m.external == *external && m.raw == raw;
+        out.get(&session).is_some_and(|list| list.iter().any(same))
+    }
+
+    fn remember_equal(&self, session: SessionId, table: PageNo, external: External, raw: Vec<u8>) {
+        let mut out = self.out.lock();
+        let list = out.entry(session).or_default();
+        list.push(Moved {
+            table,
+            raw,
+            packed: Vec::new(),
+            external,
+            written: usize::MAX,
+            shared: true,
+        });
+        self.sessions.store(out.len(), Ordering::Release);
     }
 
     /// The lowest value of a table that no row points to yet.
@@ -79,7 +113,7 @@ impl Moving {
         let out = self.out.lock();
         out.values()
             .flatten()
-            .filter(|moved| moved.table == table)
+            .filter(|moved| moved.table == table && !moved.shared)
             .map(|moved| moved.external.id)
             .min()
     }
@@ -127,7 +161,7 @@ impl Core {
         if draft.size() <= row::TARGET {
             return Ok(());
         }
-        self.share(shape, draft, old)?;
+        self.share(session, shape, draft, old)?;
         let raw: Vec<(usize, Vec<u8>)> = draft
             .pieces
             .iter()
@@ -150,7 +184,7 @@ impl Core {
             let known = list
                 .iter()
                 .zip(&used)
-                .position(|(moved, used)| !used && moved.raw == value);
+                .position(|(moved, used)| !used && moved.fits(shape.def.root, value));
             let at = match known {
                 Some(at) => {
                     if let Some(moved) = list.get(at) {
@@ -170,6 +204,7 @@ impl Core {
                             packed,
                             external,
                             written: 0,
+                            shared: false,
                         });
                         used.push(false);
                         list.len() - 1
@@ -196,19 +231,35 @@ impl Core {
         done
     }
 
-    /// Point to the old row's values where the new ones are the same.
-    fn share(&self, shape: &Shape, draft: &mut Draft, old: &[(usize, External)]) -> Res<()> {
+    /// Point to the old row's values where the new ones are the same. What has been compared is remembered until the row is
+    /// written, so that a small cache need not hold all of the value and all of the row's trees at once.
+    fn share(
+        &self,
+        session: SessionId,
+        shape: &Shape,
+        draft: &mut Draft,
+        old: &[(usize, External)],
+    ) -> Res<()> {
         for (column, external) in old {
-            let same = draft
-                .pieces
-                .iter()
-                .position(|p| p.column == *column && p.bytes.len() as u64 == external.len);
-            if let Some(index) = same {
-                let value = self.read_value(shape.def.overflow, external)?;
-                if draft.pieces.get(index).is_some_and(|p| p.bytes == value) {
-                    draft.point_to(index, *external);
+            let same = |p: &row::Piece| p.column == *column && p.bytes.len() as u64 == external.len;
+            let Some(index) = draft.pieces.iter().position(same) else {
+                continue;
+            };
+            let Some(bytes) = draft.pieces.get(index).map(|p| &p.bytes) else {
+                continue;
+            };
+            if !self
+                .moving
+                .was_equal(session, shape.def.root, external, bytes)
+            {
+                if self.read_value(shape.def.overflow, external)? != *bytes {
+                    continue;
                 }
+                let raw = bytes.clone();
+                self.moving
+                    .remember_equal(session, shape.def.root, *external, raw);
             }
+            draft.point_to(index, *external);
         }
         Ok(())
     }

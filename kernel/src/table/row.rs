@@ -658,7 +658,7 @@ impl Reader {
         if head.is_null(want.column) {
             return Found::Null;
         }
-        Found::Fixed(head.at + want.col.place - self.null_width(head, want.column))
+        Found::Fixed((head.at + want.col.place).saturating_sub(self.null_width(head, want.column)))
     }
 
     /// Bytes that nulls before column `end` don't take.
@@ -673,8 +673,8 @@ impl Reader {
     }
 
     fn fixed_len(&self, head: &Head<'_>) -> usize {
-        self.layout.fixed.get(head.columns).copied().unwrap_or(0)
-            - self.null_width(head, head.columns)
+        let all = self.layout.fixed.get(head.columns).copied().unwrap_or(0);
+        all.saturating_sub(self.null_width(head, head.columns))
     }
 }
 

@@ -37,6 +37,8 @@ struct State {
     open: AHashMap<SessionId, Vec<Leftover>>,
     /// Ready when the horizon has reached the LSN.
     queue: VecDeque<(Lsn, Leftover)>,
+    /// Ready at once.
+    now: VecDeque<Leftover>,
     forgotten: u64,
 }
 
@@ -71,7 +73,7 @@ impl Leftovers {
     /// Garbage already: whatever becomes of the transaction.
     pub fn push(&self, ready: Lsn, left: Leftover) {
         let mut state = self.state.lock();
-        state.queue.push_back((ready, left));
+        state.add(ready, left);
         state.trim();
     }
 
@@ -89,7 +91,7 @@ impl Leftovers {
                 (None, _) => Some(Lsn::ZERO),
             };
             if let Some(ready) = garbage {
-                state.queue.push_back((ready, left));
+                state.add(ready, left);
             }
         }
         state.trim();
@@ -98,6 +100,9 @@ impl Leftovers {
     /// The next thing to clean up, if it is ready. Give what is not done back with `push`.
     pub fn pop(&self, horizon: Lsn) -> Option<Leftover> {
         let mut state = self.state.lock();
+        if let Some(left) = state.now.pop_front() {
+            return Some(left);
+        }
         if state.queue.front().is_some_and(|(lsn, _)| *lsn <= horizon) {
             return state.queue.pop_front().map(|(_, left)| left);
         }
@@ -106,19 +111,19 @@ impl Leftovers {
 
     /// Put back the unfinished rest, in front.
     pub fn put_back(&self, left: Leftover) {
-        self.state.lock().queue.push_front((Lsn::ZERO, left));
+        self.state.lock().now.push_front(left);
     }
 
     /// A table is gone.
     pub fn forget(&self, table: PageNo) {
-        self.state
-            .lock()
-            .queue
-            .retain(|(_, left)| left.table != table);
+        let mut state = self.state.lock();
+        state.queue.retain(|(_, left)| left.table != table);
+        state.now.retain(|left| left.table != table);
     }
 
     pub fn len(&self) -> usize {
-        self.state.lock().queue.len()
+        let state = self.state.lock();
+        state.queue.len() + state.now.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -127,6 +132,14 @@ impl Leftovers {
 }
 
 impl State {
+    fn add(&mut self, ready: Lsn, left: Leftover) {
+        if ready == Lsn::ZERO {
+            self.now.push_back(left);
+        } else {
+            self.queue.push_back((ready, left));
+        }
+    }
+
     fn trim(&mut self) {
         while self.queue.len() > LIMIT {
             self.queue.pop_front();
@@ -157,9 +170,9 @@ mod tests {
             (next.from, next.to, next.why),
             (RowId(6), RowId(6), Why::Insert)
         );
+        assert_eq!(left.pop(Lsn(10)).unwrap().why, Why::Rekey);
         assert!(left.pop(Lsn(49)).is_none());
         assert_eq!(left.pop(Lsn(50)).unwrap().from, RowId(2));
-        assert_eq!(left.pop(Lsn(50)).unwrap().why, Why::Rekey);
         left.note(s, t, RowId(1), Why::Insert, Xid(9));
         left.note(s, t, RowId(2), Why::Insert, Xid(9));
         left.ended(s, None, &[]);
