@@ -20,6 +20,8 @@ mod visible;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod row_tests;
 #[cfg(test)]
 mod tests;
