@@ -54,7 +54,7 @@ impl Lines {
         if *self.end.get_or_insert(end) != end {
             return mixed(format, byte);
         }
-        return Ok(Some(self.found(at, at + 1 + usize::from(both))));
+        Ok(Some(self.found(at, at + 1 + usize::from(both))))
     }
 
     fn found(&mut self, end: usize, next: usize) -> Line {
