@@ -124,13 +124,14 @@ class Session:
         self.database_name = parameters.get("database") or self.user
         self._check_login()
         role = self.database.snapshot.role(self.user)
-        self.settings.set("is_superuser", "on" if role and role["rolsuper"] else "off", internal=True)
-        self.settings.set("session_authorization", self.user, internal=True)
+        fixed = {"is_superuser": "on" if role and role["rolsuper"] else "off", "session_authorization": self.user}
         if self.database.read_only:
-            self.settings.set("in_hot_standby", "on", internal=True)
-            self.settings.set("transaction_read_only", "on", internal=True)
-            self.settings.set("default_transaction_read_only", "on", internal=True)
-        for name, value in {**self.database.options, **self._role_settings()}.items():
+            fixed |= {"in_hot_standby": "on", "transaction_read_only": "on", "default_transaction_read_only": "on"}
+        for name, value in fixed.items():
+            self.settings.set_default(name, value, internal=True)
+        for name, value in self.database.options.items():
+            self.settings.set_default(name, value, internal=True)
+        for name, value in self._role_settings().items():
             self.settings.set_default(name, value)
         for name, value in parse_options(parameters.get("options", "")):
             self.settings.set_default(name, value)

@@ -362,11 +362,10 @@ class Settings:
         names = {name for values in (self._defaults, self._session, self._local) for name in values if "." in name}
         return sorted(names)
 
-    def set(self, name: str, text: str | None, *, local: bool = False, internal: bool = False) -> None:
-        """SET (None: to the default). `internal`: by the server itself, whatever the setting's context."""
+    def set(self, name: str, text: str | None, *, local: bool = False) -> None:
+        """SET (None: to the default)."""
         guc = find(name)
-        if not internal:
-            _changeable(guc)
+        _changeable(guc)
         value = self.reset_value(guc.name) if text is None else check(guc, text)
         before = self._peek(guc)
         if local:
@@ -380,10 +379,11 @@ class Settings:
                 self._local = {key: kept for key, kept in self._local.items() if key != guc.name}
         self._tell(guc, before)
 
-    def set_default(self, name: str, text: str) -> None:
-        """A start-up option: the session's RESET value."""
+    def set_default(self, name: str, text: str, *, internal: bool = False) -> None:
+        """A start-up option: the session's RESET value. `internal`: by the server itself, whatever the setting's context."""
         guc = find(name)
-        _changeable(guc)
+        if not internal:
+            _changeable(guc)
         self._defaults = {**self._defaults, guc.name: check(guc, text)}
 
     def reset_all(self) -> None:
