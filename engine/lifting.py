@@ -3,6 +3,8 @@
 A literal is lifted only where its value cannot shape the plan or the meaning: in WHERE and ON under equality or BETWEEN, in SET, VALUES,
 select lists and arithmetic, under casts to plain types. Never in ORDER BY, GROUP BY, LIMIT, type modifiers, patterns, one-sided ranges, nor
 strings as function arguments. When in doubt a literal stays what it is.
+
+The text is parsed with every literal written as a parameter, which shows where each stands; then once more with those lifted that may be.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .parser import ast, enums, parse_one
+from .errors import SqlError
+from .parser import enums, parse_one
 
 # What `normalise` calls a literal: (kind, text, character position).
 Literal = tuple[str, str, int]
 # Parameter types by kind of literal; 0 is inferred as an unknown literal's type would be.
 KINDS = {"int4": 23, "int8": 20, "numeric": 1700, "string": 0}
+LITERALS_MAX = 1000
 # Type names under which a lifted string reads the same.
 PLAIN_CASTS = frozenset(
     (
@@ -31,12 +35,8 @@ PLAIN_CASTS = frozenset(
         "time",
         "timestamp",
         "timestamptz",
-        "uuid",
-        "json",
-        "jsonb",
-        "bool",
-        "bytea",
     )
+    + ("uuid", "json", "jsonb", "bool", "bytea")
 )
 EQUALITY = frozenset(("=", "<>", "+", "-", "*", "/", "%", "||"))
 # Statement parts that are looked into, by node class.
@@ -57,95 +57,106 @@ PARTS: dict[str, tuple[str, ...]] = {
     "CoalesceExpr": ("args",),
     "MultiAssignRef": ("source",),
     "RowExpr": ("args",),
-    "List": (),
 }
+# A constant alone in a select list that is sorted, grouped or deduplicated may be named by its place or by being equal.
+ORDERED = ("sortClause", "groupClause", "distinctClause", "havingClause", "windowClause")
 
 
-class Lifter:
-    """One pass over one statement's tree."""
+class Places:
+    """Finds the parameters that stand where a literal may be lifted."""
 
-    def __init__(self, literals: Sequence[Literal]) -> None:
-        self._at = {position: index for index, (_, _, position) in enumerate(literals)}
-        self._literals = literals
-        # (literal index, parameter index), and the parameters' types.
-        self.lifted: list[tuple[int, int]] = []
-        self.types: list[int] = []
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self._kinds = kinds
+        # Parameter numbers, from 1.
+        self.good: set[int] = set()
 
-    def visit(self, node: Any, strings: bool = True) -> Any:
-        """The node with its literals lifted."""
+    def visit(self, node: Any, strings: bool = True) -> None:
+        """Look through a part of the tree."""
         if isinstance(node, tuple):
-            return tuple(self.visit(item, strings) for item in node)
+            for item in node:
+                self.visit(item, strings)
+            return
         kind = type(node).__name__
-        if kind == "A_Const":
-            return self._constant(node, strings)
-        if kind == "A_Expr":
+        if kind == "ParamRef":
+            if strings or self._kinds[node.number - 1] != "string":
+                self.good.add(node.number)
+        elif kind == "A_Expr":
             self._expression(node, strings)
         elif kind == "TypeCast":
             self._cast(node)
         elif kind == "FuncCall":
-            node.args = self.visit(node.args, False) if node.args and not node.agg_order else node.args
+            if node.args and not node.agg_order:
+                self.visit(node.args, False)
+        elif kind == "SelectStmt" and any(getattr(node, part) for part in ORDERED):
+            self.visit(tuple(part for part in (node.fromClause, node.whereClause, node.withClause) if part))
         else:
             for part in PARTS.get(kind, ()):
                 value = getattr(node, part, None)
                 if value is not None:
-                    setattr(node, part, self.visit(value, strings))
-        return node
+                    self.visit(value, strings)
 
     def _expression(self, node: Any, strings: bool) -> None:
         names = [part.sval for part in node.name]
         between = node.kind in (enums.A_Expr_Kind.AEXPR_BETWEEN, enums.A_Expr_Kind.AEXPR_NOT_BETWEEN)
-        plain = (
-            node.kind in (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN)
-            and len(names) == 1
-            and names[0] in EQUALITY
-        )
-        if between or plain:
-            node.lexpr = self.visit(node.lexpr, strings) if node.lexpr is not None else None
-            node.rexpr = self.visit(node.rexpr, strings)
+        plain = node.kind in (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN)
+        if between or (plain and len(names) == 1 and names[0] in EQUALITY):
+            for side in (node.lexpr, node.rexpr):
+                if side is not None:
+                    self.visit(side, strings)
 
     def _cast(self, node: Any) -> None:
         name = node.typeName.names[-1].sval
         plain = name in PLAIN_CASTS and not node.typeName.typmods and not node.typeName.arrayBounds
-        if plain or type(node.arg).__name__ != "A_Const":
-            node.arg = self.visit(node.arg)
-
-    def _constant(self, node: Any, strings: bool) -> Any:
-        if node.isnull or getattr(node, "location", None) is None:
-            return node
-        index = self._at.get(node.location)
-        if index is not None:
-            kind = self._literals[index][0]
-            if kind not in KINDS or (kind == "string" and not (strings and isinstance(node.val, ast.String))):
-                return node
-            return self._parameter(index, KINDS[kind])
-        return self._negative(node)
-
-    def _negative(self, node: Any) -> Any:
-        """The parser has made one constant of a minus sign and a number."""
-        if not isinstance(node.val, ast.Integer) or node.val.ival >= 0:
-            return node
-        for position in range(node.location + 1, node.location + 4):
-            index = self._at.get(position)
-            if index is not None and self._literals[index][:2] == ("int4", str(-node.val.ival)):
-                minus = ast.A_Expr(
-                    kind=enums.A_Expr_Kind.AEXPR_OP, name=(ast.String("-"),), rexpr=self._parameter(index, 23)
-                )
-                minus.location = node.location
-                return minus
-        return node
-
-    def _parameter(self, index: int, typ: int) -> Any:
-        self.lifted.append((index, len(self.types)))
-        self.types.append(typ)
-        parameter = ast.ParamRef(number=len(self.types))
-        parameter.location = self._literals[index][2]
-        return parameter
+        if plain or type(node.arg).__name__ != "ParamRef":
+            self.visit(node.arg)
 
 
-def lift(text: str, literals: Sequence[Literal]) -> tuple[Any, list[tuple[int, int]], list[int]] | None:
-    """(the tree, parsed anew, with parameters, [(literal, parameter)], parameter types); None when nothing can be lifted."""
-    if not literals or len(literals) > 1000 or not text.isascii():
+def _end(text: str, literal: Literal) -> int | None:
+    """Where a literal ends in the text; None for one that is not written plainly."""
+    kind, value, start = literal
+    if kind == "string":
+        written = "'" + value.replace("'", "''") + "'"
+        before = text[start - 1 : start]
+        return (
+            start + len(written)
+            if text.startswith(written, start) and not (before.isalnum() or before in ("&", "$"))
+            else None
+        )
+    return start + len(value) if kind in KINDS and text.startswith(value, start) else None
+
+
+def _with_parameters(text: str, literals: Sequence[Literal], chosen: Sequence[int], ends: Sequence[int | None]) -> str:
+    """The text with the chosen literals as $1, $2, …"""
+    parts: list[str] = []
+    at = 0
+    for number, index in enumerate(chosen, 1):
+        end = ends[index]
+        assert end is not None
+        parts += [text[at : literals[index][2]], f"${number}"]
+        # `1and` is one number to the lexer's eyes, `$1and` is not.
+        if text[end : end + 1].isalnum():
+            parts.append(" ")
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def lift(text: str, literals: Sequence[Literal]) -> tuple[Any, str, list[tuple[int, int]], list[int]] | None:
+    """(the tree with parameters, its text, [(literal, parameter)], parameter types); None when nothing can be lifted."""
+    if not literals or len(literals) > LITERALS_MAX or not text.isascii():
         return None
-    lifter = Lifter(literals)
-    changed = lifter.visit(parse_one(text))
-    return (changed, lifter.lifted, lifter.types) if lifter.lifted else None
+    ends = [_end(text, literal) for literal in literals]
+    plain = [index for index, end in enumerate(ends) if end is not None]
+    if not plain:
+        return None
+    try:
+        places = Places([literals[index][0] for index in plain])
+        places.visit(parse_one(_with_parameters(text, literals, plain, ends)))
+        chosen = [index for number, index in enumerate(plain, 1) if number in places.good]
+        if not chosen:
+            return None
+        changed = _with_parameters(text, literals, chosen, ends)
+        tree = parse_one(changed)
+    except SqlError:
+        return None
+    types = [KINDS[literals[index][0]] for index in chosen]
+    return tree, changed, [(index, number) for number, index in enumerate(chosen)], types

@@ -190,12 +190,11 @@ class Statements:
         changed = lift(text, literals)
         if changed is None:
             return None
+        node, with_parameters, lifted, types = changed
         try:
-            # Kept by the kernel under the text's key: no need to keep it here too.
-            prepared = prepare(self.session, changed[0], text, tuple(changed[2]), at=-1)
+            return prepare(self.session, node, with_parameters, tuple(types)), lifted
         except (SqlError, KernelError):
             return None
-        return prepared, changed[1]
 
     # -- extended protocol
 
