@@ -23,9 +23,10 @@ _INTS = (oids.INT2, oids.INT4, oids.INT8)
 class Match:
     """What an index answers of a list of conditions. Expressions are not lowered yet."""
 
-    __slots__ = ("any", "equal", "high", "index", "low", "nulls", "place", "rest", "selective", "used")
+    __slots__ = ("any", "equal", "high", "index", "low", "nulls", "place", "rel", "rest", "selective", "used")
 
-    def __init__(self, place: int, index: Index) -> None:
+    def __init__(self, rel: int, place: int, index: Index) -> None:
+        self.rel = rel
         self.place = place
         self.index = index
         # Values of the leading columns that are equal to something; `nulls` where IS NULL is asked for.
@@ -122,7 +123,7 @@ def match_index(relation: Relation, rel: int, place: int, quals: list[Expr]) -> 
     index = relation.indexes[place]
     if index.exprs or index.predicate is not None or not index.valid:
         return None
-    match = Match(place, index)
+    match = Match(rel, place, index)
     match.rest = list(quals)
     for key in index.keys:
         if key.attnum <= 0:
@@ -176,7 +177,7 @@ def _equal(match: Match, candidates: list[Expr], column: Column, family: int) ->
             _consume(match, qual, True)
             return True
         for c in comparisons(qual):
-            if c.strategy != 3 or family not in c.families or c.var.col != column.attnum - 1 or not _usable(c.value, c.var.rel):
+            if c.strategy != 3 or family not in c.families or not _is(c.var, match.rel, column.attnum - 1) or not _usable(c.value, match.rel):
                 continue
             value = bound_value(c.value, c.value_type, column, 3)
             if value is not None:
@@ -213,7 +214,7 @@ def _range(match: Match, candidates: list[Expr], column: Column, family: int, de
     consumed: list[Expr] = []
     for qual in candidates:
         for c in comparisons(qual):
-            if c.strategy == 3 or family not in c.families or c.var.col != column.attnum - 1 or not _usable(c.value, c.var.rel):
+            if c.strategy == 3 or family not in c.families or not _is(c.var, match.rel, column.attnum - 1) or not _usable(c.value, match.rel):
                 continue
             value = bound_value(c.value, c.value_type, column, c.strategy)
             if value is None:

@@ -135,7 +135,7 @@ class BaseRel:
         if match is None:
             if parameterised or index.exprs or index.predicate is not None or not index.valid:
                 return
-            match = Match(place, index)
+            match = Match(self.rte.id, place, index)
             match.rest = list(quals)
             fetched = self.base_rows
         else:
