@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import structlog
 
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
-from sixfold.kernel._kernel import Event, KernelError
+from sixfold.kernel._kernel import KernelError
 from sixfold.server.login import Login, Refused
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime, Timer
+
+if TYPE_CHECKING:
+    from sixfold.kernel._kernel import Event
 
 log = structlog.get_logger("sixfold.server")
 
