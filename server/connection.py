@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         self._half_closed = True
         if self._driver is not None:
             self._driver.add_done_callback(lambda _: self.close())
-        return self._driver is not None or self._parked
+        return (self._driver is not None or self._parked) and not self._encrypted
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
@@ -251,13 +251,13 @@ class Connection(asyncio.Protocol):
             self._wire.done()
             self.wake()
             return transport is not None
-        if self._wire.buffered or self._inbox:
-            # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
-            return False
         transport.pause_reading()
         context = await tls.context()
         self._wire.raw(b"S")
         self._wire.done()
+        if self._wire.buffered or self._inbox:
+            # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
+            return False
         self.wake()
         loop = asyncio.get_running_loop()
         try:
