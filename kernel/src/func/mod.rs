@@ -11,6 +11,7 @@ mod like;
 mod numerics;
 pub mod regexes;
 pub mod registry;
+mod sequences;
 pub mod set;
 pub mod strings;
 pub mod tojson;

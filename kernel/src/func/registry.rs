@@ -75,6 +75,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::like::FAMILIES,
     super::numerics::FAMILIES,
     super::regexes::FAMILIES,
+    super::sequences::FAMILIES,
     super::strings::FAMILIES,
 ];
 
