@@ -6,23 +6,26 @@ Nodes are pglast's own (`pglast.ast`), passed on as they are; locations in them 
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
 from pglast import ast, enums
 from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS, UNRESERVED_KEYWORDS
-from pglast.parser import ParseError, fingerprint, parse_sql, split
+from pglast.parser import ParseError, fingerprint, parse_sql, parse_sql_json, split
 from pglast.stream import RawStream
 
 from sixfold.engine.errors import SqlError
 
 __all__ = [
     "KEYWORDS",
+    "LiteralPosition",
     "Statement",
     "ast",
     "deparse",
     "enums",
     "fingerprint",
+    "literal_position",
     "parse",
     "parse_expression",
     "parse_one",
@@ -57,7 +60,14 @@ def _error(exc: ParseError, sql: str) -> SqlError:
         position = len(sql[: exc.args[1]].encode()) + 1
     if message.endswith("at end of input"):
         position = len(sql) + 1
-    return SqlError("42601", message, position=position)
+    return SqlError("42601", message, hint=_HINTS.get(message), position=position)
+
+
+# Errors of the grammar that come with a hint, which pglast does not pass on.
+_HINTS = {
+    "subquery in FROM must have an alias": "For example, FROM (SELECT ...) [AS] foo.",
+    "VALUES in FROM must have an alias": "For example, FROM (VALUES ...) [AS] foo.",
+}
 
 
 def parse(sql: str) -> list[Statement]:
@@ -88,3 +98,56 @@ def parse_expression(text: str) -> Any:
 def deparse(node: Any) -> str:
     """A tree as SQL text on one line."""
     return str(RawStream()(node))
+
+
+# ---- where literals stand
+
+
+class LiteralPosition(int):
+    """The position of a literal, to be found when an error needs it: pglast's A_Const has none."""
+
+    node: Any
+
+    def __new__(cls, node: Any) -> LiteralPosition:
+        made = super().__new__(cls, 1)
+        made.node = node
+        return made
+
+
+def _literals(node: Any) -> list[Any]:
+    if isinstance(node, tuple):
+        return [found for item in node for found in _literals(item)]
+    if type(node) is ast.A_Const:
+        return [node]
+    if isinstance(node, ast.Node):
+        return [found for attribute in node for found in _literals(getattr(node, attribute))]
+    return []
+
+
+def _places(tree: Any) -> list[int]:
+    if isinstance(tree, list):
+        return [found for item in tree for found in _places(item)]
+    if isinstance(tree, dict):
+        return [
+            found
+            for key, value in tree.items()
+            for found in ([value.get("location", 0)] if key == "A_Const" else _places(value))
+        ]
+    return []
+
+
+def literal_position(sql: str, stmt: Any, literal: LiteralPosition) -> int | None:
+    """1-based position of a literal of the statement: the same walk over the tree that still has locations."""
+    try:
+        statements = parse_sql(sql)
+        shown = json.loads(parse_sql_json(sql))["stmts"]
+    except ParseError:
+        return None
+    nodes = _literals(stmt)
+    for raw, tree in zip(statements, shown, strict=True):
+        if raw.stmt == stmt:
+            places = _places(tree)
+            for node, place in zip(nodes, places, strict=False):
+                if node is literal.node:
+                    return len(sql.encode()[:place].decode(errors="ignore")) + 1
+    return None

@@ -15,7 +15,7 @@ from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import type_of, walk
 from sixfold.engine.catalog.model import Function
 from sixfold.engine.errors import SqlError, not_built
-from sixfold.engine.parser import enums
+from sixfold.engine.parser import ast, enums
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
@@ -73,9 +73,13 @@ def aggregate_call(scope: Scope, node: Any, function: Function, args: list[Expr]
     for expr in everything:
         for part in walk(expr):
             if isinstance(part, AggRef) and part.query == owner.query.number:
-                raise SqlError("42803", "aggregate function calls cannot be nested", position=position)
+                raise SqlError("42803", "aggregate function calls cannot be nested", position=_call_position(node, part.func))
             if isinstance(part, WindowRef):
-                raise SqlError("42803", "aggregate function calls cannot contain window function calls", position=position)
+                raise SqlError(
+                    "42803",
+                    "aggregate function calls cannot contain window function calls",
+                    position=_call_position(node, part.func),
+                )
             if isinstance(part, tree.SetRef):
                 raise SqlError(
                     "0A000",
@@ -97,6 +101,20 @@ def aggregate_call(scope: Scope, node: Any, function: Function, args: list[Expr]
     return AggRef(
         function.name, args, types, result, distinct, condition, order, owner.query.number, bool(node.agg_star), direct
     )
+
+
+def _call_position(node: Any, name: str) -> int | None:
+    """Where a function is called inside another call's arguments."""
+    stack = list(reversed(node.args or ()))
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple):
+            stack += reversed(item)
+        elif type(item) is ast.FuncCall and item.funcname[-1].sval == name:
+            return pos(item)
+        elif isinstance(item, ast.Node):
+            stack += [getattr(item, attribute) for attribute in reversed(list(item))]
+    return pos(node)
 
 
 def _filter(scope: Scope, node: Any) -> Expr | None:

@@ -15,7 +15,7 @@ from sixfold.engine.analyzer.select import analyze_select, subquery, unify_queri
 from sixfold.engine.analyzer.tree import Query, Rte
 from sixfold.engine.catalog.model import CatalogReader, Relation
 from sixfold.engine.errors import SqlError, not_built
-from sixfold.engine.parser import ast
+from sixfold.engine.parser import LiteralPosition, ast, literal_position
 from sixfold.engine.planner.nodes import Expr
 
 # Modules that register handlers of expressions.
@@ -57,6 +57,15 @@ def _in_with(parent: Scope, node: Any) -> Query:
 
 def analyze(context: Context, node: Any) -> Query:
     """A SELECT, VALUES, INSERT, UPDATE or DELETE. Parameter types are complete afterwards."""
+    try:
+        return _analyze(context, node)
+    except SqlError as error:
+        if type(error.position) is LiteralPosition:
+            error.position = literal_position(context.sql, node, error.position)
+        raise
+
+
+def _analyze(context: Context, node: Any) -> Query:
     query = context.new_query()
     scope = Scope(context, None, query)
     if type(node) is ast.SelectStmt:
@@ -75,6 +84,17 @@ def analyze_expression(
 ) -> tuple[Expr, Rte | None]:
     """An expression by itself: a default, a CHECK, a USING clause, an EXECUTE argument. Over `relation`'s columns when given
     (Vars of the answered entry); cast to `typ` by assignment when given."""
+    try:
+        return _analyze_expression(context, node, relation, kind, typ, typmod)
+    except SqlError as error:
+        if type(error.position) is LiteralPosition:
+            error.position = None
+        raise
+
+
+def _analyze_expression(
+    context: Context, node: Any, relation: Relation | None, kind: str, typ: int, typmod: int
+) -> tuple[Expr, Rte | None]:
     scope = Scope(context, None, Query(0))
     scope.kind = kind
     rte: Rte | None = None

@@ -19,17 +19,14 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
 
-def target_column(relation: Relation, name: str, position: int | None, item: Any = None) -> int:
+def target_column(relation: Relation, name: str, position: int | None) -> int:
     """Place of a column of the statement's target."""
     for column in relation.columns:
         if column.name == name and not column.dropped:
             return column.attnum - 1
     if name in ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"):
         raise SqlError("0A000", f'cannot assign to system column "{name}"', position=position)
-    hint = None
-    if item is not None and item.indirection and name == relation.name:
-        hint = "SET target columns cannot be qualified with the relation name."
-    raise SqlError("42703", f'column "{name}" of relation "{relation.name}" does not exist', hint=hint, position=position)
+    raise SqlError("42703", f'column "{name}" of relation "{relation.name}" does not exist', position=position)
 
 
 def assigned(scope: Scope, expr: Expr, column: Column, position: int | None) -> Expr:

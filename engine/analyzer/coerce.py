@@ -250,8 +250,17 @@ def build_cast(scope: Scope, pathway: Pathway, expr: Expr, source: int, target: 
     return function_cast(scope, cast_row, expr, base_source, target, explicit)
 
 
+# Casts that leave a constant's text as it is.
+_PLAIN_CASTS = frozenset(
+    {(oids.INT2, oids.INT4), (oids.INT2, oids.INT8), (oids.INT4, oids.INT8)}
+    | {(source, oids.NUMERIC) for source in (oids.INT2, oids.INT4, oids.INT8)}
+)
+
+
 def function_cast(scope: Scope, cast: Cast, expr: Expr, source: int, target: int, explicit: bool) -> Expr:
     """A call of a cast's function; one that is written in SQL is expanded."""
+    if type(expr) is nodes.Const and (source, target) in _PLAIN_CASTS:
+        return nodes.Const(target, expr.text)
     function = scope.catalog.function_by_oid(cast.proc)
     args: list[Expr] = [expr]
     types = [source]

@@ -124,7 +124,7 @@ def _insert_source(scope: Scope, node: Any, dml: Dml, assigner: Assigner) -> Que
     for i, (place, t) in enumerate(zip(dml.columns, targets, strict=False)):
         value: Expr = t.expr if isinstance(t.expr, nodes.Const | nodes.Param) else Var(rte.id, i, t.typ, t.typmod)
         refuse_generated(assigner, place, None)
-        expr = assigned(scope, value, assigner.relation.columns[place], None)
+        expr = assigned(scope, value, assigner.relation.columns[place], t.position)
         if type(t.expr) is nodes.Param and isinstance(expr, nodes.Param):
             t.expr, t.typ = expr, expr.typ
         exprs.append(expr)
@@ -232,9 +232,7 @@ def _arbiters(scope: Scope, infer: Any, relation: Relation) -> list[int]:
         for constraint in relation.constraints:
             if constraint.name == infer.conname and constraint.kind in ("p", "u"):
                 return [constraint.index]
-        raise SqlError(
-            "42704", f'constraint "{infer.conname}" for table "{relation.name}" does not exist', position=pos(infer)
-        )
+        raise SqlError("42704", f'constraint "{infer.conname}" for table "{relation.name}" does not exist')
     wanted: set[int] = set()
     for elem in infer.indexElems or ():
         if elem.name is None:
@@ -269,7 +267,7 @@ def assignments(scope: Scope, relation: Relation, items: Any, query: Query | Non
     seen: set[int] = set()
     multi: dict[int, Rte] = {}
     for item in items:
-        place = target_column(relation, item.name, pos(item), item)
+        place = target_column(relation, item.name, pos(item))
         if item.indirection:
             raise not_built("assignment to a part of a column", pos(item))
         if place in seen:

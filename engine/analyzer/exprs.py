@@ -17,6 +17,7 @@ from sixfold.engine.analyzer.coerce import (
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import (
+    NsItem,
     Scope,
     column_by_name,
     item_by_alias,
@@ -28,7 +29,7 @@ from sixfold.engine.analyzer.scope import (
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.errors import SqlError, not_built
-from sixfold.engine.parser import ast, enums
+from sixfold.engine.parser import LiteralPosition, ast, enums
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
@@ -74,7 +75,7 @@ def position_of(node: Any) -> int | None:
     if below is None or isinstance(below, tuple):
         return own
     inner = position_of(below)
-    if inner is None or own is None:
+    if inner is None or own is None or type(inner) is LiteralPosition:
         return own if inner is None else inner
     return min(own, inner)
 
@@ -99,8 +100,8 @@ def _const(scope: Scope, node: Any) -> Expr:
         return nodes.Const(UNKNOWN, value.sval)
     if kind is ast.Float:
         text = value.fval
-        if text.isdigit() and len(text) < 20 and int(text) <= 0x7FFFFFFFFFFFFFFF:
-            return nodes.Const(oids.INT4 if int(text) <= 0x7FFFFFFF else oids.INT8, text)
+        if text.lstrip("-").isdigit() and len(text) < 21 and -(1 << 63) <= int(text) < 1 << 63:
+            return nodes.Const(oids.INT4 if -(1 << 31) <= int(text) < 1 << 31 else oids.INT8, text)
         return nodes.Const(oids.NUMERIC, text)
     if kind is ast.Boolean:
         return nodes.Const(oids.BOOL, "t" if value.boolval else "f")
@@ -165,10 +166,6 @@ def _qualified(scope: Scope, names: list[str], position: int | None) -> Expr:
     alias, column = names[-2], names[-1]
     item = item_by_alias(scope, alias, schema, position)
     if item is None:
-        if len(names) == 2:
-            whole = column_by_name(scope, alias, position)
-            if whole is not None:
-                return field_of(scope, whole, column, position)
         raise missing_table(scope, alias, position)
     i = item.find(column, position)
     if i >= 0:
@@ -207,10 +204,9 @@ def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
     relation = scope.catalog.relation_by_oid(row.relation) if row.kind == "c" else None
     if relation is None:
         if typ == oids.RECORD:
-            names = RECORD_FIELDS.get(id(arg))
-            if names is not None and name in names:
-                i = names.index(name)
-                return nodes.Field(arg, i, RECORD_TYPES[id(arg)][i])
+            if isinstance(arg, tree.SetRef) and name in arg.names:
+                i = arg.names.index(name)
+                return nodes.Field(arg, i, arg.types[i])
             if isinstance(arg, nodes.Row) and name[:1] == "f" and name[1:].isdigit() and 0 < int(name[1:]) <= len(arg.args):
                 return arg.args[int(name[1:]) - 1]
             raise SqlError("42703", f'could not identify column "{name}" in record data type', position=position)
@@ -228,11 +224,6 @@ def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
     raise SqlError(
         "42703", f'column "{name}" not found in data type {format_type(scope.catalog, typ)}', position=position
     )
-
-
-# Names and types of the fields of record-valued set functions, by id of their expression (which the query keeps alive).
-RECORD_FIELDS: dict[int, list[str]] = {}
-RECORD_TYPES: dict[int, list[int]] = {}
 
 
 # ---- boolean
@@ -290,7 +281,7 @@ def _case(scope: Scope, node: Any) -> Expr:
     for when in node.args:
         if test is not None:
             value = transform(scope, when.expr)
-            condition = operator_call(scope, "=", test, value, pos(when.expr), None, position_of(node.arg), position_of(when.expr))
+            condition = operator_call(scope, "=", test, value, pos(when), None, position_of(node.arg), position_of(when.expr))
             conditions.append(coerce_to_boolean(scope, condition, "CASE/WHEN", position_of(when.expr)))
         else:
             conditions.append(boolean(scope, when.expr, "CASE/WHEN"))
@@ -418,9 +409,9 @@ def array_of(scope: Scope, node: Any, array: int, elem: int, typmod: int) -> Exp
 
 @handles(ast.A_Indirection)
 def _indirection(scope: Scope, node: Any) -> Expr:
-    expr = transform(scope, node.arg)
+    expr, steps = row_start(scope, node)
     subscripts: list[Any] = []
-    for item in node.indirection:
+    for item in steps:
         if type(item) is ast.A_Indices:
             subscripts.append(item)
             continue
@@ -431,6 +422,28 @@ def _indirection(scope: Scope, node: Any) -> Expr:
             raise SqlError("42601", 'row expansion via "*" is not supported here', position=pos(node.arg))
         expr = field_of(scope, expr, item.sval, pos(node.arg))
     return subscript(scope, expr, subscripts, pos(node.arg)) if subscripts else expr
+
+
+def named_row(scope: Scope, node: Any) -> NsItem | None:
+    """The FROM item that a parse node means by its name alone: `(t)`."""
+    if type(node) is not ast.ColumnRef or len(node.fields) != 1 or type(node.fields[0]) is not ast.String:
+        return None
+    name = node.fields[0].sval
+    if column_by_name(scope, name, pos(node)) is not None:
+        return None
+    return item_by_alias(scope, name, None, pos(node))
+
+
+def row_start(scope: Scope, node: Any) -> tuple[Expr, Any]:
+    """What an indirection begins with, and its steps: `(t).a` is the column itself."""
+    item = named_row(scope, node.arg)
+    if item is not None and type(node.indirection[0]) is ast.String:
+        name = node.indirection[0].sval
+        i = item.find(name, pos(node.arg))
+        if i < 0:
+            raise missing_column(scope, item.alias, name, pos(node.arg))
+        return item.expr(i), node.indirection[1:]
+    return transform(scope, node.arg), node.indirection
 
 
 def subscript(scope: Scope, arg: Expr, items: list[Any], position: int | None) -> Expr:

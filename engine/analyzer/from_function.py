@@ -6,7 +6,7 @@ from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.coerce import type_row
-from sixfold.engine.analyzer.exprs import RECORD_FIELDS, transform
+from sixfold.engine.analyzer.exprs import transform
 from sixfold.engine.analyzer.host import HOST_SETS
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.targets import column_name
@@ -88,15 +88,14 @@ def _one(scope: Scope, expr: Expr, name: str, definitions: Any, func: Any) -> tu
         types = [c.typ for c in columns]
         return FuncCall(expr.func, expr.args, expr.arg_types, types, isinstance(expr, SetRef), None), columns
     if isinstance(expr, SetRef):
-        field_names = RECORD_FIELDS.get(id(expr))
-        if field_names is None:
+        if not expr.names:
             if expr.typ == oids.RECORD:
                 raise SqlError(
                     "42601", 'a column definition list is required for functions returning "record"', position=pos(func)
                 )
             columns = [RteColumn(_single_name(scope, func, name), expr.typ)]
         else:
-            columns = [RteColumn(n, t) for n, t in zip(field_names, expr.types, strict=True)]
+            columns = [RteColumn(n, t) for n, t in zip(expr.names, expr.types, strict=True)]
         host = expr.func in HOST_SETS
         return FuncCall(expr.func, expr.args, expr.arg_types, expr.types, True, None, host=host), columns
     return _scalar(scope, expr, name, func)

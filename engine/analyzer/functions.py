@@ -7,7 +7,7 @@ from typing import Any
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.aggregates import aggregate_call, window_call
 from sixfold.engine.analyzer.coerce import coerce, coerce_type, resolve_polymorphic, type_row
-from sixfold.engine.analyzer.exprs import RECORD_FIELDS, RECORD_TYPES, field_of, handles, position_of, transform
+from sixfold.engine.analyzer.exprs import field_of, handles, position_of, transform
 from sixfold.engine.analyzer.host import is_host
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import Resolved, find_function, function_call_text
@@ -273,11 +273,8 @@ def _set_call(scope: Scope, call: Call) -> Expr:
     types = [t for _, t in columns] or [call.result]
     scope.query.has_srfs = True
     result = call.result if len(types) == 1 else oids.RECORD
-    ref = tree.SetRef(call.function.src, call.args, call.types, types[0] if len(types) == 1 else result, types)
-    if len(columns) > 1:
-        RECORD_FIELDS[id(ref)] = [n for n, _ in columns]
-        RECORD_TYPES[id(ref)] = types
-    return ref
+    names = [n for n, _ in columns] if len(columns) > 1 else []
+    return tree.SetRef(call.function.src, call.args, call.types, types[0] if len(types) == 1 else result, types, names)
 
 
 # ---- SQL functions

@@ -79,7 +79,11 @@ def _type(scope: Scope, text: str, position: int | None) -> int:
         cast = parse_expression(f"NULL::{text}")
     except SqlError as error:
         raise SqlError(error.code, error.message, position=position) from None
-    typ, _ = resolve_type(scope.catalog, cast.typeName)
+    try:
+        typ, _ = resolve_type(scope.catalog, cast.typeName)
+    except SqlError as error:
+        error.position = position
+        raise
     return typ.oid
 
 

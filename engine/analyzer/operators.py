@@ -166,11 +166,12 @@ def _in(scope: Scope, node: Any) -> Expr:
             array = nodes.Array(elements, common, array_type, False)
             parts.append(array_operator(scope, op, None, negated, left, array, position))
             rest = [v for v in values if not any(v is c for c in constant)]
+    places = {id(v): position_of(raw) for v, raw in zip(values, node.rexpr, strict=True)}
     for value in rest:
         if isinstance(left, nodes.Row) and isinstance(value, nodes.Row):
             parts.append(row_comparison(scope, op, left.args, value.args, position))
         else:
-            comparison = operator_call(scope, op, left, value, position)
+            comparison = operator_call(scope, op, left, value, position, None, position_of(left_node), places[id(value)])
             parts.append(coerce_to_boolean(scope, comparison, "IN", position))
     if len(parts) == 1:
         return parts[0]
@@ -205,7 +206,8 @@ def _one_distinct(scope: Scope, left: Expr, right: Expr, negated: bool, position
 
 
 def _nullif(scope: Scope, node: Any) -> Expr:
-    call = operator_call(scope, "=", transform(scope, node.lexpr), transform(scope, node.rexpr), pos(node))
+    left, right = transform(scope, node.lexpr), transform(scope, node.rexpr)
+    call = operator_call(scope, "=", left, right, pos(node), None, position_of(node.lexpr), position_of(node.rexpr))
     if not isinstance(call, nodes.Func):
         raise SqlError("42804", "NULLIF requires = operator to yield boolean", position=pos(node))
     return nodes.NullIf(call.func, call.args[0], call.args[1], type_of(call.args[0]))
@@ -216,8 +218,11 @@ def _between(scope: Scope, node: Any) -> Expr:
     low, high = (transform(scope, b) for b in node.rexpr)
     position = pos(node)
 
+    places = {id(low): position_of(node.rexpr[0]), id(high): position_of(node.rexpr[1])}
+
     def compare(op: str, bound: Expr) -> Expr:
-        return coerce_to_boolean(scope, operator_call(scope, op, arg, bound, position), "BETWEEN", position)
+        call = operator_call(scope, op, arg, bound, position, None, position_of(node.lexpr), places[id(bound)])
+        return coerce_to_boolean(scope, call, "BETWEEN", position)
 
     kind = node.kind
     if kind == Kind.AEXPR_BETWEEN:

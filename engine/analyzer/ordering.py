@@ -75,7 +75,7 @@ def distinct_clause(scope: Scope, node: Any) -> None:
     if len(clause) == 1 and clause[0] is None or not clause:
         query.distinct = True
         for t in query.visible():
-            require_equality(scope, t.typ, None)
+            require_equality(scope, t.typ, t.position)
         visible = query.visible()
         for i, item in enumerate(query.order):
             if not any(t.expr == item.expr for t in visible):

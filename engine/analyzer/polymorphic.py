@@ -51,6 +51,8 @@ class Solver:
                 if d == oids.ANYARRAY:
                     self._same("array", "anyarray", base)
                 elif d == oids.ANYRANGE:
+                    if self._row(base).kind != "r":
+                        raise SqlError("42804", f"argument declared anyrange is not a range type but type {self._shown(a)}")
                     self._same("range", "anyrange", base)
                 elif d == oids.ANYMULTIRANGE:
                     raise SqlError("0A000", "multiranges are not supported yet")
@@ -70,6 +72,8 @@ class Solver:
             self.compatible.append(row.elem)
         elif d == oids.ANYCOMPATIBLERANGE:
             if a != UNKNOWN:
+                if self._row(_coerce.base_type(self.catalog, a)).kind != "r":
+                    raise SqlError("42804", f"argument declared anycompatiblerange is not a range type but type {self._shown(a)}")
                 self.compatible_range = a
         else:
             self.compatible.append(a)

@@ -9,12 +9,15 @@ from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.tree import Cte, Query, Rte, RteColumn, Var
 from sixfold.engine.catalog.model import CatalogReader, Function, Relation
 from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.parser import LiteralPosition, ast
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
 
 def pos(node: Any) -> int | None:
     """1-based position of a parse node, None where it has none."""
+    if type(node) is ast.A_Const:
+        return LiteralPosition(node)
     location = getattr(node, "location", None)
     return location + 1 if location is not None and location >= 0 else None
 
@@ -263,7 +266,7 @@ def missing_table(scope: Scope, alias: str, position: int | None) -> SqlError:
                 return SqlError(
                     "42P01",
                     f'invalid reference to FROM-clause entry for table "{alias}"',
-                    detail=f'There is an entry for table "{alias}", but it cannot be referenced from this part of the query.',
+                    hint=f'There is an entry for table "{alias}", but it cannot be referenced from this part of the query.',
                     position=position,
                 )
         for rte in level.query.rtes:
@@ -296,16 +299,20 @@ def missing_column(scope: Scope, alias: str | None, name: str, position: int | N
                     return SqlError(
                         "42703",
                         message,
-                        detail=f'There is a column named "{name}" in table "{rte.alias}", but it cannot be referenced from this part of the query.',
+                        hint=f'There is a column named "{name}" in table "{rte.alias}", but it cannot be referenced from this part of the query.',
                         position=position,
                     )
-                near = penalty + levenshtein(name, column.name)
-                if near > len(name) / 2 + (penalty and len(alias or "") / 2):
+                near = levenshtein(name, column.name)
+                if near > len(name) // 2:
                     continue
+                near += penalty
                 if near < distance:
                     best, distance = [(rte.alias, column.name)], near
                 elif near == distance:
                     best.append((rte.alias, column.name))
+                    if len(best) > 2:
+                        # Too many at this distance: only a nearer one will do.
+                        best, distance = [], near - 1
         level = level.parent
     hint = None
     if distance <= 3 and len(best) == 1:

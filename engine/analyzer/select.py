@@ -92,7 +92,7 @@ def resolve_unknowns(scope: Scope, targets: list[Target]) -> None:
     for t in targets:
         if t.typ == UNKNOWN:
             old = t.expr
-            t.expr = coerce_type(scope, t.expr, UNKNOWN, oids.TEXT, -1, "i")
+            t.expr = coerce_type(scope, t.expr, UNKNOWN, oids.TEXT, -1, "i", t.position)
             t.typ = oids.TEXT
             for item in scope.query.order:
                 if item.expr is old:
@@ -217,8 +217,8 @@ def set_operation(scope: Scope, node: Any) -> None:
     right = _operand(scope, node.rarg)
     columns = unify_queries(scope, kind.upper(), left, right, node)
     if not node.all or kind != "union":
-        for c in columns:
-            require_equality(scope, c.typ, None)
+        for c, t in zip(columns, left.visible(), strict=True):
+            require_equality(scope, c.typ, t.position)
     query = scope.query
     query.setop = SetOperation(kind, bool(node.all), left, right)
     rte = scope.context.new_rte("setop", "*SETOP*", columns)
@@ -265,7 +265,7 @@ def convert(scope: Scope, query: Query, typs: list[int], what: str) -> None:
         for t, typ in zip(query.visible(), typs, strict=True):
             if t.typ != typ:
                 old = t.expr
-                t.expr = coerce_to_common(scope, t.expr, typ, what, None)
+                t.expr = coerce_to_common(scope, t.expr, typ, what, t.position)
                 t.typ, t.typmod = typ, -1
                 for item in query.order:
                     if item.expr == old:

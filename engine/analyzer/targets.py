@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer.coerce import type_row
-from sixfold.engine.analyzer.exprs import field_of, transform
+from sixfold.engine.analyzer.exprs import field_of, named_row, position_of, transform
 from sixfold.engine.analyzer.scope import NsItem, Scope, item_by_alias, missing_table, pos
-from sixfold.engine.analyzer.tree import Target, Var
+from sixfold.engine.analyzer.tree import SetRef, Target, Var
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError
 from sixfold.engine.parser import ast, enums
@@ -115,7 +115,9 @@ def target_list(scope: Scope, items: Any) -> list[Target]:
             result += _expand_row(scope, value)
             continue
         expr = transform(scope, value)
-        result.append(target(scope, expr, item.name if item.name is not None else column_name(value)))
+        made = target(scope, expr, item.name if item.name is not None else column_name(value))
+        made.position = position_of(value)
+        result.append(made)
     return result
 
 
@@ -142,13 +144,19 @@ def expand_star(scope: Scope, ref: Any) -> list[tuple[str, Expr, NsItem]]:
 
 def _expand_row(scope: Scope, node: Any) -> list[Target]:
     """(row).*"""
-    base = ast.A_Indirection(arg=node.arg, indirection=node.indirection[:-1]) if len(node.indirection) > 1 else node.arg
-    row = transform(scope, base)
+    if len(node.indirection) == 1:
+        item = named_row(scope, node.arg)
+        if item is not None:
+            return [target(scope, item.expr(i), item.columns[i].name) for i in item.visible()]
+        row = transform(scope, node.arg)
+    else:
+        row = transform(scope, ast.A_Indirection(arg=node.arg, indirection=node.indirection[:-1]))
     typ = type_row(scope.catalog, type_of(row))
     relation = scope.catalog.relation_by_oid(typ.relation) if typ.kind == "c" else None
-    from sixfold.engine.analyzer.exprs import RECORD_FIELDS
-
-    names = RECORD_FIELDS.get(id(row)) if relation is None else [c.name for c in relation.columns if not c.dropped]
-    if names is None:
-        raise SqlError("42809", "row expansion via \"*\" is not supported for this record", position=pos(node.arg))
+    if relation is not None:
+        names = [c.name for c in relation.columns if not c.dropped]
+    elif isinstance(row, SetRef) and row.names:
+        names = row.names
+    else:
+        raise SqlError("42809", 'row expansion via "*" is not supported for this record', position=pos(node.arg))
     return [target(scope, field_of(scope, row, name, pos(node.arg)), name) for name in names]

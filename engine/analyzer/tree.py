@@ -90,6 +90,7 @@ class SetRef(Expr, tag="set_ref"):
     typ: int
     # Result columns; more than one makes a record.
     types: list[int]
+    names: list[str] = []
 
 
 class SubLink(Expr, tag="sub_link"):
@@ -137,6 +138,8 @@ class Target(msgspec.Struct):
     # Table and attnum that the column comes from, for RowDescription.
     table: int = 0
     attnum: int = 0
+    # Where it stands in the statement.
+    position: int | None = None
 
 
 class RteColumn(msgspec.Struct):

@@ -122,7 +122,7 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
                 f'recursive query "{name}" column {i + 1} has type {format_type(scope.catalog, c.typ)} in non-recursive '
                 f"term but type {format_type(scope.catalog, t.typ)} overall",
                 hint="Cast the output of the non-recursive term to the correct type.",
-                position=pos(item),
+                position=t.position,
             )
     cte.recursive = True
     cte.union_all = bool(node.all)

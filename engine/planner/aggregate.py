@@ -6,8 +6,7 @@ from typing import Any
 
 from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.tree import AggRef, FromRel, GroupingRef, Query, SubLink, Var
-from sixfold.engine.analyzer.walk import children, contains, rewrite, strip, type_of, walk
-from sixfold.engine.errors import not_built
+from sixfold.engine.analyzer.walk import children, contains, strip, type_of, walk
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
 from sixfold.engine.planner.nodes import Expr, Node
@@ -19,6 +18,8 @@ from sixfold.engine.planner.statistics import Statistics
 def aggregate(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], above: list[Expr], make: Any) -> Any:
     """The grouping node over a stage, with HAVING on top."""
     env: Env = stage.env
+    if query.grouping_sets is not None and any(_grouping_refs(query, e) for e in above):
+        return grouping_branches(ctx, query, stage, aggs, above, make)
     keys = list(query.group)
     if query.grouping_sets is None:
         keys += _dependent(ctx, query, above, keys)
@@ -41,7 +42,9 @@ def aggregate(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], ab
         out.put(k, i)
     for i, a in enumerate(aggs):
         out.exprs.append((a, len(keys) + i))
-    _grouping_calls(query, above, out, len(keys) + len(aggs))
+    for expr in above:
+        for ref in _grouping_refs(query, expr):
+            out.exprs.append((ref, -1))
     order = stage.order[: len(query.group)] if in_order else ()
     if query.having is not None:
         groups = max(1.0, groups * 0.33)
@@ -95,17 +98,49 @@ def _sorted_by(order: Any, keys: list[Expr]) -> bool:
     return {key for key, _, _ in order[: len(wanted)]} == wanted and len(order) >= len(wanted)
 
 
-def _grouping_calls(query: Query, above: list[Expr], out: Env, width: int) -> None:
-    """GROUPING(…) without grouping sets is 0."""
+def _grouping_refs(query: Query, expr: Expr) -> list[GroupingRef]:
+    return [p for p in walk(expr) if isinstance(p, GroupingRef) and p.query == query.number]
+
+
+def grouping_branches(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], above: list[Expr], make: Any) -> Any:
+    """Grouping sets where GROUPING() asks which one a row is of: one aggregate a set, over a materialised input."""
+    env: Env = stage.env
+    keys = list(query.group)
+    refs: list[GroupingRef] = []
     for expr in above:
-        for part in walk(expr):
-            if isinstance(part, GroupingRef) and part.query == query.number and query.grouping_sets is not None and len(query.grouping_sets) > 1:
-                raise not_built("GROUPING with several grouping sets")
-
-
-def without_grouping(expr: Expr) -> Expr:
-    """GROUPING calls as the constant 0."""
-    return rewrite(expr, lambda e: nodes.Const(oids.INT4, "0") if isinstance(e, GroupingRef) else None)
+        refs += [r for r in _grouping_refs(query, expr) if r not in refs]
+    number = ctx.next_with
+    ctx.next_with += 1
+    branches: list[Node] = []
+    for members in query.grouping_sets or []:
+        scan = nodes.CteScan(number, env.width)
+        ctx.estimate(scan, stage.rows, stage.total)
+        node: Node = nodes.Aggregate(
+            scan, [env.lower(keys[i]) for i in members], [type_of(keys[i]) for i in members], [_agg(env, a) for a in aggs], False, None
+        )
+        ctx.estimate(node, stage.rows, stage.total)
+        exprs: list[Expr] = []
+        for i, key in enumerate(keys):
+            typ = type_of(key)
+            exprs.append(nodes.Col(members.index(i), typ) if i in members else nodes.Const(typ, None))
+        exprs += [nodes.Col(len(members) + i, a.typ) for i, a in enumerate(aggs)]
+        for ref in refs:
+            bits = 0
+            for arg in ref.args:
+                bits = bits * 2 + (0 if keys.index(arg) in members else 1)
+            exprs.append(nodes.Const(oids.INT4, str(bits)))
+        branches.append(ctx.estimate(nodes.Project(node, exprs), stage.rows, stage.total))
+    total = stage.total * 2
+    made: Node = ctx.estimate(nodes.Append(branches), stage.rows, total)
+    made = ctx.estimate(nodes.With(number, stage.node, made, False), stage.rows, total)
+    out = Env(ctx, (), len(keys) + len(aggs) + len(refs))
+    out.free = env.free
+    for i, expr in enumerate([*keys, *aggs, *refs]):
+        out.put(expr, i)
+    rows = stage.rows
+    if query.having is not None:
+        made = ctx.estimate(nodes.Filter(made, out.lower(query.having)), rows, total)
+    return make(made, out, rows, total, total)
 
 
 # ---- min and max from an index

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sixfold.engine.analyzer import tree
+from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.scope import Context
 from sixfold.engine.analyzer.tree import Query, SubLink, Var
 from sixfold.engine.analyzer.walk import rewrite, type_of
@@ -142,7 +142,8 @@ class Env:
             self.columns.setdefault(key, i)
             count = i + 1
         self.width = count if width is None else width
-        # Whole expressions that an input column holds (group keys, aggregates, windows).
+        # Whole expressions that an input column holds (group keys, aggregates, windows); column -1: the constant 0
+        # (GROUPING without grouping sets).
         self.exprs: list[tuple[Expr, int]] = []
         # Outer columns that were turned into executor parameters.
         self.free: set[Key] = set()
@@ -166,7 +167,7 @@ class Env:
             return self._var(expr)  # type: ignore[arg-type]
         for known, column in self.exprs:
             if known == expr:
-                return nodes.Col(column, type_of(expr))
+                return nodes.Col(column, type_of(expr)) if column >= 0 else nodes.Const(oids.INT4, "0")
         if kind is tree.Relabel:
             return self.lower(expr.arg)  # type: ignore[attr-defined]
         if kind is tree.ArrayCast:

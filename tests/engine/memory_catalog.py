@@ -20,7 +20,7 @@ from sixfold.engine.catalog.model import (
     Type,
 )
 from sixfold.engine.facts import FACTS
-from sixfold.engine.parser import ast, enums, parse
+from sixfold.engine.parser import ast, deparse, enums, parse
 
 
 class MemoryCatalog:
@@ -30,6 +30,7 @@ class MemoryCatalog:
         self.version = 1
         self.relations: dict[int, Relation] = {}
         self.sequences: dict[int, Sequence] = {}
+        self.row_types: dict[int, Type] = {}
         self.next_oid = 16384
         self.next_page = 100
 
@@ -68,7 +69,7 @@ class MemoryCatalog:
         return self.sequences.get(oid)
 
     def type_by_oid(self, oid: int) -> Type | None:
-        return FACTS.types.get(oid)
+        return FACTS.types.get(oid) or self.row_types.get(oid)
 
     def type_by_name(self, name: str, schema: str | None = None) -> Type | None:
         return FACTS.types_by_name.get(name) if schema in (None, "pg_catalog") else None
@@ -92,12 +93,7 @@ class MemoryCatalog:
         return ()
 
     def referencing(self, relation: int) -> Seq[Constraint]:
-        return [
-            c
-            for r in self.relations.values()
-            for c in r.constraints
-            if c.kind == "f" and c.foreign_relation == relation
-        ]
+        return [c for r in self.relations.values() for c in r.constraints if c.kind == "f" and c.foreign_relation == relation]
 
     def role_name(self, oid: int) -> str | None:
         return "postgres" if oid == 10 else None
@@ -111,6 +107,8 @@ class MemoryCatalog:
                 self._table(node, text)
             elif isinstance(node, ast.IndexStmt):
                 self._index(node)
+            elif isinstance(node, ast.CreateSeqStmt):
+                self._sequence(node.sequence.relname)
             elif isinstance(node, ast.ViewStmt):
                 self._view(node, statement.text(text))
             else:
@@ -156,17 +154,26 @@ class MemoryCatalog:
                 else:
                     specs.append((constraint, element.colname))
             columns.append(Column(element.colname, len(columns) + 1, typ.oid, typmod, **fields))  # type: ignore[arg-type]
-        relation = Relation(oid, "public", node.relation.relname, "r", PUBLIC, tuple(columns), root=self.page(), overflow=self.page(), rows=-1.0)
+        relation = Relation(oid, "public", node.relation.relname, "r", PUBLIC, tuple(columns), root=self.page(),
+                            overflow=self.page(), rows=-1.0, row_type=self._row_type(node.relation.relname, oid))  # fmt: skip
         self.relations[oid] = relation
         for spec, column in specs:
             self._constraint(oid, spec, column, text)
 
-    def _serial(self, table: str, column: str) -> str:
+    def _row_type(self, name: str, relation: int) -> int:
         oid = self.oid()
+        self.row_types[oid] = Type(oid, name, PUBLIC, "c", "C", relation=relation)
+        return oid
+
+    def _serial(self, table: str, column: str) -> str:
         name = f"{table}_{column}_seq"
+        self._sequence(name)
+        return f"nextval('{name}'::regclass)"
+
+    def _sequence(self, name: str) -> None:
+        oid = self.oid()
         self.sequences[oid] = Sequence(oid, "public", name, self.page())
         self.relations[oid] = Relation(oid, "public", name, "S", root=self.sequences[oid].root)
-        return f"nextval('{name}'::regclass)"
 
     def _constraint(self, oid: int, spec: ast.Constraint, column: str | None, text: str) -> None:
         relation = self.relations[oid]
@@ -182,14 +189,10 @@ class MemoryCatalog:
             columns = relation.columns
             if primary:
                 columns = tuple(
-                    Column(**{**{f: getattr(c, f) for f in c.__struct_fields__}, "not_null": True})
-                    if c.attnum in attnums
-                    else c
+                    Column(**{**{f: getattr(c, f) for f in c.__struct_fields__}, "not_null": True}) if c.attnum in attnums else c
                     for c in columns
                 )
-            self._put(
-                relation, indexes=(*relation.indexes, index), constraints=(*relation.constraints, made), columns=columns
-            )
+            self._put(relation, indexes=(*relation.indexes, index), constraints=(*relation.constraints, made), columns=columns)
         elif spec.contype == kinds.CONSTR_CHECK:
             name = spec.conname or f"{relation.name}_{column + '_' if column else ''}check"
             made = Constraint(self.oid(), name, "c", oid, expr=_source(spec.raw_expr, text))
@@ -224,11 +227,7 @@ class MemoryCatalog:
         for param in node.indexParams:
             desc = param.ordering == enums.SortByDir.SORTBY_DESC
             nulls = param.nulls_ordering
-            first = (
-                desc
-                if nulls == enums.SortByNulls.SORTBY_NULLS_DEFAULT
-                else nulls == enums.SortByNulls.SORTBY_NULLS_FIRST
-            )
+            first = desc if nulls == enums.SortByNulls.SORTBY_NULLS_DEFAULT else nulls == enums.SortByNulls.SORTBY_NULLS_FIRST
             keys.append(IndexKey(place[param.name], desc, first))
         name = node.idxname or f"{relation.name}_{'_'.join(p.name for p in node.indexParams)}_idx"
         index = Index(self.oid(), name, self.page(), bool(node.unique), keys=tuple(keys))
@@ -249,6 +248,4 @@ class MemoryCatalog:
 
 def _source(node: object, text: str) -> str:
     """SQL text of an expression of the DDL."""
-    from pglast.stream import RawStream
-
-    return str(RawStream()(node))
+    return deparse(node)
