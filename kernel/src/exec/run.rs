@@ -114,6 +114,7 @@ impl Execution {
         let mut execution = Execution::empty(prepared, params, setup);
         let opener = Opener {
             counters: execution.counters.clone(),
+            part: (0, 1),
         };
         execution.root = Some(opener.open(&execution.prepared.root));
         execution
@@ -134,6 +135,7 @@ impl Execution {
             .then(|| Arc::new(Counters::new(prepared.nodes)));
         let opener = Opener {
             counters: counters.clone(),
+            part: (0, 1),
         };
         let env = Env {
             rng: Rng::new(setup.seed),

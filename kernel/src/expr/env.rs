@@ -174,6 +174,21 @@ impl Env {
         self.budget -= rows as i64;
     }
 
+    /// The same for another thread; what is shared across a tree is its own.
+    pub fn worker(&self, shared: Box<dyn Any + Send>) -> Env {
+        Env {
+            setup: self.setup.clone(),
+            plans: self.plans.clone(),
+            params: self.params.clone(),
+            exec: self.exec.clone(),
+            budget: 0,
+            affected: 0,
+            rng: self.rng.clone(),
+            memo: Memo::default(),
+            shared,
+        }
+    }
+
     /// One call of a function; strict functions of null are null.
     #[inline]
     pub fn call(&mut self, call: &Call, args: &[Datum]) -> Res<Datum> {

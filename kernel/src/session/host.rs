@@ -246,5 +246,8 @@ impl Session {
     }
 }
 
+/// Threads that a big scan with aggregates may use.
+pub const WORKERS: usize = 4;
+
 /// Rows that operators handle in one slice: a millisecond or two.
 pub const SLICE_ROWS: u64 = 8192;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub fn open(node: &Arc<AggregateNode>, opener: &Opener) -> Op {
     let input = opener.open(&node.input);
-    if node.sets.is_some() {
+    let operator: Op = if node.sets.is_some() {
         Box::new(SetsAggregate::new(node.clone(), input))
     } else if node.keys.is_empty() {
         Box::new(PlainAggregate::new(node.clone(), input))
@@ -25,6 +25,13 @@ pub fn open(node: &Arc<AggregateNode>, opener: &Opener) -> Op {
         Box::new(SortedAggregate::new(node.clone(), input))
     } else {
         Box::new(HashAggregate::new(node.clone(), input))
+    };
+    match super::parallel::eligible(node) && opener.counters.is_none() {
+        true => Box::new(super::parallel::ParallelAggregate::new(
+            node.clone(),
+            operator,
+        )),
+        false => operator,
     }
 }
 
@@ -79,14 +86,14 @@ impl Operator for PlainAggregate {
 
 /// Keys and arguments of a batch, evaluated.
 #[derive(Default)]
-struct Prepared {
+pub struct Prepared {
     keys: Option<Vec<Vector>>,
     state: State,
     arguments: Arguments,
 }
 
 impl Prepared {
-    fn eval(
+    pub fn eval(
         &mut self,
         node: &AggregateNode,
         env: &mut Env,
@@ -189,14 +196,14 @@ const PARTITIONS: usize = 16;
 const LEVELS: u32 = 12;
 
 /// A table of groups and what did not fit into it.
-struct Table {
-    groups: Groups,
-    states: States,
+pub struct Table {
+    pub groups: Groups,
+    pub states: States,
     given: usize,
 }
 
 impl Table {
-    fn new(node: &AggregateNode) -> Table {
+    pub fn new(node: &AggregateNode) -> Table {
         Table {
             groups: Groups::new(node.infos.clone()),
             states: States::new(node),
@@ -204,12 +211,21 @@ impl Table {
         }
     }
 
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.groups.bytes() + self.states.bytes()
     }
 
+    /// The one row of an aggregate without keys, once.
+    pub fn only(&mut self, node: &AggregateNode, env: &mut Env) -> Res<Option<Batch>> {
+        if std::mem::replace(&mut self.given, 1) == 1 {
+            return Ok(None);
+        }
+        let columns = self.states.finish(node, env, 0, 1)?;
+        Ok(Some(Batch { columns, len: 1 }))
+    }
+
     /// The next groups as rows.
-    fn give(&mut self, node: &AggregateNode, env: &mut Env) -> Res<Option<Batch>> {
+    pub fn give(&mut self, node: &AggregateNode, env: &mut Env) -> Res<Option<Batch>> {
         let to = (self.given + BATCH_ROWS).min(self.groups.len());
         if self.given == to {
             return Ok(None);

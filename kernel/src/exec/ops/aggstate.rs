@@ -211,14 +211,16 @@ impl States {
         self.groups -= drop;
     }
 
-    /// Take in the states of other rows of the same single group.
-    pub fn merge(&mut self, other: States) -> Res<()> {
+    /// Take in the states of later rows: group `i` of the other becomes part of group `groups[i]`.
+    pub fn merge(&mut self, other: States, groups: &[u32]) -> Res<()> {
         for (slot, more) in self.slots.iter_mut().zip(other.slots) {
             match (slot, more) {
-                (Slot::Count(a), Slot::Count(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+                (Slot::Count(a), Slot::Count(b)) => {
+                    groups.iter().zip(b).for_each(|(&g, b)| a[g as usize] += b);
+                }
                 (Slot::General(a), Slot::General(b)) => {
-                    for (a, b) in a.iter_mut().zip(b) {
-                        a.merge(b)?;
+                    for (&g, b) in groups.iter().zip(b) {
+                        a[g as usize].merge(b)?;
                     }
                 }
                 _ => {

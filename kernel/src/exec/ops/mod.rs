@@ -11,6 +11,7 @@ mod limit;
 mod lock;
 mod modify;
 mod nestloop;
+mod parallel;
 mod scan;
 mod setop;
 mod simple;
@@ -48,9 +49,11 @@ pub fn shared(env: &mut Env) -> &mut Shared {
 }
 
 /// How operators are opened: with counters for EXPLAIN ANALYZE, or without.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Opener {
     pub counters: Option<Arc<Counters>>,
+    /// Scans take this part of so many.
+    pub part: (usize, usize),
 }
 
 pub type Op = Box<dyn Operator>;
@@ -75,7 +78,7 @@ impl Opener {
             Kind::Values(n) => Box::new(source::Values::new(n.clone())),
             Kind::FunctionScan(n) => Box::new(source::FunctionScan::new(n.clone())),
             Kind::HostScan(n) => Box::new(source::HostScan::new(n.clone())),
-            Kind::Scan(n) => Box::new(scan::Scan::new(n.clone())),
+            Kind::Scan(n) => Box::new(scan::Scan::new(n.clone(), self.part)),
             Kind::IndexScan(n) => Box::new(scan::IndexScan::new(n.clone())),
             Kind::Filter(n) => Box::new(simple::Filter::new(n.clone(), self.open(&n.input))),
             Kind::Project(n) => Box::new(simple::Project::new(n.clone(), self.open(&n.input))),

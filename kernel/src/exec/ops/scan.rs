@@ -70,13 +70,15 @@ impl Reading {
 pub struct Scan {
     node: Arc<ScanNode>,
     reading: Reading,
+    part: (usize, usize),
 }
 
 impl Scan {
-    pub fn new(node: Arc<ScanNode>) -> Scan {
+    pub fn new(node: Arc<ScanNode>, part: (usize, usize)) -> Scan {
         Scan {
             node,
             reading: Reading::default(),
+            part,
         }
     }
 }
@@ -85,8 +87,9 @@ impl Operator for Scan {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         if self.reading.cursor.is_none() {
             let access = env.access()?;
-            let cursor =
-                access.scan(&env.setup.view, &self.node.table, &self.node.columns, 0, 1)?;
+            let (part, parts) = self.part;
+            let node = &self.node;
+            let cursor = access.scan(&env.setup.view, &node.table, &node.columns, part, parts)?;
             self.reading.start(cursor, BATCH_ROWS / 4);
         }
         self.reading.next(&self.node, env)

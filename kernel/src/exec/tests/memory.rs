@@ -46,6 +46,8 @@ pub struct Memory {
     /// By index into `rows`.
     pub since: BTreeMap<u64, Since>,
     pub spill: Option<TestSpill>,
+    /// The table says that it is big.
+    pub big: bool,
     tables: Mutex<BTreeMap<u32, BTreeMap<u64, Vec<Row>>>>,
     waits: Option<Waits>,
     sequence: Mutex<i64>,
@@ -88,6 +90,7 @@ impl Memory {
             rows: self.rows.clone(),
             since: self.since.clone(),
             spill: None,
+            big: self.big,
             tables: Mutex::new(BTreeMap::from([(T, table)])),
             waits: Some(Waits::new(seed)),
             sequence: Mutex::new(0),
@@ -429,7 +432,10 @@ impl Access for Memory {
             .unwrap()
             .get(&table.oid.0)
             .map_or(0, BTreeMap::len) as u64;
-        Ok((rows / 100 + 1, rows))
+        match self.big {
+            true => Ok((10_000, 1_000_000)),
+            false => Ok((rows / 100 + 1, rows)),
+        }
     }
 
     fn nextval(&self, _: &View, _: PageNo) -> Res<i64> {

@@ -328,3 +328,44 @@ fn locked_rows_are_looked_at_again() {
     );
     plan.gives("3 99 high 2\n5 20 eve 4\n6 30 fay 5");
 }
+
+#[test]
+fn big_tables_are_aggregated_by_several_threads() {
+    let rows: Vec<(i64, Option<i64>, &str)> = (0..500)
+        .map(|i| (i, (i % 7 > 0).then_some(i % 7), "x"))
+        .collect();
+    let aggs = [
+        agg("count", &[], INT8),
+        agg("count", &[c(1)], INT8),
+        agg("sum", &[c(0)], INT8),
+    ];
+    let test = f("gt", &[c(0), int(9)]);
+    let groups = "null 70 0 17885\n1 70 70 17955\n2 70 70 18025\n3 70 70 17605\n4 70 70 17675\n5 70 70 17745\n6 70 70 17815";
+    for (keys, wanted) in [(vec![], "490 420 124705"), (vec![c(1)], groups)] {
+        for workers in [1, 4] {
+            let mut plan = case(aggregate(filter(scan(), test.clone()), &keys, &aggs));
+            plan.memory = Memory::with(&rows);
+            plan.memory.big = true;
+            plan.setup = Box::new(move |setup| setup.workers = workers);
+            let mut lines: Vec<String> = plan.outcome().text.lines().map(str::to_string).collect();
+            let mut wanted: Vec<&str> = wanted.lines().collect();
+            lines.sort();
+            wanted.sort_unstable();
+            assert_eq!(lines, wanted, "{workers} workers");
+        }
+    }
+    // A function's error in any part is the statement's.
+    let mut plan = case(aggregate(
+        scan(),
+        &[],
+        &[agg(
+            "sum",
+            &[f("div", &[int(1), f("add", &[c(0), int(-499)])])],
+            INT8,
+        )],
+    ));
+    plan.memory = Memory::with(&rows);
+    plan.memory.big = true;
+    plan.setup = Box::new(|setup| setup.workers = 4);
+    plan.gives("22012: division by zero");
+}

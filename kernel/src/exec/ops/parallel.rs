@@ -1,0 +1,274 @@
+//! Aggregation of a big table by several threads: each scans a part into states of its own, which are merged in the
+//! parts' order. Only what is pure and can be merged runs this way, and a table of groups that outgrows work_mem is given
+//! up for the ordinary operator, which can spill: nothing has been put out by then.
+
+use super::aggregate::{Prepared, Table};
+use super::{Input, Op, Opener};
+use crate::base::error::fail;
+use crate::base::{Need, Res, Stop};
+use crate::exec::batch::Batch;
+use crate::exec::keys::hash_rows;
+use crate::exec::nodes::{AggregateNode, Kind, PNode, ScanNode};
+use crate::expr::{Env, Operator, Program};
+use std::sync::Arc;
+
+/// Smaller tables are not worth a thread.
+const ROWS: u64 = 50_000;
+/// Rows that a thread works on before its round ends.
+const ROUND: u64 = 131_072;
+
+/// The scan below, when everything up to it is pure.
+fn scan_below(node: &PNode) -> Option<&Arc<ScanNode>> {
+    match &node.kind {
+        Kind::Scan(scan) => scan.filter.as_ref().is_none_or(pure).then_some(scan),
+        Kind::Filter(filter) if pure(&filter.test) => scan_below(&filter.input),
+        Kind::Project(project) if pure(&project.exprs) => scan_below(&project.input),
+        _ => None,
+    }
+}
+
+fn pure(program: &Program) -> bool {
+    program.sites == 0 && !program.volatile
+}
+
+/// Could this aggregate run in parallel?
+pub fn eligible(node: &AggregateNode) -> bool {
+    let aggs = |a: &super::super::nodes::AggCall| {
+        pure(&a.args) && a.filter.as_ref().is_none_or(pure) && !a.distinct && a.orders.is_empty()
+    };
+    !node.sorted
+        && node.sets.is_none()
+        && pure(&node.keys)
+        && node.aggs.iter().all(aggs)
+        && scan_below(&node.input).is_some()
+}
+
+/// One thread's part.
+struct Worker {
+    env: Env,
+    input: Input,
+    prepared: Prepared,
+    table: Table,
+    done: bool,
+}
+
+impl Worker {
+    /// Go on until the part is done, or something is needed.
+    fn step(&mut self, node: &AggregateNode) -> Res<()> {
+        self.env.budget = ROUND as i64;
+        while self.input.fill(&mut self.env)? {
+            let (keys, evaluated) = self
+                .prepared
+                .eval(node, &mut self.env, self.input.batch())?;
+            let len = self.input.take().len;
+            if node.keys.is_empty() {
+                self.table
+                    .states
+                    .update(node, &mut self.env, &evaluated, None, len)?;
+                continue;
+            }
+            let hashes = hash_rows(&node.infos, &keys, len);
+            let add = |(i, &hash): (usize, &u64)| self.table.groups.add(&keys, i, hash).0;
+            let groups: Vec<u32> = hashes.iter().enumerate().map(add).collect();
+            self.table.states.grow(node, self.table.groups.len())?;
+            self.table
+                .states
+                .update(node, &mut self.env, &evaluated, Some(&groups), len)?;
+        }
+        self.done = true;
+        Ok(())
+    }
+}
+
+enum Phase {
+    /// Nothing is decided yet; true once the caller was told that this takes time.
+    Start(bool),
+    Workers(Vec<Worker>),
+    Giving(Table),
+    /// One thread after all.
+    Alone,
+}
+
+pub struct ParallelAggregate {
+    node: Arc<AggregateNode>,
+    alone: Op,
+    phase: Phase,
+}
+
+impl ParallelAggregate {
+    pub fn new(node: Arc<AggregateNode>, alone: Op) -> ParallelAggregate {
+        ParallelAggregate {
+            node,
+            alone,
+            phase: Phase::Start(false),
+        }
+    }
+
+    /// How many threads, if more than one.
+    fn workers(&self, env: &mut Env) -> Res<usize> {
+        let (Some(scan), Some(access)) = (scan_below(&self.node.input), &env.setup.access) else {
+            return Ok(1);
+        };
+        if env.setup.workers < 2 || env.setup.instrument {
+            return Ok(1);
+        }
+        let (_, rows) = access.size(&scan.table)?;
+        let mut table = Table::new(&self.node);
+        table.states.grow(&self.node, 1)?;
+        if rows < ROWS || !table.states.mergeable() {
+            return Ok(1);
+        }
+        Ok(env.setup.workers.min((rows / (ROWS / 2)) as usize))
+    }
+
+    fn begin(&self, env: &Env, parts: usize) -> Res<Vec<Worker>> {
+        let mut out = Vec::with_capacity(parts);
+        for part in 0..parts {
+            let opener = Opener {
+                counters: None,
+                part: (part, parts),
+            };
+            let mut table = Table::new(&self.node);
+            table
+                .states
+                .grow(&self.node, usize::from(self.node.keys.is_empty()))?;
+            let mut env = env.worker(Box::new(super::Shared::default()));
+            env.setup.slice = ROUND;
+            let input = Input::new(opener.open(&self.node.input));
+            out.push(Worker {
+                env,
+                input,
+                prepared: Prepared::default(),
+                table,
+                done: false,
+            });
+        }
+        Ok(out)
+    }
+
+    /// One round of all workers that have work left.
+    fn round(node: &AggregateNode, workers: &mut [Worker]) -> Res<()> {
+        let mut left: Vec<&mut Worker> = workers.iter_mut().filter(|w| !w.done).collect();
+        let Some(own) = left.pop() else { return Ok(()) };
+        let results = std::thread::scope(|scope| {
+            let threads: Vec<_> = left
+                .into_iter()
+                .map(|w| scope.spawn(move || w.step(node)))
+                .collect();
+            let mut results = vec![own.step(node)];
+            for thread in threads {
+                results.push(
+                    thread
+                        .join()
+                        .unwrap_or_else(|_| fail("XX000", "a worker thread failed")),
+                );
+            }
+            results
+        });
+        together(results)
+    }
+
+    /// The parts' tables become one, in the parts' order.
+    fn merge(&self, workers: Vec<Worker>) -> Res<Table> {
+        let mut tables = workers.into_iter().map(|w| w.table);
+        let Some(mut all) = tables.next() else {
+            return Ok(Table::new(&self.node));
+        };
+        for table in tables {
+            if self.node.keys.is_empty() {
+                all.states.merge(table.states, &[0])?;
+                continue;
+            }
+            let keys = &table.groups.keys;
+            let hashes = hash_rows(&self.node.infos, &keys.columns, keys.len);
+            let groups: Vec<u32> = hashes
+                .iter()
+                .enumerate()
+                .map(|(i, &h)| all.groups.add(&keys.columns, i, h).0)
+                .collect();
+            all.states.grow(&self.node, all.groups.len())?;
+            all.states.merge(table.states, &groups)?;
+        }
+        Ok(all)
+    }
+
+    /// Decide, or work for a round.
+    fn advance(&mut self, env: &mut Env) -> Res<()> {
+        match &mut self.phase {
+            Phase::Start(told) => {
+                let told = *told;
+                let parts = self.workers(env)?;
+                if parts < 2 {
+                    self.phase = Phase::Alone;
+                } else if !told && env.setup.slice > 0 {
+                    // Rounds are long: let the caller go on in a thread of its own.
+                    self.phase = Phase::Start(true);
+                    return Err(Need::Slice.into());
+                } else {
+                    self.phase = Phase::Workers(self.begin(env, parts)?);
+                }
+            }
+            Phase::Workers(workers) => {
+                env.pulse()?;
+                let result = Self::round(&self.node, workers);
+                env.charge(ROUND as usize);
+                let bytes: usize = workers.iter().map(|w| w.table.bytes()).sum();
+                if bytes > env.setup.work_mem && env.setup.spill.is_some() {
+                    self.phase = Phase::Alone;
+                    return Ok(());
+                }
+                result?;
+                if workers.iter().all(|w| w.done) {
+                    let workers = std::mem::take(workers);
+                    self.phase = Phase::Giving(self.merge(workers)?);
+                }
+            }
+            Phase::Giving(_) | Phase::Alone => {}
+        }
+        Ok(())
+    }
+}
+
+/// What several threads wait for: an error comes first, then pages, all of them at once.
+fn together(results: Vec<Res<()>>) -> Res<()> {
+    let mut pages = Vec::new();
+    let mut other = None;
+    for result in results {
+        match result {
+            Ok(()) => {}
+            Err(Stop::Need(Need::Page(page))) => pages.push(page),
+            Err(Stop::Need(Need::Pages(more))) => pages.extend(more),
+            Err(Stop::Need(need)) => other = Some(need),
+            Err(error) => return Err(error),
+        }
+    }
+    match (pages.as_slice(), other) {
+        ([], None) => Ok(()),
+        ([], Some(need)) => Err(need.into()),
+        ([page], _) => Err(Need::Page(*page).into()),
+        _ => Err(Need::Pages(pages).into()),
+    }
+}
+
+impl Operator for ParallelAggregate {
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        loop {
+            match &mut self.phase {
+                Phase::Alone => return self.alone.next(env),
+                Phase::Giving(table) if self.node.keys.is_empty() => {
+                    return table.only(&self.node, env)
+                }
+                Phase::Giving(table) => return table.give(&self.node, env),
+                _ => self.advance(env)?,
+            }
+        }
+    }
+
+    fn rescan(&mut self, env: &mut Env) -> Res<()> {
+        if matches!(self.phase, Phase::Alone) {
+            self.alone.rescan(env)?;
+        }
+        self.phase = Phase::Start(true);
+        Ok(())
+    }
+}
