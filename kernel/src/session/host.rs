@@ -238,7 +238,7 @@ impl Session {
             seed: self.seed.next(),
             work_mem: self.kept.work_mem,
             slice: SLICE_ROWS,
-            workers: 1,
+            workers: WORKERS,
             clock: self.clock,
             instrument,
             fresh: Some(self.fresh.clone()),
