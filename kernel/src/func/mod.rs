@@ -2,18 +2,27 @@
 
 pub mod agg;
 mod arith;
+mod arrays;
 mod casts;
 mod compare;
 pub mod ctx;
+mod dateparts;
+pub mod encoding;
 mod floats;
 pub mod intervals;
+mod jsons;
+pub mod jsontext;
 mod like;
+mod md5;
 mod numerics;
 pub mod regexes;
 pub mod registry;
 mod sequences;
 pub mod set;
+mod sha2;
+mod splitting;
 pub mod strings;
+pub mod timestamps;
 pub mod tojson;
 pub mod vector;
 

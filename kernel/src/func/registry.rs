@@ -68,15 +68,21 @@ pub const fn volatile(name: &'static str, eval: Eval) -> Function {
 /// Each module's own lists.
 const FAMILIES: &[&[&[Function]]] = &[
     super::arith::FAMILIES,
+    super::arrays::FAMILIES,
     super::casts::FAMILIES,
     super::compare::FAMILIES,
+    super::dateparts::FAMILIES,
+    super::encoding::FAMILIES,
     super::floats::FAMILIES,
     super::intervals::FAMILIES,
+    super::jsons::FAMILIES,
     super::like::FAMILIES,
     super::numerics::FAMILIES,
     super::regexes::FAMILIES,
     super::sequences::FAMILIES,
+    super::splitting::FAMILIES,
     super::strings::FAMILIES,
+    super::timestamps::FAMILIES,
 ];
 
 fn entries() -> impl Iterator<Item = &'static Function> {

@@ -1,0 +1,648 @@
+//! json and jsonb functions and operators.
+
+use super::jsontext::{self, Piece};
+use super::registry::{lax, pure, Function, Volatility};
+use super::set::as_text;
+use super::{tojson, Ctx};
+use crate::base::error::{fail, Res};
+use crate::base::{Oid, SqlError};
+use crate::types::array::Array;
+use crate::types::jsonb::{self, Json, Kind, View};
+use crate::types::{json, oids, Datum};
+
+fn view(value: &Datum) -> Res<View<'_>> {
+    Ok(View::new(value.bytes()?))
+}
+
+fn found(value: Option<View<'_>>, text: bool) -> Res<Datum> {
+    match value {
+        None => Ok(Datum::Null),
+        Some(value) if text => as_text(&value),
+        Some(value) => Ok(value.datum()),
+    }
+}
+
+/// An element by number, from the end when negative.
+fn element<'a>(view: &View<'a>, index: i64) -> Res<Option<View<'a>>> {
+    let len = view.len()? as i64;
+    match usize::try_from(if index < 0 { index + len } else { index }) {
+        Ok(at) => view.item(at),
+        Err(_) => Ok(None),
+    }
+}
+
+fn strings(array: &Array) -> Res<Vec<&str>> {
+    array.values.iter().map(Datum::str).collect()
+}
+
+fn has_null(array: &Array) -> bool {
+    array.values.iter().any(Datum::is_null)
+}
+
+fn extract<'a>(view: View<'a>, path: &Array) -> Res<Option<View<'a>>> {
+    if has_null(path) {
+        return Ok(None);
+    }
+    let mut here = view;
+    for step in strings(path)? {
+        let next = match here.kind()? {
+            Kind::Object => here.get(step)?,
+            Kind::Array => match step.parse::<i32>() {
+                Ok(index) => element(&here, index.into())?,
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        match next {
+            Some(next) => here = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(here))
+}
+
+fn piece(value: Option<Piece<'_>>, text: bool) -> Res<Datum> {
+    match value {
+        None => Ok(Datum::Null),
+        Some(value) if text => value.as_text(),
+        Some(value) => Ok(Datum::text(value.source())),
+    }
+}
+
+fn extract_text(args: &[Datum], text: bool) -> Res<Datum> {
+    let path = args[1].array()?;
+    if has_null(path) {
+        return Ok(Datum::Null);
+    }
+    piece(jsontext::whole(args[0].str()?).path(strings(path)?)?, text)
+}
+
+fn contains(a: &View<'_>, b: &View<'_>) -> Res<bool> {
+    let (kind_a, kind_b) = (a.kind()?, b.kind()?);
+    match (kind_a, kind_b) {
+        (Kind::Object, Kind::Object) => {
+            for field in b.fields() {
+                let (key, value) = field?;
+                match a.get(key)? {
+                    Some(own) if contains_value(&own, &value)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            Ok(true)
+        }
+        (Kind::Array, Kind::Array) => {
+            for item in b.items() {
+                let item = item?;
+                let mut any = false;
+                for own in a.items() {
+                    if contains_value(&own?, &item)? {
+                        any = true;
+                        break;
+                    }
+                }
+                if !any {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        _ => Ok(kind_a == kind_b && a.compare(b)?.is_eq()),
+    }
+}
+
+fn contains_value(a: &View<'_>, b: &View<'_>) -> Res<bool> {
+    if a.is_scalar() != b.is_scalar() {
+        return Ok(false);
+    }
+    contains(a, b)
+}
+
+/// At the top an array may contain a bare scalar.
+fn contains_top(a: &View<'_>, b: &View<'_>) -> Res<bool> {
+    if a.kind()? == Kind::Array && b.is_scalar() {
+        for own in a.items() {
+            let own = own?;
+            if own.is_scalar() && contains(&own, b)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    contains(a, b)
+}
+
+fn exists(view: &View<'_>, key: &str) -> Res<bool> {
+    match view.kind()? {
+        Kind::Object => Ok(view.get(key)?.is_some()),
+        Kind::Array => {
+            for item in view.items() {
+                let item = item?;
+                if item.kind()? == Kind::String && item.str()? == key {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Kind::String => Ok(view.str()? == key),
+        _ => Ok(false),
+    }
+}
+
+fn exists_some(args: &[Datum], all: bool) -> Res<Datum> {
+    let view = view(&args[0])?;
+    for key in args[1].array()?.values.iter().filter(|key| !key.is_null()) {
+        if exists(&view, key.str()?)? != all {
+            return Ok(Datum::Bool(!all));
+        }
+    }
+    Ok(Datum::Bool(all))
+}
+
+fn concat(a: Json, b: Json) -> Json {
+    match (a, b) {
+        (Json::Object(mut a), Json::Object(b)) => {
+            a.extend(b);
+            Json::object(a)
+        }
+        (Json::Array(mut a), Json::Array(b)) => {
+            a.extend(b);
+            Json::Array(a)
+        }
+        (Json::Array(mut a), b) => {
+            a.push(b);
+            Json::Array(a)
+        }
+        (a, Json::Array(b)) => Json::Array(std::iter::once(a).chain(b).collect()),
+        (a, b) => Json::Array(vec![a, b]),
+    }
+}
+
+fn delete_keys(value: &Datum, keys: &[&str]) -> Res<Datum> {
+    let refuse = || fail("22023", "cannot delete from scalar");
+    match view(value)?.tree()? {
+        Json::Object(fields) => {
+            Json::Object(fields.into_iter().filter(|(key, _)| !keys.contains(&key.as_str())).collect()).datum()
+        }
+        Json::Array(items) => {
+            let gone = |item: &Json| matches!(item, Json::String(text) if keys.contains(&text.as_str()));
+            Json::Array(items.into_iter().filter(|item| !gone(item)).collect()).datum()
+        }
+        _ => refuse(),
+    }
+}
+
+fn delete_index(args: &[Datum]) -> Res<Datum> {
+    let index = args[1].int()?;
+    match view(&args[0])?.tree()? {
+        Json::Object(_) => fail("22023", "cannot delete from object using integer index"),
+        Json::Array(mut items) => {
+            let at = if index < 0 { index + items.len() as i64 } else { index };
+            match usize::try_from(at) {
+                Ok(at) if at < items.len() => {
+                    items.remove(at);
+                    Json::Array(items).datum()
+                }
+                _ => Ok(args[0].clone()),
+            }
+        }
+        _ => fail("22023", "cannot delete from scalar"),
+    }
+}
+
+/// What to do at the end of a path.
+enum Change {
+    Set { value: Json, create: bool },
+    Delete,
+    Insert { value: Json, after: bool },
+}
+
+fn index_of(step: &str, at: usize) -> Res<i64> {
+    match step.trim_start().parse::<i32>() {
+        Ok(index) => Ok(index.into()),
+        Err(_) => fail("22P02", format!("path element at position {} is not an integer: \"{step}\"", at + 1)),
+    }
+}
+
+fn change(target: Json, path: &[&str], depth: usize, change: Change) -> Res<Json> {
+    let Some(step) = path.get(depth) else { return Ok(target) };
+    let last = depth + 1 == path.len();
+    match target {
+        Json::Object(fields) => change_object(fields, path, depth, step, last, change),
+        Json::Array(items) => change_array(items, path, depth, step, last, change),
+        scalar => Ok(scalar),
+    }
+}
+
+fn change_object(
+    mut fields: Vec<(String, Json)>,
+    path: &[&str],
+    depth: usize,
+    step: &str,
+    last: bool,
+    what: Change,
+) -> Res<Json> {
+    let place = fields.binary_search_by(|(key, _)| jsonb::key_order(key, step));
+    match (place, what) {
+        (Ok(at), what) if !last => {
+            let inner = std::mem::replace(&mut fields[at].1, Json::Null);
+            fields[at].1 = change(inner, path, depth + 1, what)?;
+        }
+        (Ok(at), Change::Set { value, .. }) => fields[at].1 = value,
+        (Ok(at), Change::Delete) => {
+            fields.remove(at);
+        }
+        (Ok(_), Change::Insert { .. }) => {
+            let error = SqlError::new("22023", "cannot replace existing key");
+            return Err(error.hint("Try using the function jsonb_set to replace key value.").into());
+        }
+        (Err(at), Change::Set { value, create: true } | Change::Insert { value, .. }) if last => {
+            fields.insert(at, (step.to_owned(), value));
+        }
+        (Err(_), _) => {}
+    }
+    Ok(Json::Object(fields))
+}
+
+fn change_array(mut items: Vec<Json>, path: &[&str], depth: usize, step: &str, last: bool, what: Change) -> Res<Json> {
+    let index = index_of(step, depth)?;
+    let len = items.len() as i64;
+    let at = if index < 0 { index + len } else { index };
+    let inside = (0..len).contains(&at);
+    if !last {
+        if inside {
+            let at = at as usize;
+            let inner = std::mem::replace(&mut items[at], Json::Null);
+            items[at] = change(inner, path, depth + 1, what)?;
+        }
+        return Ok(Json::Array(items));
+    }
+    match what {
+        Change::Delete if inside => {
+            items.remove(at as usize);
+        }
+        Change::Set { value, .. } if inside => items[at as usize] = value,
+        Change::Insert { value, after } if inside => items.insert(at as usize + usize::from(after), value),
+        // beyond either end, new elements are added there
+        Change::Set { value, create: true } | Change::Insert { value, .. } => {
+            items.insert(if at < 0 { 0 } else { items.len() }, value);
+        }
+        _ => {}
+    }
+    Ok(Json::Array(items))
+}
+
+fn path_of(value: &Datum) -> Res<Vec<&str>> {
+    let array = value.array()?;
+    if array.dims.len() > 1 {
+        return fail("2202E", "wrong number of array subscripts");
+    }
+    for (at, step) in array.values.iter().enumerate() {
+        if step.is_null() {
+            return fail("22004", format!("path element at position {} is null", at + 1));
+        }
+    }
+    strings(array)
+}
+
+fn not_scalar(tree: &Json, what: &str) -> Res<()> {
+    if matches!(tree, Json::Object(_) | Json::Array(_)) {
+        return Ok(());
+    }
+    fail("22023", format!("cannot {what} scalar"))
+}
+
+fn set(args: &[Datum], value: Json) -> Res<Datum> {
+    let tree = view(&args[0])?.tree()?;
+    not_scalar(&tree, "set path in")?;
+    let create = args.get(3).map_or(Ok(true), Datum::bool)?;
+    let empty = matches!(&tree, Json::Object(f) if f.is_empty()) || matches!(&tree, Json::Array(i) if i.is_empty());
+    if empty && !create {
+        return Ok(args[0].clone());
+    }
+    change(tree, &path_of(&args[1])?, 0, Change::Set { value, create })?.datum()
+}
+
+fn set_lax(args: &[Datum]) -> Res<Datum> {
+    if args[0].is_null() || args[1].is_null() || args[3].is_null() {
+        return Ok(Datum::Null);
+    }
+    if args[4].is_null() {
+        return fail("22023", "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"");
+    }
+    if !args[2].is_null() {
+        return set(args, view(&args[2])?.tree()?);
+    }
+    match args[4].str()? {
+        "raise_exception" => {
+            let error = SqlError::new("22004", "JSON value must not be null");
+            let error = error.detail("Exception was raised because null_value_treatment is \"raise_exception\".");
+            let hint = "To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.";
+            Err(error.hint(hint).into())
+        }
+        "use_json_null" => set(args, Json::Null),
+        "delete_key" => delete_path(args),
+        "return_target" => Ok(args[0].clone()),
+        _ => fail("22023", "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\""),
+    }
+}
+
+fn delete_path(args: &[Datum]) -> Res<Datum> {
+    let tree = view(&args[0])?.tree()?;
+    not_scalar(&tree, "delete path in")?;
+    change(tree, &path_of(&args[1])?, 0, Change::Delete)?.datum()
+}
+
+fn insert(args: &[Datum]) -> Res<Datum> {
+    let tree = view(&args[0])?.tree()?;
+    not_scalar(&tree, "set path in")?;
+    let value = view(&args[2])?.tree()?;
+    change(tree, &path_of(&args[1])?, 0, Change::Insert { value, after: args[3].bool()? })?.datum()
+}
+
+fn strip_nulls(tree: Json) -> Json {
+    match tree {
+        Json::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| *value != Json::Null);
+            Json::Object(kept.map(|(key, value)| (key, strip_nulls(value))).collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(strip_nulls).collect()),
+        other => other,
+    }
+}
+
+fn pretty(view: &View<'_>, indent: usize, out: &mut Vec<u8>) -> Res<()> {
+    let line = |out: &mut Vec<u8>, indent: usize| {
+        out.push(b'\n');
+        out.resize(out.len() + indent * 4, b' ');
+    };
+    match view.kind()? {
+        Kind::Array => {
+            out.push(b'[');
+            for (at, item) in view.items().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                line(out, indent + 1);
+                pretty(&item?, indent + 1, out)?;
+            }
+            line(out, indent);
+            out.push(b']');
+        }
+        Kind::Object => {
+            out.push(b'{');
+            for (at, field) in view.fields().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                line(out, indent + 1);
+                let (key, value) = field?;
+                json::put_string(key, out);
+                out.extend_from_slice(b": ");
+                pretty(&value, indent + 1, out)?;
+            }
+            line(out, indent);
+            out.push(b'}');
+        }
+        _ => view.put(out)?,
+    }
+    Ok(())
+}
+
+fn text(out: Vec<u8>) -> Res<Datum> {
+    Ok(Datum::text(String::from_utf8_lossy(&out)))
+}
+
+fn kind_name(view: &View<'_>) -> Res<&'static str> {
+    Ok(match view.kind()? {
+        Kind::Null => "null",
+        Kind::Bool => "boolean",
+        Kind::Number => "number",
+        Kind::String => "string",
+        Kind::Array => "array",
+        Kind::Object => "object",
+    })
+}
+
+fn arg_type(ctx: &Ctx<'_>, at: usize) -> Oid {
+    ctx.call.arg_types.get(at).copied().unwrap_or(oids::TEXT)
+}
+
+fn check_pairs(args: &[Datum]) -> Res<()> {
+    if args.len() % 2 == 0 {
+        return Ok(());
+    }
+    let error = SqlError::new("22023", "argument list must have even number of elements");
+    Err(error.hint("The arguments of json_build_object() must consist of alternating keys and values.").into())
+}
+
+fn build_object(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    check_pairs(args)?;
+    let mut out = vec![b'{'];
+    for (at, pair) in args.chunks(2).enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        if pair[0].is_null() {
+            let error = SqlError::new("22023", format!("argument {} cannot be null", at * 2 + 1));
+            return Err(error.hint("Object keys should be text.").into());
+        }
+        let key = tojson::key(ctx, arg_type(ctx, at * 2), &pair[0])?;
+        json::put_string(&key, &mut out);
+        out.extend_from_slice(b" : ");
+        tojson::put(ctx, arg_type(ctx, at * 2 + 1), &pair[1], &mut out)?;
+    }
+    out.push(b'}');
+    text(out)
+}
+
+fn build_object_b(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    if args.len() % 2 == 1 {
+        let error = SqlError::new("22023", "argument list must have even number of elements");
+        let hint = "The arguments of jsonb_build_object() must consist of alternating keys and values.";
+        return Err(error.hint(hint).into());
+    }
+    let mut fields = Vec::with_capacity(args.len() / 2);
+    for (at, pair) in args.chunks(2).enumerate() {
+        if pair[0].is_null() {
+            return fail("22023", format!("argument {}: key must not be null", at * 2 + 1));
+        }
+        let key = tojson::key(ctx, arg_type(ctx, at * 2), &pair[0])?;
+        fields.push((key, tojson::tree(ctx, arg_type(ctx, at * 2 + 1), &pair[1])?));
+    }
+    Json::object(fields).datum()
+}
+
+fn build_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let mut out = vec![b'['];
+    for (at, value) in args.iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        tojson::put(ctx, arg_type(ctx, at), value, &mut out)?;
+    }
+    out.push(b']');
+    text(out)
+}
+
+fn build_array_b(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
+    let items = args.iter().enumerate().map(|(at, value)| tojson::tree(ctx, arg_type(ctx, at), value));
+    Json::Array(items.collect::<Res<_>>()?).datum()
+}
+
+/// json_object(text[]) and json_object(keys, values): pairs of texts.
+fn pairs(args: &[Datum]) -> Res<Vec<(String, Option<String>)>> {
+    let optional = |value: &Datum| if value.is_null() { Ok(None) } else { value.str().map(|s| Some(s.to_owned())) };
+    let key = |value: &Datum| match optional(value)? {
+        Some(key) => Ok(key),
+        None => fail("22004", "null value not allowed for object key"),
+    };
+    let first = args[0].array()?;
+    if let Some(second) = args.get(1) {
+        let second = second.array()?;
+        if first.dims.len() > 1 || second.dims.len() > 1 {
+            return fail("2202E", "wrong number of array subscripts");
+        }
+        if first.values.len() != second.values.len() {
+            return fail("2202E", "mismatched array dimensions");
+        }
+        return first.values.iter().zip(&second.values).map(|(k, v)| Ok((key(k)?, optional(v)?))).collect();
+    }
+    match first.dims.as_slice() {
+        [] => {}
+        [(len, _)] if len % 2 == 1 => return fail("2202E", "array must have even number of elements"),
+        [_] => {}
+        [_, (2, _)] => {}
+        [_, _] => return fail("2202E", "array must have two columns"),
+        _ => return fail("2202E", "wrong number of array subscripts"),
+    }
+    first.values.chunks(2).map(|pair| Ok((key(&pair[0])?, optional(&pair[1])?))).collect()
+}
+
+fn object(args: &[Datum]) -> Res<Datum> {
+    let mut out = vec![b'{'];
+    for (at, (key, value)) in pairs(args)?.into_iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        json::put_string(&key, &mut out);
+        out.extend_from_slice(b" : ");
+        match value {
+            Some(value) => json::put_string(&value, &mut out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+    text(out)
+}
+
+fn object_b(args: &[Datum]) -> Res<Datum> {
+    let field = |(key, value): (String, Option<String>)| (key, value.map_or(Json::Null, Json::String));
+    Json::object(pairs(args)?.into_iter().map(field).collect()).datum()
+}
+
+fn array_length(args: &[Datum]) -> Res<Datum> {
+    let view = view(&args[0])?;
+    match view.kind()? {
+        Kind::Array => Ok(Datum::Int(view.len()? as i64)),
+        Kind::Object => fail("22023", "cannot get array length of a non-array"),
+        _ => fail("22023", "cannot get array length of a scalar"),
+    }
+}
+
+fn array_length_text(args: &[Datum]) -> Res<Datum> {
+    let whole = jsontext::whole(args[0].str()?);
+    match whole.items()? {
+        Some(items) => Ok(Datum::Int(items.len() as i64)),
+        None if whole.is_object() => fail("22023", "cannot get array length of a non-array"),
+        None => fail("22023", "cannot get array length of a scalar"),
+    }
+}
+
+fn to_json(ctx: &mut Ctx<'_>, args: &[Datum], lines: bool) -> Res<Datum> {
+    let mut out = Vec::new();
+    tojson::put_pretty(ctx, arg_type(ctx, 0), &args[0], lines, &mut out)?;
+    text(out)
+}
+
+const READING: &[Function] = &[
+    pure("jsonb_object_field", |_, a| found(view(&a[0])?.get(a[1].str()?)?, false)),
+    pure("jsonb_object_field_text", |_, a| found(view(&a[0])?.get(a[1].str()?)?, true)),
+    pure("jsonb_array_element", |_, a| found(element(&view(&a[0])?, a[1].int()?)?, false)),
+    pure("jsonb_array_element_text", |_, a| found(element(&view(&a[0])?, a[1].int()?)?, true)),
+    pure("jsonb_extract_path", |_, a| found(extract(view(&a[0])?, a[1].array()?)?, false)),
+    pure("jsonb_extract_path_text", |_, a| found(extract(view(&a[0])?, a[1].array()?)?, true)),
+    pure("json_object_field", |_, a| piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, false)),
+    pure("json_object_field_text", |_, a| piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, true)),
+    pure("json_array_element", |_, a| piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, false)),
+    pure("json_array_element_text", |_, a| piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, true)),
+    pure("json_extract_path", |_, a| extract_text(a, false)),
+    pure("json_extract_path_text", |_, a| extract_text(a, true)),
+    pure("jsonb_contains", |_, a| Ok(Datum::Bool(contains_top(&view(&a[0])?, &view(&a[1])?)?))),
+    pure("jsonb_contained", |_, a| Ok(Datum::Bool(contains_top(&view(&a[1])?, &view(&a[0])?)?))),
+    pure("jsonb_exists", |_, a| Ok(Datum::Bool(exists(&view(&a[0])?, a[1].str()?)?))),
+    pure("jsonb_exists_any", |_, a| exists_some(a, false)),
+    pure("jsonb_exists_all", |_, a| exists_some(a, true)),
+    pure("jsonb_typeof", |_, a| Ok(Datum::text(kind_name(&view(&a[0])?)?))),
+    pure("json_typeof", |_, a| Ok(Datum::text(jsontext::whole(a[0].str()?).kind()))),
+    pure("jsonb_array_length", |_, a| array_length(a)),
+    pure("json_array_length", |_, a| array_length_text(a)),
+    pure("jsonb_pretty", |_, a| {
+        let mut out = Vec::new();
+        pretty(&view(&a[0])?, 0, &mut out)?;
+        text(out)
+    }),
+];
+
+const CHANGING: &[Function] = &[
+    pure("jsonb_concat", |_, a| concat(view(&a[0])?.tree()?, view(&a[1])?.tree()?).datum()),
+    pure("jsonb_delete", |_, a| delete_keys(&a[0], &[a[1].str()?])),
+    pure("jsonb_delete_array", |_, a| {
+        let keys = a[1].array()?.values.iter().filter(|k| !k.is_null()).map(Datum::str).collect::<Res<Vec<_>>>()?;
+        delete_keys(&a[0], &keys)
+    }),
+    pure("jsonb_delete_idx", |_, a| delete_index(a)),
+    pure("jsonb_delete_path", |_, a| delete_path(a)),
+    pure("jsonb_set", |_, a| set(a, view(&a[2])?.tree()?)),
+    lax("jsonb_set_lax", |_, a| set_lax(a)),
+    pure("jsonb_insert", |_, a| insert(a)),
+    pure("jsonb_strip_nulls", |_, a| strip_nulls(view(&a[0])?.tree()?).datum()),
+    pure("json_strip_nulls", |_, a| {
+        let mut out = String::new();
+        jsontext::whole(a[0].str()?).strip_nulls(&mut out)?;
+        Ok(Datum::text(out))
+    }),
+];
+
+/// Called with nulls; what they show depends on settings.
+const fn build(name: &'static str, eval: super::Eval) -> Function {
+    Function { name, strict: false, volatility: Volatility::Stable, eval }
+}
+
+const BUILDING: &[Function] = &[
+    build("json_build_object", build_object),
+    build("json_build_object_noargs", build_object),
+    build("jsonb_build_object", build_object_b),
+    build("jsonb_build_object_noargs", build_object_b),
+    build("json_build_array", build_array),
+    build("json_build_array_noargs", build_array),
+    build("jsonb_build_array", build_array_b),
+    build("jsonb_build_array_noargs", build_array_b),
+    pure("json_object", |_, a| object(a)),
+    pure("json_object_two_arg", |_, a| object(a)),
+    pure("jsonb_object", |_, a| object_b(a)),
+    pure("jsonb_object_two_arg", |_, a| object_b(a)),
+    super::registry::stable("to_json", |c, a| to_json(c, a, false)),
+    super::registry::stable("to_jsonb", |c, a| tojson::tree(c, arg_type(c, 0), &a[0])?.datum()),
+    super::registry::stable("array_to_json", |c, a| to_json(c, a, false)),
+    super::registry::stable("array_to_json_pretty", |c, a| {
+        let lines = a[1].bool()?;
+        to_json(c, a, lines)
+    }),
+    super::registry::stable("row_to_json", |c, a| to_json(c, a, false)),
+    super::registry::stable("row_to_json_pretty", |c, a| {
+        let lines = a[1].bool()?;
+        to_json(c, a, lines)
+    }),
+];
+
+pub const FAMILIES: &[&[Function]] = &[READING, CHANGING, BUILDING];

@@ -1,0 +1,94 @@
+//! unnest, and texts taken apart.
+
+use super::{column, rows, set, set_lax, SetFunction, SetRows};
+use crate::base::error::Res;
+use crate::func::ctx::Ctx;
+use crate::func::regexes::{self, Flags};
+use crate::func::splitting;
+use crate::types::array::Array;
+use crate::types::Datum;
+use std::sync::Arc;
+
+struct Unnest {
+    array: Arc<Array>,
+    at: usize,
+}
+
+impl SetRows for Unnest {
+    fn next(&mut self, _ctx: &mut Ctx<'_>, out: &mut Vec<Datum>) -> Res<bool> {
+        let Some(value) = self.array.values.get(self.at) else {
+            return Ok(false);
+        };
+        self.at += 1;
+        out.push(value.clone());
+        Ok(true)
+    }
+}
+
+fn flags(args: &[Datum], single: Option<&str>) -> Res<Flags> {
+    match (args.get(2), single) {
+        (None, _) => Ok(Flags::default()),
+        (Some(text), Some(function)) => Flags::parse_single(text.str()?, function),
+        (Some(text), None) => Flags::parse(text.str()?),
+    }
+}
+
+fn matches(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
+    let flags = flags(args, None)?;
+    let text = args[0].str()?;
+    let regex = regexes::regex(ctx, args[1].str()?, flags)?;
+    let most = if flags.global { usize::MAX } else { 1 };
+    column(
+        regex
+            .captures_iter(text)
+            .take(most)
+            .map(|found| regexes::groups(regex, &found))
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn split(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
+    let flags = flags(args, Some("regexp_split_to_table()"))?;
+    let regex = regexes::regex(ctx, args[1].str()?, flags)?;
+    column(
+        regexes::split(regex, args[0].str()?)
+            .into_iter()
+            .map(Datum::text)
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn text_to_table(args: &[Datum]) -> Res<Box<dyn SetRows>> {
+    if args[0].is_null() {
+        return column([]);
+    }
+    column(splitting::split(args)?)
+}
+
+pub(super) const FUNCTIONS: &[SetFunction] = &[
+    set("array_unnest", |_, args| {
+        Ok(Box::new(Unnest {
+            array: args[0].array()?.clone(),
+            at: 0,
+        }))
+    }),
+    set("regexp_matches", matches),
+    set("regexp_matches_no_flags", matches),
+    set("regexp_split_to_table", split),
+    set("regexp_split_to_table_no_flags", split),
+    set_lax("text_to_table", |_, args| text_to_table(args)),
+    set_lax("text_to_table_null", |_, args| text_to_table(args)),
+    // information_schema._pg_expandarray: each element with its number
+    set("_pg_expandarray", |_, args| {
+        let number = |(at, value): (usize, &Datum)| vec![value.clone(), Datum::Int(at as i64 + 1)];
+        rows(
+            args[0]
+                .array()?
+                .values
+                .iter()
+                .enumerate()
+                .map(number)
+                .collect(),
+        )
+    }),
+];
