@@ -394,7 +394,7 @@ fn put(rows: &mut BTreeMap<RowId, Row>, changes: &Changes) {
 #[test]
 fn sessions_see_what_sql_promises() {
     let mut done = BTreeMap::new();
-    for seed in 0..30 {
+    for seed in 0..40 {
         let cache = if seed % 2 == 0 { 64 } else { 5000 };
         let mut model = Model::new(seed, cache);
         for _ in 0..400 {
