@@ -571,7 +571,7 @@ class Wire:
         """`startup=False` begins after authentication (pooled connections, tests)."""
 
     def feed(self, data: bytes, now: int) -> None:
-        """Bytes from the client; `now` as in `Session.set_now`."""
+        """Bytes from the client; `now` as in `Session.set_now`. Also allowed while `step_detached` runs: the next step sees them."""
 
     def step(self, budget_us: int = 2000) -> Event: ...
     def step_detached(self, budget_us: int = 100000) -> Event:

@@ -23,10 +23,28 @@ use std::sync::Arc;
 type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
 type Registered = (Statement, String, Vec<u32>);
 
+#[derive(Default)]
+struct Inbox {
+    bytes: Vec<u8>,
+    now: i64,
+}
+
+impl Inbox {
+    fn move_to(&mut self, session: &mut Core, connection: &mut Connection) {
+        if !self.bytes.is_empty() {
+            session.kept.set_now(self.now);
+            connection.feed(&self.bytes);
+            self.bytes = Vec::new();
+        }
+    }
+}
+
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Wire {
     connection: Mutex<Connection>,
     session: Arc<Mutex<Core>>,
+    /// What was fed while a worker thread was in `step_detached`, and the clock then.
+    inbox: Mutex<Inbox>,
 }
 
 fn idle(py: Python<'_>) -> Tuple<'_> {
@@ -107,19 +125,31 @@ impl Wire {
         Wire {
             connection,
             session: session.core.clone(),
+            inbox: Mutex::default(),
         }
     }
 
     fn feed(&self, data: &[u8], now: i64) -> PyResult<()> {
-        lock(&self.session)?.kept.set_now(now);
-        lock(&self.connection)?.feed(data);
+        let mut inbox = self.inbox.lock();
+        if let (Some(mut session), Some(mut connection)) =
+            (self.session.try_lock(), self.connection.try_lock())
+        {
+            inbox.move_to(&mut session, &mut connection);
+            session.kept.set_now(now);
+            connection.feed(data);
+        } else {
+            inbox.bytes.extend_from_slice(data);
+            inbox.now = now;
+        }
         Ok(())
     }
 
     #[pyo3(signature = (budget_us = 2000))]
     fn step<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
         let mut session = lock(&self.session)?;
-        let said = lock(&self.connection)?.step(&mut session, slices(budget_us));
+        let mut connection = lock(&self.connection)?;
+        self.inbox.lock().move_to(&mut session, &mut connection);
+        let said = connection.step(&mut session, slices(budget_us));
         event(py, &session, said)
     }
 
@@ -127,6 +157,7 @@ impl Wire {
     fn step_detached<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
         let mut session = lock(&self.session)?;
         let mut connection = lock(&self.connection)?;
+        self.inbox.lock().move_to(&mut session, &mut connection);
         let said = {
             let (connection, session) = (&mut *connection, &mut *session);
             py.detach(move || connection.step(session, slices(budget_us)))
@@ -150,6 +181,7 @@ impl Wire {
     ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)> {
         let mut session = lock(&self.session)?;
         let mut connection = lock(&self.connection)?;
+        self.inbox.lock().move_to(&mut session, &mut connection);
         session.kept.set_now(now);
         connection.feed(data);
         let said = connection.step(&mut session, slices(budget_us));
@@ -172,7 +204,7 @@ impl Wire {
 
     #[getter]
     fn buffered(&self) -> PyResult<usize> {
-        Ok(lock(&self.connection)?.buffered())
+        Ok(lock(&self.connection)?.buffered() + self.inbox.lock().bytes.len())
     }
 
     fn done(&self, py: Python<'_>) -> PyResult<()> {

@@ -10,6 +10,7 @@ use crate::expr::Setup;
 use crate::types::Datum;
 use ahash::AHashMap;
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// The engine's side, implemented by the Python face. Any of these may answer `Need` and is then called again.
@@ -36,6 +37,8 @@ pub struct Host {
     sequences: Mutex<Sequences>,
     /// Rows for HostScan("copy"), one batch for each execution.
     copied: Mutex<Option<Vec<Vec<Datum>>>>,
+    /// The running statement's transaction may not write.
+    read_only: AtomicBool,
 }
 
 impl Host {
@@ -46,6 +49,7 @@ impl Host {
             outside: Mutex::new(None),
             sequences: Mutex::default(),
             copied: Mutex::new(None),
+            read_only: AtomicBool::new(false),
         }
     }
 
@@ -118,7 +122,7 @@ impl crate::expr::Host for Host {
 
 impl crate::func::ctx::Host for Host {
     fn nextval(&self, oid: Oid) -> Res<i64> {
-        if self.backend.read_only() {
+        if self.read_only.load(Ordering::Relaxed) {
             return fail(
                 "25006",
                 "cannot execute nextval() in a read-only transaction",
@@ -155,7 +159,7 @@ impl crate::func::ctx::Host for Host {
     }
 
     fn setval(&self, oid: Oid, value: i64, called: bool) -> Res<i64> {
-        if self.backend.read_only() {
+        if self.read_only.load(Ordering::Relaxed) {
             return fail(
                 "25006",
                 "cannot execute setval() in a read-only transaction",
@@ -226,6 +230,9 @@ impl Session {
     /// What a plan runs with.
     pub(super) fn setup(&mut self, view: View, instrument: bool) -> Setup {
         self.kept.begin_statement();
+        self.host
+            .read_only
+            .store(self.read_only(), Ordering::Relaxed);
         Setup {
             access: Some(self.backend.access()),
             view,

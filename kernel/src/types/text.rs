@@ -111,6 +111,9 @@ pub fn varchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
     }
 }
 
+/// Padding, many at a time.
+const SPACES: &str = "                                                                ";
+
 /// char(n): padded to n characters.
 pub fn bpchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
     let Some(count) = limit(typmod) else {
@@ -127,8 +130,11 @@ pub fn bpchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
             };
             let mut padded = Text::with_capacity(text.len() + count - chars);
             padded.push_str(text);
-            for _ in chars..count {
-                padded.push(' ');
+            let mut missing = count - chars;
+            while missing > 0 {
+                let part = missing.min(SPACES.len());
+                padded.push_str(&SPACES[..part]);
+                missing -= part;
             }
             Ok(padded)
         }
