@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
-from sixfold.pagestore.volume import LAYERS, NodeVolume, layer_path
+from sixfold.pagestore.layers import Layers
+from sixfold.pagestore.volume import NodeVolume
 from sixfold.wal.rpc import RemoteError, Rpc, dial
-from sixfold.wal.runtime import ConnectionLost, File
+from sixfold.wal.runtime import ConnectionLost
 
 if TYPE_CHECKING:
     from sixfold.pagestore.node import StorageNode
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.05
 _IMAGES_PER_TURN = 8
 _IMAGES_PER_TICK = 256
-_FREEZE_STEP_BYTES = 128 << 10
 _GOSSIP_BYTES = 2 << 20
 # Acknowledgements wait this long when memory is this many times over its bound: the quorum absorbs it, chains stay bounded.
 _SLOW_SECONDS = 0.02
@@ -30,9 +30,7 @@ class Background:
         self._node = node
         self._tasks: list[asyncio.Task[Any]] = []
         self._links: dict[str, Rpc] = {}
-        self._freezing = False
-        # Why no layer can be written at the moment.
-        self.failure: OSError | None = None
+        self.layers = Layers(node)
 
     def start(self) -> None:
         """Begin to work."""
@@ -63,7 +61,9 @@ class Background:
             for volume in list(self._node.volumes.values()):
                 await self._images(volume)
                 if volume.store.memory > self._node.config.memory_bytes:
-                    await self._freeze(volume)
+                    await self.layers.freeze(volume)
+                while await self.layers.merge(volume):
+                    pass
             self.trim()
 
     async def _images(self, volume: NodeVolume) -> None:
@@ -78,72 +78,10 @@ class Background:
                 volume.read([(page, 0)], lsn)
 
     async def freeze(self) -> None:
-        """Write everything durable to layers now (tests, clean shutdowns of embedded clusters)."""
+        """Write everything durable to layers now, so that the next start has little to read."""
         for volume in list(self._node.volumes.values()):
-            await self._freeze(volume)
+            await self.layers.freeze(volume)
         self.trim()
-
-    async def _freeze(self, volume: NodeVolume) -> None:
-        """One layer file: written, synced, named in the manifest; only then does memory forget."""
-        if self._freezing:
-            return
-        node = self._node
-        layer = node.manifest.next_layer
-        if not volume.store.freeze_begin(layer):
-            return
-        self._freezing = True
-        node.manifest.next_layer = layer + 1
-        installed = False
-        file: File | None = None
-        try:
-            node.disk.mkdir(LAYERS)
-            file = node.disk.open(layer_path(layer), create=True)
-            await self._write_layer(volume, file)
-            node.disk.sync_dir(LAYERS)
-            volume.state.layers.append(layer)
-            volume.state.vdl = volume.store.vdl
-            try:
-                node.save_manifest()
-            except OSError:
-                volume.state.layers.remove(layer)
-                raise
-            volume.files[layer] = file
-            volume.store.freeze_install()
-            installed = True
-            self.failure = None
-        except OSError as error:
-            self.failure = error
-            await node.runtime.clock.sleep(1.0)
-        finally:
-            self._freezing = False
-            if not installed:
-                volume.store.freeze_failed()
-                if file is not None:
-                    file.close()
-
-    async def _write_layer(self, volume: NodeVolume, file: File) -> None:
-        clock = self._node.runtime.clock
-        position = 0
-        file.truncate(0)
-        while (data := volume.store.freeze_step(_FREEZE_STEP_BYTES)) is not None:
-            file.pwrite(position, data)
-            position += len(data)
-            await clock.sleep(0)
-        last = volume.store.freeze_finish()
-        if last is not None:
-            file.pwrite(position, last)
-        synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def done(error: OSError | None) -> None:
-            if synced.done():
-                return
-            if error is not None:
-                synced.set_exception(error)
-            else:
-                synced.set_result(None)
-
-        file.sync(done)
-        await synced
 
     def trim(self) -> None:
         """Remove journal files that layers cover and that no peer lacks; lagging peers are waited for up to a bound."""
@@ -163,7 +101,7 @@ class Background:
         try:
             node.journal.trim(may_go)
         except OSError as error:
-            self.failure = error
+            self.layers.failure = error
 
     # -- gossip --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from sixfold.wal.runtime import Disk, File, Runtime
 FOLDER = "journal"
 BATCH = 1
 # A new file is begun after this many bytes.
-FILE_BYTES = 32 << 20
+FILE_BYTES = 8 << 20
 # Space is written ahead in steps, since a sync that must also record a new file length costs half as much again.
 RESERVE_BYTES = 1 << 20
 _RETRY_SECONDS = 0.5

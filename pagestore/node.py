@@ -27,6 +27,8 @@ PENDING_BYTES_MAX = 64 << 20
 # Reads of more pages than this wait behind the others, a few pages a turn.
 _FOREGROUND_PAGES = 8
 _BULK_PAGES_PER_TURN = 16
+# A clean stop writes layers when the next start would otherwise read more than this.
+_FREEZE_AT_STOP_BYTES = 4 << 20
 
 
 class Client:
@@ -94,6 +96,7 @@ class StorageNode:
                 volume.store.accept(payload, False)
         for volume in self.volumes.values():
             volume.all_durable()
+        self.background.layers.sweep()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
 
@@ -106,6 +109,8 @@ class StorageNode:
         """Make durable what was accepted, then stop."""
         if self.journal.failure is None and not self.stopped:
             await self.journal.barrier()
+            if sum(volume.store.memory for volume in self.volumes.values()) > _FREEZE_AT_STOP_BYTES:
+                await self.background.freeze()
         self.crash()
 
     def crash(self) -> None:
@@ -336,6 +341,7 @@ class StorageNode:
             "node": self.config.name,
             "zone": self.config.zone,
             "failure": None if failure is None else str(failure),
+            "layer_failure": None if self.background.layers.failure is None else str(self.background.layers.failure),
             "journal_bytes": self.journal.size,
             "syncs": self.journal.syncs,
             "volumes": [volume.status() for volume in self.volumes.values()],

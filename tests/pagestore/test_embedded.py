@@ -219,3 +219,48 @@ def test_layers_keep_memory_bounded_and_pages_readable(tmp_path: Path) -> None:
 
     with_cluster(tmp_path, first, memory_bytes=100_000)
     with_cluster(tmp_path, second, memory_bytes=100_000)
+
+
+def test_a_fenced_node_that_restarts_keeps_its_log(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        for i in range(20):
+            await writer.put(i, value=i + 1)
+        tail = writer.sender.tracker.tail(0)
+        writer.close()
+        # A recovery that dies after its fence: the node's epoch is above that of its void ranges.
+        node = cluster.nodes["zone-a/node-1"]
+        await node._fence(node.volumes[1], 7, "somebody")
+        node.crash()
+        node = await cluster.start_node("zone-a/node-1")
+        assert (node.volumes[1].store.epoch, node.volumes[1].store.voids_epoch) == (7, 1)
+        assert node.volumes[1].store.scl(0) == tail
+
+    with_cluster(tmp_path, body)
+
+
+def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        node = cluster.nodes["zone-b/node-2"]
+        for round_ in range(30):
+            for i in range(20):
+                await writer.put(i + round_ % 7, value=round_ * 100 + i + 1)
+            await asyncio.sleep(0)
+            await node.background.layers.freeze(node.volumes[1])
+            await node.background.layers.merge(node.volumes[1])
+        volume = node.volumes[1]
+        assert 1 < len(volume.state.layers) <= node.config.layers_max + 1
+        assert volume.store.layers == volume.state.layers
+        assert len(node.disk.listdir("layers")) == len(volume.state.layers)
+        for page, value in writer.values.items():
+            (answer,) = volume.read([(page, 0)], writer.sender.vdl)
+            assert value_of(answer[1:]) == value
+        node.crash()
+        node = await cluster.start_node("zone-b/node-2")
+        for page, value in writer.values.items():
+            (answer,) = node.volumes[1].read([(page, 0)], writer.sender.vdl)
+            assert value_of(answer[1:]) == value
+        writer.close()
+
+    with_cluster(tmp_path, body)

@@ -248,6 +248,7 @@ class Scenario:
             address=name,
             peers=[member.name for member in self.config.members if member.name != name],
             memory_bytes=self.memory,
+            layers_max=3,
             gossip_seconds=0.1,
         )
         node = StorageNode(config, runtime)

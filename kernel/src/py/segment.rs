@@ -5,11 +5,13 @@ use crate::base::{Epoch, GroupNo, Lsn, PageNo, Stop};
 use crate::segment::batch::{Batcher as Cutter, Header};
 use crate::segment::freeze::Freeze;
 use crate::segment::layer::{Layer, FOOTER};
+use crate::segment::merge::{Merge, Step};
 use crate::segment::quorum::{Clause, Quorum, Tracker};
 use crate::segment::read::{Answer, Pieces};
 use crate::segment::store::{Store, Verdict, Void};
 use crate::segment::{journal, quorum};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
 
 fn failed(py: Python<'_>, stop: Stop) -> PyErr {
@@ -195,6 +197,17 @@ pub struct SegmentStore {
     store: Store,
     freeze: Option<Freeze>,
     frozen: Option<Layer>,
+    merge: Option<Merge>,
+    merged: Option<(Vec<u64>, Layer)>,
+}
+
+type PyPieces = Vec<(u64, u64, PyBackedBytes)>;
+
+fn read_pieces(pieces: &PyPieces) -> Pieces {
+    pieces
+        .iter()
+        .map(|(layer, offset, bytes)| ((*layer, *offset), bytes.to_vec()))
+        .collect()
 }
 
 type MetaFields = (u32, u64, u64, u64, u32, Vec<u32>);
@@ -207,6 +220,8 @@ impl SegmentStore {
             store: Store::new(volume, pages_per_group),
             freeze: None,
             frozen: None,
+            merge: None,
+            merged: None,
         }
     }
 
@@ -367,12 +382,9 @@ impl SegmentStore {
         py: Python<'py>,
         pages: Vec<(u64, u64)>,
         lsn: u64,
-        pieces: Vec<(u64, u64, Vec<u8>)>,
+        pieces: PyPieces,
     ) -> PyResult<Bound<'py, PyList>> {
-        let pieces: Pieces = pieces
-            .into_iter()
-            .map(|(layer, offset, bytes)| ((layer, offset), bytes))
-            .collect();
+        let pieces = read_pieces(&pieces);
         let out = PyList::empty(py);
         for (page, tail) in pages {
             let answer = self
@@ -435,6 +447,62 @@ impl SegmentStore {
         self.freeze = None;
         self.frozen = None;
         self.store.freeze_failed();
+    }
+
+    /// Begin to merge neighbouring layers, oldest first, into layer `id`.
+    fn merge_begin(&mut self, py: Python<'_>, ids: Vec<u64>, id: u64) -> PyResult<()> {
+        self.merge = Some(
+            self.store
+                .merge(&ids, id)
+                .map_err(|stop| failed(py, stop))?,
+        );
+        Ok(())
+    }
+
+    /// Bytes to append, or [(layer, offset, length)] to be read and given with the next call, or None at the end.
+    fn merge_step<'py>(
+        &mut self,
+        py: Python<'py>,
+        pieces: PyPieces,
+        budget: usize,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(merge) = &mut self.merge else {
+            return Ok(None);
+        };
+        let pieces = read_pieces(&pieces);
+        match merge
+            .step(&pieces, budget)
+            .map_err(|stop| failed(py, stop))?
+        {
+            Step::Bytes(bytes) => Ok(Some(PyBytes::new(py, &bytes).into_any())),
+            Step::Needs(needs) => {
+                let needs: Vec<_> = needs
+                    .iter()
+                    .map(|piece| (piece.layer, piece.offset, piece.len))
+                    .collect();
+                Ok(Some(PyList::new(py, needs)?.into_any()))
+            }
+            Step::Done => Ok(None),
+        }
+    }
+
+    fn merge_finish<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let merge = self.merge.take()?;
+        let ids = merge.ids().to_vec();
+        let (bytes, layer) = merge.finish();
+        self.merged = Some((ids, layer));
+        Some(PyBytes::new(py, &bytes))
+    }
+
+    fn merge_install(&mut self) {
+        if let Some((ids, layer)) = self.merged.take() {
+            self.store.install_merged(&ids, layer);
+        }
+    }
+
+    fn merge_failed(&mut self) {
+        self.merge = None;
+        self.merged = None;
     }
 
     /// At start: a layer that the manifest names.

@@ -15,6 +15,8 @@ use super::memory::Chain;
 use crate::base::error::corrupt;
 use crate::base::{varint, GroupNo, Lsn, PageNo, Res};
 use crate::page::{Page, PAGE_SIZE};
+use std::borrow::Cow;
+use std::collections::VecDeque;
 
 pub const MAGIC: [u8; 4] = *b"6LY1";
 const END: [u8; 4] = *b"6LYE";
@@ -117,10 +119,33 @@ impl Layer {
     }
 }
 
+/// A page image, packed as it stands in a file or ready to use.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Image {
+    Packed(Vec<u8>),
+    Built(Box<Page>),
+}
+
+impl Image {
+    fn packed(&self) -> Cow<'_, [u8]> {
+        match self {
+            Image::Packed(bytes) => Cow::Borrowed(bytes),
+            Image::Built(page) => Cow::Owned(lz4_flex::block::compress(page.bytes())),
+        }
+    }
+
+    pub fn open(self) -> Res<Page> {
+        match self {
+            Image::Packed(bytes) => unpack(&bytes),
+            Image::Built(page) => Ok(*page),
+        }
+    }
+}
+
 /// One page's part of a layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
-    pub image: Option<(Lsn, Box<Page>)>,
+    pub image: Option<(Lsn, Image)>,
     pub records: Vec<(Lsn, Vec<u8>)>,
 }
 
@@ -138,7 +163,7 @@ impl Entry {
             .iter()
             .filter(|rec| rec.lsn > from && rec.lsn <= upto);
         Entry {
-            image: image.map(|(at, page)| (*at, Box::new((**page).clone()))),
+            image: image.map(|(at, page)| (*at, Image::Built(Box::new((**page).clone())))),
             records: records.map(|rec| (rec.lsn, rec.bytes().to_vec())).collect(),
         }
     }
@@ -151,7 +176,7 @@ impl Entry {
         varint::put(out, page.0);
         out.push(if self.image.is_some() { HAS_IMAGE } else { 0 });
         if let Some((lsn, image)) = &self.image {
-            let packed = lz4_flex::block::compress(image.bytes());
+            let packed = image.packed();
             varint::put(out, lsn.0);
             varint::put(out, packed.len() as u64);
             out.extend_from_slice(&packed);
@@ -191,7 +216,7 @@ pub fn decode(bytes: &[u8], at: &mut usize, wanted: Option<PageNo>) -> Res<(Page
         let lsn = Lsn(varint::get(bytes, at)?);
         let packed = take(bytes, at)?;
         if keep {
-            entry.image = Some((lsn, unpack(packed)?));
+            entry.image = Some((lsn, Image::Packed(packed.to_vec())));
         }
     }
     let mut lsn = 0u64;
@@ -205,7 +230,7 @@ pub fn decode(bytes: &[u8], at: &mut usize, wanted: Option<PageNo>) -> Res<(Page
     Ok((page, entry))
 }
 
-fn unpack(packed: &[u8]) -> Res<Box<Page>> {
+fn unpack(packed: &[u8]) -> Res<Page> {
     let mut bytes = match lz4_flex::block::decompress(packed, PAGE_SIZE) {
         Ok(bytes) if bytes.len() == PAGE_SIZE => bytes,
         _ => return corrupt("page image in a layer does not unpack"),
@@ -213,14 +238,30 @@ fn unpack(packed: &[u8]) -> Res<Box<Page>> {
     // The block's checksum vouches for the bytes; the page's own is only for pages on the wire.
     let crc = crc32c::crc32c(&bytes[4..]);
     bytes[..4].copy_from_slice(&crc.to_le_bytes());
-    Page::from_bytes(&bytes).map(Box::new)
+    Page::from_bytes(&bytes)
+}
+
+fn check(bytes: &[u8], block: &Block) -> Res<()> {
+    if bytes.len() != block.len as usize || crc32c::crc32c(bytes) != block.crc {
+        return corrupt("layer block checksum does not match");
+    }
+    Ok(())
+}
+
+/// All pages of a block whose checksum holds.
+pub fn entries(bytes: &[u8], block: &Block) -> Res<VecDeque<(PageNo, Entry)>> {
+    check(bytes, block)?;
+    let mut at = 0;
+    let mut found = VecDeque::new();
+    while at < bytes.len() {
+        found.push_back(decode(bytes, &mut at, None)?);
+    }
+    Ok(found)
 }
 
 /// Find one page in a block whose checksum holds.
 pub fn find(bytes: &[u8], block: &Block, page: PageNo) -> Res<Option<Entry>> {
-    if bytes.len() != block.len as usize || crc32c::crc32c(bytes) != block.crc {
-        return corrupt("layer block checksum does not match");
-    }
+    check(bytes, block)?;
     let mut at = 0;
     while at < bytes.len() {
         let (found, entry) = decode(bytes, &mut at, Some(page))?;

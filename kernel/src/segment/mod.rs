@@ -7,6 +7,7 @@ pub mod freeze;
 pub mod journal;
 pub mod layer;
 pub mod memory;
+pub mod merge;
 pub mod quorum;
 pub mod read;
 mod records;

@@ -135,7 +135,7 @@ pub fn rebuild(entries: Vec<Entry>, lsn: Lsn) -> Res<(Page, usize)> {
     for entry in entries.into_iter().rev() {
         if let Some((at, image)) = entry.image {
             if at <= lsn && at > page.lsn() {
-                page = *image;
+                page = image.open()?;
             }
         }
         for (at, record) in &entry.records {

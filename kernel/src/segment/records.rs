@@ -3,7 +3,10 @@
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
-use crate::redo::{self, Decoder, Entry, Record};
+use crate::redo::{self, Decoder, Entry};
+
+/// `Record::Init`'s number.
+const INIT: u8 = 1;
 
 fn entry(bytes: &[u8], at: usize) -> Res<Entry<'_>> {
     match Decoder::new(Lsn::ZERO, bytes.get(at..).unwrap_or(&[])).next() {
@@ -21,9 +24,7 @@ pub fn next(bytes: &[u8], at: &mut usize) -> Res<PageNo> {
 
 /// The record makes the page anew, whatever it was.
 pub fn is_fresh(record: &[u8]) -> bool {
-    entry(record, 0)
-        .and_then(|entry| entry.record())
-        .is_ok_and(|record| matches!(record, Record::Init { .. }))
+    entry(record, 0).is_ok_and(|entry| entry.kind == INIT)
 }
 
 pub fn apply(page: &mut Page, lsn: Lsn, record: &[u8]) -> Res<()> {
@@ -34,7 +35,14 @@ pub fn apply(page: &mut Page, lsn: Lsn, record: &[u8]) -> Res<()> {
 pub mod tests {
     use super::*;
     use crate::page::Kind;
-    use crate::redo::stream;
+    use crate::redo::{stream, Record};
+
+    #[test]
+    fn only_init_makes_a_page_anew() {
+        assert!(is_fresh(&record(1, b"x")));
+        assert!(!is_fresh(&insert(1, b"x")));
+        assert_eq!(Record::empty(Kind::Leaf, 0, PageNo(1)).number(), INIT);
+    }
 
     /// A record in stream form that makes `page` a leaf with one cell; a CPL.
     pub fn record(page: u64, cell: &[u8]) -> Vec<u8> {

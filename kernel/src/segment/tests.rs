@@ -2,6 +2,7 @@
 
 use super::batch::{Batcher, Header};
 use super::layer::Layer;
+use super::merge::Step;
 use super::read::{Answer, Pieces};
 use super::records::tests::{insert, record};
 use super::store::{Store, Verdict, Void};
@@ -224,6 +225,52 @@ fn layers_answer_as_memory_did() {
         ));
     }
     assert!(!world.freeze(&mut store, 99));
+}
+
+#[test]
+fn merged_layers_answer_as_they_did_apart() {
+    for (from, count) in [(0, 2), (0, 5), (1, 3), (3, 2)] {
+        let mut world = World::new();
+        let mut store = store();
+        for round in 0..5u64 {
+            for i in 0..60u64 {
+                for batch in world.flush(&[i % 5, 8 + i % 2, 30 + round], 0) {
+                    store.accept(&batch, true).unwrap();
+                }
+            }
+            store.set_hints(Lsn(world.end), Lsn(world.end * 2 / 3));
+            assert!(world.freeze(&mut store, round + 1));
+        }
+        let ids: Vec<u64> = store.layers[from..from + count]
+            .iter()
+            .map(|layer| layer.id)
+            .collect();
+        assert!(store.merge(&[ids[0], 77], 9).is_err());
+        let mut merge = store.merge(&ids, 9).unwrap();
+        let mut file = Vec::new();
+        let mut pieces = Pieces::default();
+        loop {
+            match merge.step(&pieces, 700).unwrap() {
+                Step::Needs(needs) => {
+                    pieces.clear();
+                    for piece in needs {
+                        let at = piece.offset as usize;
+                        let bytes = world.files[&piece.layer][at..at + piece.len as usize].to_vec();
+                        pieces.insert((piece.layer, piece.offset), bytes);
+                    }
+                }
+                Step::Bytes(bytes) => file.extend_from_slice(&bytes),
+                Step::Done => break,
+            }
+        }
+        let (bytes, layer) = merge.finish();
+        file.extend_from_slice(&bytes);
+        world.files.insert(9, file);
+        store.install_merged(&ids, layer);
+        assert_eq!(store.layers.len(), 6 - count);
+        let floor = store.floor.0;
+        world.check(&mut store, floor);
+    }
 }
 
 #[test]
