@@ -91,6 +91,32 @@ impl<'a> Compiler<'a> {
                 typ,
                 ..
             } => self.func(func, args, arg_types, *typ)?,
+            Expr::Sub { .. } => self.sub(expr)?,
+            Expr::Host {
+                func,
+                args,
+                arg_types,
+                typ,
+            } => {
+                self.volatile = true;
+                Code::Host(Box::new(HostCode {
+                    name: func.clone(),
+                    args: self.list(args)?,
+                    arg_types: arg_types.clone(),
+                    typ: *typ,
+                    site: self.site(),
+                }))
+            }
+            other => match self.logic(other)? {
+                Some(code) => code,
+                None => self.composite(other)?,
+            },
+        })
+    }
+
+    /// What has three values, or is lazy.
+    fn logic(&mut self, expr: &Expr) -> Res<Option<Code>> {
+        Ok(Some(match expr {
             Expr::And { args } => Code::And(self.list(args)?),
             Expr::Or { args } => Code::Or(self.list(args)?),
             Expr::Not { arg } => Code::Not(self.boxed(arg)?),
@@ -136,24 +162,8 @@ impl<'a> Compiler<'a> {
                 elem,
                 all,
             } => self.any_all(func, left, array, *elem, *all)?,
-            Expr::Sub { .. } => self.sub(expr)?,
-            Expr::Host {
-                func,
-                args,
-                arg_types,
-                typ,
-            } => {
-                self.volatile = true;
-                Code::Host(Box::new(HostCode {
-                    name: func.clone(),
-                    args: self.list(args)?,
-                    arg_types: arg_types.clone(),
-                    typ: *typ,
-                    site: self.site(),
-                }))
-            }
-            other => self.composite(other)?,
-        })
+            _ => return Ok(None),
+        }))
     }
 
     /// Arrays, rows and casts.

@@ -78,6 +78,14 @@ pub fn evaluate<'a>(
             }
             Ok(Value::Own(out))
         }
+        _ => cast(cx, code, input, sel),
+    }
+}
+
+/// The kinds of cast.
+fn cast<'a>(cx: &mut Cx<'_>, code: &Code, input: &'a Batch, sel: Sel<'_>) -> Res<Value<'a>> {
+    let len = count(input, sel);
+    match code {
         Code::CastIo {
             arg,
             from,
