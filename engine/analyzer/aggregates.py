@@ -55,7 +55,9 @@ def _owner(scope: Scope, exprs: list[Expr]) -> Scope:
     return scope
 
 
-def aggregate_call(scope: Scope, node: Any, function: Function, args: list[Expr], types: list[int], result: int) -> Expr:
+def aggregate_call(
+    scope: Scope, node: Any, function: Function, args: list[Expr], types: list[int], result: int
+) -> Expr:
     """A call of an aggregate, without OVER."""
     position = pos(node)
     if not args and not node.agg_star and function.args == () and not function.variadic:
@@ -73,7 +75,9 @@ def aggregate_call(scope: Scope, node: Any, function: Function, args: list[Expr]
     for expr in everything:
         for part in walk(expr):
             if isinstance(part, AggRef) and part.query == owner.query.number:
-                raise SqlError("42803", "aggregate function calls cannot be nested", position=_call_position(node, part.func))
+                raise SqlError(
+                    "42803", "aggregate function calls cannot be nested", position=_call_position(node, part.func)
+                )
             if isinstance(part, WindowRef):
                 raise SqlError(
                     "42803",
@@ -238,7 +242,9 @@ def window_clause(scope: Scope, over: Any) -> tree.WindowClause:
         if base is None:
             raise SqlError("42704", f'window "{over.refname}" does not exist', position=pos(over))
         if over.partitionClause:
-            raise SqlError("42P20", f'cannot override PARTITION BY clause of window "{over.refname}"', position=pos(over))
+            raise SqlError(
+                "42P20", f'cannot override PARTITION BY clause of window "{over.refname}"', position=pos(over)
+            )
         if over.orderClause and base.order:
             raise SqlError("42P20", f'cannot override ORDER BY clause of window "{over.refname}"', position=pos(over))
     saved_kind, saved = scope.kind, scope.in_window
@@ -303,7 +309,9 @@ def _bound(
             )
         target = _range_offset_type(order[0].typ)
         if not target:
-            raise not_built(f"RANGE with offset PRECEDING/FOLLOWING for type {format_type(scope.catalog, order[0].typ)}")
+            raise not_built(
+                f"RANGE with offset PRECEDING/FOLLOWING for type {format_type(scope.catalog, order[0].typ)}"
+            )
     cast = coerce(scope, expr, target, -1, "a", position_of(offset))
     if cast is None:
         raise SqlError(

@@ -80,7 +80,13 @@ def _analyze(context: Context, node: Any) -> Query:
 
 
 def analyze_expression(
-    context: Context, node: Any, *, relation: Relation | None = None, kind: str = "check", typ: int = 0, typmod: int = -1
+    context: Context,
+    node: Any,
+    *,
+    relation: Relation | None = None,
+    kind: str = "check",
+    typ: int = 0,
+    typmod: int = -1,
 ) -> tuple[Expr, Rte | None]:
     """An expression by itself: a default, a CHECK, a USING clause, an EXECUTE argument. Over `relation`'s columns when given
     (Vars of the answered entry); cast to `typ` by assignment when given."""

@@ -79,11 +79,7 @@ class Assigner:
         column = self.relation.columns[place]
         if type(raw) is ast.SetToDefault:
             return default_of(scope, self.relation, column)
-        if (
-            column.identity
-            and not self.update
-            and self.override == enums.OverridingKind.OVERRIDING_USER_VALUE
-        ):
+        if column.identity and not self.update and self.override == enums.OverridingKind.OVERRIDING_USER_VALUE:
             return default_of(scope, self.relation, column)
         refuse_generated(self, place, None)
         expr = transform(scope, raw)
@@ -96,9 +92,15 @@ def refuse_generated(assigner: Assigner, place: int, position: int | None) -> No
     name = column.name
     if column.generated:
         if assigner.update:
-            raise SqlError("428C9", f'column "{name}" can only be updated to DEFAULT', detail=f'Column "{name}" is a generated column.')
+            raise SqlError(
+                "428C9",
+                f'column "{name}" can only be updated to DEFAULT',
+                detail=f'Column "{name}" is a generated column.',
+            )
         raise SqlError(
-            "428C9", f'cannot insert a non-DEFAULT value into column "{name}"', detail=f'Column "{name}" is a generated column.'
+            "428C9",
+            f'cannot insert a non-DEFAULT value into column "{name}"',
+            detail=f'Column "{name}" is a generated column.',
         )
     if column.identity == "a":
         detail = f'Column "{name}" is an identity column defined as GENERATED ALWAYS.'
@@ -143,8 +145,7 @@ def check_constraints(scope: Scope, relation: Relation, rte: Rte) -> list[tuple[
         inner = _over_row(scope, rte, "check")
         raw = parse_expression(constraint.expr or "NULL")
         expr = coerce_to_boolean(inner, transform(inner, raw), "CHECK", pos(raw))
-        message = f'new row for relation "{relation.name}" violates check constraint "{constraint.name}"'
-        result.append((expr, constraint.name, None, message))
+        result.append((expr, constraint.name, None, None))
     return result
 
 
@@ -178,4 +179,14 @@ def domain_checks(scope: Scope, typ: int, value: Expr) -> list[tuple[Expr, str, 
     return result
 
 
-__all__ = ["Assigner", "UNKNOWN", "assigned", "check_constraints", "default_of", "domain_checks", "generated_columns", "refuse_generated", "target_column"]
+__all__ = [
+    "UNKNOWN",
+    "Assigner",
+    "assigned",
+    "check_constraints",
+    "default_of",
+    "domain_checks",
+    "generated_columns",
+    "refuse_generated",
+    "target_column",
+]

@@ -141,7 +141,13 @@ def can_coerce(catalog: CatalogReader, sources: Sequence[int], targets: Sequence
 
 
 def coerce(
-    scope: Scope, expr: Expr, target: int, typmod: int, context: str, position: int | None = None, explicit: bool = False
+    scope: Scope,
+    expr: Expr,
+    target: int,
+    typmod: int,
+    context: str,
+    position: int | None = None,
+    explicit: bool = False,
 ) -> Expr | None:
     """coerce_to_target_type: None when there is no such cast. `explicit` cuts too long values silently."""
     source = type_of(expr)
@@ -167,7 +173,13 @@ def coerce_type(
     scope: Scope, expr: Expr, source: int, target: int, typmod: int, context: str, position: int | None = None
 ) -> Expr:
     """coerce_type: the cast is known to be possible."""
-    if target == source or target in (oids.ANY, oids.ANYELEMENT, oids.ANYNONARRAY, oids.ANYCOMPATIBLE, oids.ANYCOMPATIBLENONARRAY):
+    if target == source or target in (
+        oids.ANY,
+        oids.ANYELEMENT,
+        oids.ANYNONARRAY,
+        oids.ANYCOMPATIBLE,
+        oids.ANYCOMPATIBLENONARRAY,
+    ):
         return expr
     catalog = scope.catalog
     if target in oids.POLYMORPHIC and source != UNKNOWN:
@@ -272,9 +284,8 @@ def function_cast(scope: Scope, cast: Cast, expr: Expr, source: int, target: int
         args.append(nodes.Const(oids.INT4, "-1"))
     if cast.nargs >= 3:
         args.append(nodes.Const(oids.BOOL, "t" if explicit else "f"))
-    if source in oids.REG_TYPES or target in oids.REG_TYPES:
-        if is_host(cast.func):
-            return nodes.Host(cast.func, args, types, target)
+    if (source in oids.REG_TYPES or target in oids.REG_TYPES) and is_host(cast.func):
+        return nodes.Host(cast.func, args, types, target)
     return nodes.Func(cast.func, args, types, target)
 
 
@@ -309,7 +320,11 @@ def check_literal(scope: Scope, typ: int, text: str, position: int | None) -> No
             raise SqlError("22P02", f'invalid input syntax for type boolean: "{text}"', position=position)
     else:
         row = scope.catalog.type_by_oid(typ)
-        if row is not None and row.kind == "p" and typ not in (oids.CSTRING, oids.UNKNOWN, oids.VOID, oids.ANYARRAY, oids.RECORD):
+        if (
+            row is not None
+            and row.kind == "p"
+            and typ not in (oids.CSTRING, oids.UNKNOWN, oids.VOID, oids.ANYARRAY, oids.RECORD)
+        ):
             raise SqlError("0A000", f"cannot accept a value of type {row.name}", position=position)
         if typ == oids.RECORD or (row is not None and row.kind == "c"):
             raise not_built("input of composite types", position)
@@ -330,9 +345,7 @@ def _record_to_composite(scope: Scope, expr: Expr, target: int, context: str, po
     row = type_row(scope.catalog, target)
     relation = scope.catalog.relation_by_oid(row.relation)
     if relation is None or not isinstance(expr, nodes.Row):
-        raise SqlError(
-            "42846", f"cannot cast type record to {format_type(scope.catalog, target)}", position=position
-        )
+        raise SqlError("42846", f"cannot cast type record to {format_type(scope.catalog, target)}", position=position)
     columns = [c for c in relation.columns if not c.dropped]
     if len(columns) != len(expr.args):
         raise SqlError(
@@ -345,7 +358,9 @@ def _record_to_composite(scope: Scope, expr: Expr, target: int, context: str, po
     for column, arg in zip(columns, expr.args, strict=True):
         cast = coerce(scope, arg, column.typ, column.typmod, context, position)
         if cast is None:
-            raise SqlError("42846", f"cannot cast type record to {format_type(scope.catalog, target)}", position=position)
+            raise SqlError(
+                "42846", f"cannot cast type record to {format_type(scope.catalog, target)}", position=position
+            )
         args.append(cast)
     return tree.Relabel(nodes.Row(args, [c.typ for c in columns]), target)
 
@@ -360,7 +375,11 @@ class HasCatalog(Protocol):
 
 
 def common_type(
-    scope: HasCatalog, exprs: Sequence[Expr], what: str | None, positions: Sequence[int | None], types: Sequence[int] | None = None
+    scope: HasCatalog,
+    exprs: Sequence[Expr],
+    what: str | None,
+    positions: Sequence[int | None],
+    types: Sequence[int] | None = None,
 ) -> int:
     """select_common_type. `what` names the construct in the error; None: answer 0 instead of an error."""
     catalog = scope.catalog
@@ -386,7 +405,11 @@ def common_type(
                 f"{what} types {format_type(catalog, best)} and {format_type(catalog, new)} cannot be matched",
                 position=position,
             )
-        elif not best_preferred and can_coerce(catalog, (best,), (new,), "i") and not can_coerce(catalog, (new,), (best,), "i"):
+        elif (
+            not best_preferred
+            and can_coerce(catalog, (best,), (new,), "i")
+            and not can_coerce(catalog, (new,), (best,), "i")
+        ):
             best, best_category, best_preferred = new, new_category, new_preferred
     return oids.TEXT if best == UNKNOWN else best
 

@@ -37,7 +37,9 @@ def _target(scope: Scope, node: Any, verb: str) -> tuple[Relation, Rte, NsItem]:
     if relation.host is not None:
         raise SqlError("42501", f'permission denied: "{relation.name}" is a system catalog')
     if relation.kind != "r":
-        what = {"S": "sequence", "i": "index", "c": "composite type", "m": "materialized view"}.get(relation.kind, "relation")
+        what = {"S": "sequence", "i": "index", "c": "composite type", "m": "materialized view"}.get(
+            relation.kind, "relation"
+        )
         raise SqlError("42809", f'cannot change {what} "{relation.name}"')
     scope.context.lock(relation.oid, 3)
     alias = node.alias.aliasname if node.alias is not None else relation.name
@@ -108,7 +110,9 @@ def _insert_source(scope: Scope, node: Any, dml: Dml, assigner: Assigner) -> Que
         query = context.new_query()
         query.parent = scope.query
         return query
-    simple = select.valuesLists and not (select.sortClause or select.limitCount or select.limitOffset or select.withClause)
+    simple = select.valuesLists and not (
+        select.sortClause or select.limitCount or select.limitOffset or select.withClause
+    )
     if simple:
         return _insert_values(scope, node, dml, assigner)
     query = context.new_query()
@@ -154,7 +158,9 @@ def _check_width(node: Any, dml: Dml, width: int, raw: Any) -> None:
     if width > len(dml.columns):
         extra = raw[len(dml.columns)] if len(raw) > len(dml.columns) else None
         raise SqlError(
-            "42601", "INSERT has more expressions than target columns", position=position_of(extra) if extra is not None else None
+            "42601",
+            "INSERT has more expressions than target columns",
+            position=position_of(extra) if extra is not None else None,
         )
     if node.cols and width < len(dml.columns):
         raise SqlError("42601", "INSERT has more target columns than expressions", position=pos(node.cols[width]))
@@ -241,7 +247,11 @@ def _arbiters(scope: Scope, infer: Any, relation: Relation) -> list[int]:
     found = [
         index.oid
         for index in relation.indexes
-        if index.unique and index.valid and index.predicate is None and not index.exprs and {k.attnum for k in index.keys} == wanted
+        if index.unique
+        and index.valid
+        and index.predicate is None
+        and not index.exprs
+        and {k.attnum for k in index.keys} == wanted
     ]
     if not found:
         raise SqlError("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
@@ -282,9 +292,7 @@ def assignments(scope: Scope, relation: Relation, items: Any, query: Query | Non
     return result
 
 
-def _multi(
-    scope: Scope, ref: Any, relation: Relation, place: int, assigner: Assigner, multi: dict[int, Rte]
-) -> Expr:
+def _multi(scope: Scope, ref: Any, relation: Relation, place: int, assigner: Assigner, multi: dict[int, Rte]) -> Expr:
     source = ref.source
     if type(source) is ast.RowExpr:
         if len(source.args or ()) != ref.ncolumns:
@@ -292,7 +300,9 @@ def _multi(
         return assigner.value(scope, place, source.args[ref.colno - 1])
     if type(source) is not ast.SubLink:
         raise SqlError(
-            "0A000", "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression", position=pos(source)
+            "0A000",
+            "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+            position=pos(source),
         )
     rte = multi.get(source.location)
     if rte is None:

@@ -62,9 +62,7 @@ def position_of(node: Any) -> int | None:
     below: Any = None
     if kind is ast.A_Expr:
         below = node.lexpr
-    elif kind is ast.TypeCast:
-        below = node.arg
-    elif kind in (ast.NullTest, ast.BooleanTest):
+    elif kind is ast.TypeCast or kind in (ast.NullTest, ast.BooleanTest):
         below = node.arg
     elif kind is ast.BoolExpr and node.args:
         below = node.args[0]
@@ -123,7 +121,8 @@ def _param(scope: Scope, node: Any) -> Expr:
     if context.arguments is not None:
         if not 1 <= node.number <= len(context.arguments):
             raise SqlError("42P02", f"there is no parameter ${node.number}", position=pos(node))
-        return context.arguments[node.number - 1]
+        argument: Expr = context.arguments[node.number - 1]
+        return argument
     return nodes.Param(node.number - 1, context.params.type_of(node.number, pos(node)))
 
 
@@ -153,7 +152,9 @@ def _column(scope: Scope, node: Any) -> Expr:
             return whole_row(item)
         raise missing_column(scope, None, name, position)
     if len(names) > 3:
-        raise SqlError("42601", f"improper qualified name (too many dotted names): {'.'.join(names)}", position=position)
+        raise SqlError(
+            "42601", f"improper qualified name (too many dotted names): {'.'.join(names)}", position=position
+        )
     return _qualified(scope, names, position)
 
 
@@ -207,11 +208,20 @@ def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
             if isinstance(arg, tree.SetRef) and name in arg.names:
                 i = arg.names.index(name)
                 return nodes.Field(arg, i, arg.types[i])
-            if isinstance(arg, nodes.Row) and name[:1] == "f" and name[1:].isdigit() and 0 < int(name[1:]) <= len(arg.args):
+            if (
+                isinstance(arg, nodes.Row)
+                and name[:1] == "f"
+                and name[1:].isdigit()
+                and 0 < int(name[1:]) <= len(arg.args)
+            ):
                 return arg.args[int(name[1:]) - 1]
             raise SqlError("42703", f'could not identify column "{name}" in record data type', position=position)
         shown = format_type(scope.catalog, typ)
-        raise SqlError("42809", f"column notation .{name} applied to type {shown}, which is not a composite type", position=position)
+        raise SqlError(
+            "42809",
+            f"column notation .{name} applied to type {shown}, which is not a composite type",
+            position=position,
+        )
     live = [c for c in relation.columns if not c.dropped]
     for i, column in enumerate(live):
         if column.name == name:
@@ -281,7 +291,9 @@ def _case(scope: Scope, node: Any) -> Expr:
     for when in node.args:
         if test is not None:
             value = transform(scope, when.expr)
-            condition = operator_call(scope, "=", test, value, pos(when), None, position_of(node.arg), position_of(when.expr))
+            condition = operator_call(
+                scope, "=", test, value, pos(when), None, position_of(node.arg), position_of(when.expr)
+            )
             conditions.append(coerce_to_boolean(scope, condition, "CASE/WHEN", position_of(when.expr)))
         else:
             conditions.append(boolean(scope, when.expr, "CASE/WHEN"))
@@ -330,7 +342,9 @@ def _cast(scope: Scope, node: Any) -> Expr:
         expr = transform(scope, arg)
     source = type_of(expr)
     position = position_of(arg)
-    cast = coerce(scope, expr, typ.oid, typmod, "e", position if source == UNKNOWN else pos(node) or position, explicit=True)
+    cast = coerce(
+        scope, expr, typ.oid, typmod, "e", position if source == UNKNOWN else pos(node) or position, explicit=True
+    )
     if cast is None:
         raise SqlError(
             "42846",
@@ -351,7 +365,9 @@ def _collate(scope: Scope, node: Any) -> Expr:
     if typ == UNKNOWN:
         return arg
     if type_row(scope.catalog, typ).collation == 0:
-        raise SqlError("42804", f"collations are not supported by type {format_type(scope.catalog, typ)}", position=pos(node))
+        raise SqlError(
+            "42804", f"collations are not supported by type {format_type(scope.catalog, typ)}", position=pos(node)
+        )
     return arg
 
 
@@ -385,7 +401,9 @@ def array_of(scope: Scope, node: Any, array: int, elem: int, typmod: int) -> Exp
             cast = coerce(scope, value, target, typmod, "e", place, explicit=True)
             if cast is None:
                 shown = format_type(scope.catalog, type_of(value))
-                raise SqlError("42846", f"cannot cast type {shown} to {format_type(scope.catalog, target)}", position=place)
+                raise SqlError(
+                    "42846", f"cannot cast type {shown} to {format_type(scope.catalog, target)}", position=place
+                )
             cast_elements.append(cast)
         return nodes.Array(cast_elements, elem, array, nested)
     if not elements:
@@ -402,7 +420,11 @@ def array_of(scope: Scope, node: Any, array: int, elem: int, typmod: int) -> Exp
     else:
         array, elem = row.array, common
         if not array:
-            raise SqlError("42704", f"could not find array type for data type {format_type(scope.catalog, common)}", position=pos(node))
+            raise SqlError(
+                "42704",
+                f"could not find array type for data type {format_type(scope.catalog, common)}",
+                position=pos(node),
+            )
     elements = [coerce_to_common(scope, e, common, "ARRAY", p) for e, p in zip(elements, places, strict=True)]
     return nodes.Array(elements, elem, array, nested)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
-from sixfold.engine.analyzer.coerce import coerce_to_common, coerce_to_boolean, common_type
+from sixfold.engine.analyzer.coerce import coerce_to_boolean, coerce_to_common, common_type
 from sixfold.engine.analyzer.exprs import position_of, transform
 from sixfold.engine.analyzer.from_function import range_function
 from sixfold.engine.analyzer.overload import operator_call
@@ -37,8 +37,11 @@ def _check_names(known: list[NsItem], new: list[NsItem]) -> None:
     for a in known:
         for b in new:
             if a.named and b.named and a.alias == b.alias:
-                if a.relation is not None and b.relation is not None and a.relation.oid != b.relation.oid and (
-                    a.alias == a.relation.name and b.alias == b.relation.name
+                if (
+                    a.relation is not None
+                    and b.relation is not None
+                    and a.relation.oid != b.relation.oid
+                    and (a.alias == a.relation.name and b.alias == b.relation.name)
                 ):
                     continue
                 raise SqlError("42712", f'table name "{b.alias}" specified more than once')
@@ -94,7 +97,9 @@ def rename(rte_name: str, columns: list[RteColumn], alias: Any) -> list[RteColum
     names = [n.sval for n in alias.colnames or ()] if alias is not None else []
     live = [c for c in columns if not c.dropped]
     if len(names) > len(live):
-        raise SqlError("42P10", f'table "{rte_name}" has {len(live)} columns available but {len(names)} columns specified')
+        raise SqlError(
+            "42P10", f'table "{rte_name}" has {len(live)} columns available but {len(names)} columns specified'
+        )
     result = []
     given = iter(names)
     for c in columns:
@@ -126,7 +131,12 @@ def relation_item(scope: Scope, relation: Relation, alias: str, alias_node: Any,
         what = {"i": "an index", "c": "a composite type"}.get(relation.kind)
         if what is None:
             raise not_built("reading a sequence as a table", position)
-        raise SqlError("42809", f'cannot open relation "{relation.name}"', detail=f"This operation is not supported for {'indexes' if relation.kind == 'i' else 'composite types'}.", position=position)
+        raise SqlError(
+            "42809",
+            f'cannot open relation "{relation.name}"',
+            detail=f"This operation is not supported for {'indexes' if relation.kind == 'i' else 'composite types'}.",
+            position=position,
+        )
     context.lock(relation.oid, 1)
     rte = context.new_rte("relation", alias, rename(alias, relation_columns(relation), alias_node))
     rte.relation = relation
@@ -170,7 +180,11 @@ def _cte_item(scope: Scope, cte: tree.Cte, alias: str, node: Any) -> NsItem:
     rte.cte = cte
     if recursive:
         if not cte.columns:
-            raise SqlError("42P19", f'recursive reference to query "{cte.name}" must not appear within its non-recursive term', position=pos(node))
+            raise SqlError(
+                "42P19",
+                f'recursive reference to query "{cte.name}" must not appear within its non-recursive term',
+                position=pos(node),
+            )
         cte.recursive = True
     elif cte.query is not None and cte.query.dml is not None and cte.query.dml.returning is None:
         raise SqlError("0A000", f'WITH query "{cte.name}" does not have a RETURNING clause', position=pos(node))
@@ -329,4 +343,14 @@ def _joined(left: NsItem, right: NsItem, names: list[str], merged: list[Expr]) -
     return result
 
 
-__all__ = ["Rte", "from_clause", "from_item", "oids", "query_columns", "range_var", "relation_columns", "relation_item", "relation_of"]
+__all__ = [
+    "Rte",
+    "from_clause",
+    "from_item",
+    "oids",
+    "query_columns",
+    "range_var",
+    "relation_columns",
+    "relation_item",
+    "relation_of",
+]

@@ -66,7 +66,9 @@ def range_function(scope: Scope, node: Any) -> NsItem:
         columns.append(RteColumn("ordinality", oids.INT8))
     given = [n.sval for n in node.alias.colnames or ()] if node.alias is not None else []
     if len(given) > len(columns):
-        raise SqlError("42P10", f'table "{alias}" has {len(columns)} columns available but {len(given)} columns specified')
+        raise SqlError(
+            "42P10", f'table "{alias}" has {len(columns)} columns available but {len(given)} columns specified'
+        )
     for i, name in enumerate(given):
         columns[i] = RteColumn(name, columns[i].typ, columns[i].typmod)
     rte = scope.context.new_rte("function", alias, columns)
@@ -84,7 +86,9 @@ def _one(scope: Scope, expr: Expr, name: str, definitions: Any, func: Any) -> tu
             typ, typmod = resolve_type(scope.catalog, d.typeName)
             columns.append(RteColumn(d.colname, typ.oid, typmod))
         if not isinstance(expr, SetRef | nodes.Func | nodes.Host) or type_of(expr) != oids.RECORD:
-            raise SqlError("42601", 'a column definition list is only allowed for functions returning "record"', position=pos(func))
+            raise SqlError(
+                "42601", 'a column definition list is only allowed for functions returning "record"', position=pos(func)
+            )
         types = [c.typ for c in columns]
         return FuncCall(expr.func, expr.args, expr.arg_types, types, isinstance(expr, SetRef), None), columns
     if isinstance(expr, SetRef):
@@ -126,7 +130,9 @@ def _scalar(scope: Scope, expr: Expr, name: str, func: Any) -> tuple[FuncCall, l
     if row.kind == "c":
         raise not_built("functions in FROM that return one composite value", pos(func))
     if typ == oids.RECORD:
-        raise SqlError("42601", 'a column definition list is required for functions returning "record"', position=pos(func))
+        raise SqlError(
+            "42601", 'a column definition list is required for functions returning "record"', position=pos(func)
+        )
     columns = [RteColumn(name, typ, typmod_of(expr))]
     return FuncCall("", [], [], [typ], False, expr), columns
 

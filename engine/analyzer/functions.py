@@ -47,7 +47,9 @@ class Call:
 
     __slots__ = ("args", "function", "name", "position", "result", "schema", "types")
 
-    def __init__(self, function: Function, name: str, args: list[Expr], types: list[int], result: int, position: int | None) -> None:
+    def __init__(
+        self, function: Function, name: str, args: list[Expr], types: list[int], result: int, position: int | None
+    ) -> None:
         self.function = function
         self.name = name
         self.args = args
@@ -166,7 +168,10 @@ def _complete(
     types = [type_of(a) if d == oids.ANY else d for a, d in zip(coerced, declared, strict=True)]
     if any(t == UNKNOWN for t in types):
         # "any" takes unknown literals as text.
-        coerced = [coerce_type(scope, a, UNKNOWN, oids.TEXT, -1, "i") if t == UNKNOWN else a for a, t in zip(coerced, types, strict=True)]
+        coerced = [
+            coerce_type(scope, a, UNKNOWN, oids.TEXT, -1, "i") if t == UNKNOWN else a
+            for a, t in zip(coerced, types, strict=True)
+        ]
         types = [oids.TEXT if t == UNKNOWN else t for t in types]
     if candidate.variadic and function.variadic != oids.ANY:
         fixed = len(function.args) - 1
@@ -209,7 +214,9 @@ def _check_kind(scope: Scope, node: Any, call: Call, shown: str) -> None:
         if ordered and not node.agg_within_group:
             raise SqlError("42809", f"WITHIN GROUP is required for ordered-set aggregate {shown}", position=position)
         if not ordered and node.agg_within_group:
-            raise SqlError("42809", f"{shown} is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position=position)
+            raise SqlError(
+                "42809", f"{shown} is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position=position
+            )
         if ordered and node.over is not None:
             raise SqlError("0A000", f"OVER is not supported for ordered-set aggregate {shown}", position=position)
         return
@@ -264,9 +271,13 @@ def result_columns(scope: Scope, function: Function, result: int, types: list[in
 
 def _set_call(scope: Scope, call: Call) -> Expr:
     if scope.kind in _NO_SETS:
-        raise SqlError("0A000", f"set-returning functions are not allowed in {_NO_SETS[scope.kind]}", position=call.position)
+        raise SqlError(
+            "0A000", f"set-returning functions are not allowed in {_NO_SETS[scope.kind]}", position=call.position
+        )
     if scope.in_aggregate:
-        raise SqlError("0A000", "aggregate function calls cannot contain set-returning function calls", position=call.position)
+        raise SqlError(
+            "0A000", "aggregate function calls cannot contain set-returning function calls", position=call.position
+        )
     if call.function.language == "sql":
         raise not_built(f"the set-returning function {call.name}", call.position)
     columns = result_columns(scope, call.function, call.result, call.types)
@@ -311,7 +322,10 @@ def inline(scope: Scope, function: Function, args: list[Expr]) -> Expr:
         context.depth -= 1
     cast = coerce(scope, expr, function.rettype, -1, "a")
     if cast is None:
-        raise SqlError("42P13", f"return type mismatch in function declared to return {format_type(scope.catalog, function.rettype)}")
+        raise SqlError(
+            "42P13",
+            f"return type mismatch in function declared to return {format_type(scope.catalog, function.rettype)}",
+        )
     return cast
 
 
@@ -382,5 +396,8 @@ def cast_to_named_type(scope: Scope, expr: Expr, type_name: Any, position: int |
     typ, typmod = resolve_type(scope.catalog, type_name)
     cast = coerce(scope, expr, typ.oid, typmod, "e", position, explicit=True)
     if cast is None:
-        raise SqlError("42846", f"cannot cast type {format_type(scope.catalog, type_of(expr))} to {format_type(scope.catalog, typ.oid)}")
+        raise SqlError(
+            "42846",
+            f"cannot cast type {format_type(scope.catalog, type_of(expr))} to {format_type(scope.catalog, typ.oid)}",
+        )
     return cast

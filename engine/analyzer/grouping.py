@@ -44,7 +44,9 @@ def group_clause(scope: Scope, node: Any) -> None:
                 keys += [k for k in part if k not in keys]
             combined.append(sorted(keys))
         if len(combined) > _SETS_MAX:
-            raise SqlError("54001", f"too many grouping sets present (maximum {_SETS_MAX})", position=pos(node.groupClause[0]))
+            raise SqlError(
+                "54001", f"too many grouping sets present (maximum {_SETS_MAX})", position=pos(node.groupClause[0])
+            )
         if node.groupDistinct:
             combined = [s for i, s in enumerate(combined) if s not in combined[:i]]
         query.grouping_sets = combined
@@ -137,7 +139,9 @@ class _Checker:
         if isinstance(expr, GroupingRef) and expr.query == self.query.number:
             for arg in expr.args:
                 if arg not in self.query.group:
-                    raise SqlError("42803", "arguments to GROUPING must be grouping expressions of the associated query level")
+                    raise SqlError(
+                        "42803", "arguments to GROUPING must be grouping expressions of the associated query level"
+                    )
             return None
         if isinstance(expr, Var):
             if expr.rel in self.own and expr.rel not in self.dependent:
@@ -233,7 +237,9 @@ def check_grouping(scope: Scope, node: Any) -> None:
         column = rte.columns[var.col].name
         position = _position_of_column(node, column)
         if nested:
-            raise SqlError("42803", f'subquery uses ungrouped column "{rte.alias}.{column}" from outer query', position=position)
+            raise SqlError(
+                "42803", f'subquery uses ungrouped column "{rte.alias}.{column}" from outer query', position=position
+            )
         raise SqlError(
             "42803",
             f'column "{rte.alias}.{column}" must appear in the GROUP BY clause or be used in an aggregate function',

@@ -12,7 +12,7 @@ HOST_FUNCTIONS: set[str] = {
     "pg_is_in_backup", "pg_current_wal_lsn", "pg_current_wal_flush_lsn", "pg_current_wal_insert_lsn",
     "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp", "pg_is_wal_replay_paused",
     "pg_cancel_backend", "pg_terminate_backend", "pg_reload_conf", "pg_sleep", "pg_stat_get_activity", "pg_blocking_pids",
-    "pg_jit_available", "pg_export_snapshot", "pg_backend_pid", "row_security_active", "pg_trigger_depth",
+    "pg_jit_available", "pg_export_snapshot", "row_security_active", "pg_trigger_depth",
     # Advisory locks.
     "pg_advisory_lock_int8", "pg_advisory_xact_lock_int8", "pg_advisory_lock_shared_int8",
     "pg_advisory_xact_lock_shared_int8", "pg_try_advisory_lock_int8", "pg_try_advisory_xact_lock_int8",

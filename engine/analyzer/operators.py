@@ -113,7 +113,13 @@ def row_comparison(scope: Scope, op: str, left: list[Expr], right: list[Expr], p
 def _any_all(scope: Scope, node: Any) -> Expr:
     name, schema = operator_name(node.name)
     return array_operator(
-        scope, name, schema, node.kind == Kind.AEXPR_OP_ALL, transform(scope, node.lexpr), transform(scope, node.rexpr), pos(node)
+        scope,
+        name,
+        schema,
+        node.kind == Kind.AEXPR_OP_ALL,
+        transform(scope, node.lexpr),
+        transform(scope, node.rexpr),
+        pos(node),
     )
 
 
@@ -139,9 +145,15 @@ def array_operator(
         declared = elem
     array_target = type_row(catalog, declared).array
     if not array_target:
-        raise SqlError("42704", f"could not find array type for data type {format_type(catalog, declared)}", position=position)
+        raise SqlError(
+            "42704", f"could not find array type for data type {format_type(catalog, declared)}", position=position
+        )
     if not can_coerce(catalog, (array_type,), (array_target,), "i"):
-        raise SqlError("42883", f"operator does not exist: {format_type(catalog, left_type)} {name} {format_type(catalog, elem)}", position=position)
+        raise SqlError(
+            "42883",
+            f"operator does not exist: {format_type(catalog, left_type)} {name} {format_type(catalog, elem)}",
+            position=position,
+        )
     array = coerce_type(scope, array, array_type, array_target, -1, "i", position)
     return nodes.AnyAll(sample.func, sample.args[0], array, declared, every)
 
@@ -171,7 +183,9 @@ def _in(scope: Scope, node: Any) -> Expr:
         if isinstance(left, nodes.Row) and isinstance(value, nodes.Row):
             parts.append(row_comparison(scope, op, left.args, value.args, position))
         else:
-            comparison = operator_call(scope, op, left, value, position, None, position_of(left_node), places[id(value)])
+            comparison = operator_call(
+                scope, op, left, value, position, None, position_of(left_node), places[id(value)]
+            )
             parts.append(coerce_to_boolean(scope, comparison, "IN", position))
     if len(parts) == 1:
         return parts[0]

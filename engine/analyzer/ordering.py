@@ -72,7 +72,7 @@ def distinct_clause(scope: Scope, node: Any) -> None:
     if clause is None:
         return
     query = scope.query
-    if len(clause) == 1 and clause[0] is None or not clause:
+    if (len(clause) == 1 and clause[0] is None) or not clause:
         query.distinct = True
         for t in query.visible():
             require_equality(scope, t.typ, t.position)

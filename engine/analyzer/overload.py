@@ -209,7 +209,12 @@ def operator_call(
 
 
 def apply_operator(
-    scope: Scope, operator: Operator, left: Expr | None, right: Expr, left_position: int | None, right_position: int | None
+    scope: Scope,
+    operator: Operator,
+    left: Expr | None,
+    right: Expr,
+    left_position: int | None,
+    right_position: int | None,
 ) -> Expr:
     """A call of a known operator."""
     catalog = scope.catalog
@@ -263,7 +268,13 @@ class Resolved:
 
 
 def find_function(
-    scope: Scope, name: str, schema: str | None, actual: list[int], names: list[str], variadic: bool, position: int | None
+    scope: Scope,
+    name: str,
+    schema: str | None,
+    actual: list[int],
+    names: list[str],
+    variadic: bool,
+    position: int | None,
 ) -> Resolved:
     """func_get_detail, with its errors."""
     catalog = scope.catalog
@@ -355,7 +366,8 @@ def _coercion_call(scope: Scope, name: str, schema: str | None, source: int) -> 
     if pathway.method == "relabel":
         return typ.oid
     if pathway.method == "io" and not (
-        (source == oids.RECORD or type_row(scope.catalog, source).kind == "c") and type_row(scope.catalog, typ.oid).category == "S"
+        (source == oids.RECORD or type_row(scope.catalog, source).kind == "c")
+        and type_row(scope.catalog, typ.oid).category == "S"
     ):
         return typ.oid
     return 0
@@ -374,7 +386,13 @@ def function_call_text(
 
 
 def no_function(
-    catalog: CatalogReader, name: str, schema: str | None, actual: list[int], names: list[str], position: int | None, what: str | None
+    catalog: CatalogReader,
+    name: str,
+    schema: str | None,
+    actual: list[int],
+    names: list[str],
+    position: int | None,
+    what: str | None,
 ) -> SqlError:
     """42883."""
     if schema is not None and catalog.namespace_oid(schema) is None:

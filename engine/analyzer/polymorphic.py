@@ -52,7 +52,9 @@ class Solver:
                     self._same("array", "anyarray", base)
                 elif d == oids.ANYRANGE:
                     if self._row(base).kind != "r":
-                        raise SqlError("42804", f"argument declared anyrange is not a range type but type {self._shown(a)}")
+                        raise SqlError(
+                            "42804", f"argument declared anyrange is not a range type but type {self._shown(a)}"
+                        )
                     self._same("range", "anyrange", base)
                 elif d == oids.ANYMULTIRANGE:
                     raise SqlError("0A000", "multiranges are not supported yet")
@@ -68,12 +70,16 @@ class Solver:
                 return
             row = self._row(_coerce.base_type(self.catalog, a))
             if not row.is_array:
-                raise SqlError("42804", f"argument declared anycompatiblearray is not an array but type {self._shown(a)}")
+                raise SqlError(
+                    "42804", f"argument declared anycompatiblearray is not an array but type {self._shown(a)}"
+                )
             self.compatible.append(row.elem)
         elif d == oids.ANYCOMPATIBLERANGE:
             if a != UNKNOWN:
                 if self._row(_coerce.base_type(self.catalog, a)).kind != "r":
-                    raise SqlError("42804", f"argument declared anycompatiblerange is not a range type but type {self._shown(a)}")
+                    raise SqlError(
+                        "42804", f"argument declared anycompatiblerange is not a range type but type {self._shown(a)}"
+                    )
                 self.compatible_range = a
         else:
             self.compatible.append(a)
@@ -93,7 +99,9 @@ class Solver:
         if self.array and self.array != oids.ANYARRAY:
             row = self._row(self.array)
             if not row.is_array:
-                raise SqlError("42804", f"argument declared anyarray is not an array but type {self._shown(self.array)}")
+                raise SqlError(
+                    "42804", f"argument declared anyarray is not an array but type {self._shown(self.array)}"
+                )
             if self.elem and self.elem != row.elem:
                 raise SqlError(
                     "42804",
@@ -111,7 +119,7 @@ class Solver:
             raise SqlError("42804", "could not determine polymorphic type because input has type unknown")
 
     def _common(self) -> int:
-        known = [t for t in self.compatible]
+        known = list(self.compatible)
         if not known:
             return oids.TEXT
         found = _coerce.common_type(self, (), None, [None] * len(known), known)

@@ -148,7 +148,7 @@ class Scope:
 
     def __init__(self, context: Context, parent: Scope | None, query: Query) -> None:
         self.context = context
-        self.catalog = parent.catalog if parent is not None else context.catalog
+        self.catalog: CatalogReader = parent.catalog if parent is not None else context.catalog
         self.parent = parent
         # Are FROM items to the left visible right now (LATERAL)?
         self.lateral_active = False

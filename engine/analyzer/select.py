@@ -112,11 +112,15 @@ def limits(scope: Scope, node: Any) -> None:
         cast = coerce(scope, expr, oids.INT8, -1, "a", position_of(raw))
         if cast is None:
             shown = format_type(scope.catalog, type_of(expr))
-            raise SqlError("42804", f"argument of {construct} must be type bigint, not type {shown}", position=position_of(raw))
+            raise SqlError(
+                "42804", f"argument of {construct} must be type bigint, not type {shown}", position=position_of(raw)
+            )
         if any(isinstance(p, Var) for p in walk(cast)):
             own = {r.id for r in query.rtes}
             if any(isinstance(p, Var) and p.rel in own for p in walk(cast)):
-                raise SqlError("42P10", f"argument of {construct} must not contain variables", position=position_of(raw))
+                raise SqlError(
+                    "42P10", f"argument of {construct} must not contain variables", position=position_of(raw)
+                )
         setattr(query, attribute, cast)
     if node.limitOption == enums.LimitOption.LIMIT_OPTION_WITH_TIES:
         if not query.order:
@@ -133,9 +137,7 @@ def values(scope: Scope, node: Any) -> None:
     rows = value_rows(scope, node.valuesLists)
     columns, rows = unify_rows(scope, rows, node.valuesLists)
     rte = values_entry(scope, rows, columns)
-    scope.query.targets = [
-        target(scope, Var(rte.id, i, c.typ, c.typmod), c.name) for i, c in enumerate(columns)
-    ]
+    scope.query.targets = [target(scope, Var(rte.id, i, c.typ, c.typmod), c.name) for i, c in enumerate(columns)]
     _result_clauses(scope, node, rte)
 
 
@@ -145,7 +147,9 @@ def value_rows(scope: Scope, lists: Any) -> list[list[Expr]]:
     width = len(lists[0])
     for raw in lists:
         if len(raw) != width:
-            raise SqlError("42601", "VALUES lists must all be the same length", position=position_of(raw[0]) if raw else None)
+            raise SqlError(
+                "42601", "VALUES lists must all be the same length", position=position_of(raw[0]) if raw else None
+            )
         rows.append([transform(scope, item) for item in raw])
     return rows
 
@@ -172,7 +176,9 @@ def _result_clauses(scope: Scope, node: Any, rte: tree.Rte) -> None:
     if node.lockingClause:
         what = "VALUES" if node.valuesLists else "UNION/INTERSECT/EXCEPT"
         name = _strength(node.lockingClause[0])[1]
-        raise SqlError("0A000", f"{name} is not allowed with {what}" if what != "VALUES" else f"{name} cannot be applied to VALUES")
+        raise SqlError(
+            "0A000", f"{name} is not allowed with {what}" if what != "VALUES" else f"{name} cannot be applied to VALUES"
+        )
 
 
 def result_order(scope: Scope, node: Any, rte: tree.Rte) -> list[SortItem]:
@@ -356,7 +362,9 @@ def _lock_named(scope: Scope, name: Any, mode: str, wait: str, shown: str) -> No
     for rte in scope.query.rtes:
         if rte.alias == name.relname:
             if rte.kind in ("function", "values", "cte", "work"):
-                what = {"function": "a function", "values": "VALUES", "cte": "a WITH query", "work": "a WITH query"}[rte.kind]
+                what = {"function": "a function", "values": "VALUES", "cte": "a WITH query", "work": "a WITH query"}[
+                    rte.kind
+                ]
                 raise SqlError("0A000", f"{shown} cannot be applied to {what}", position=pos(name))
             _lock_rte(scope, rte, mode, wait)
             return

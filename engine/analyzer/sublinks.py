@@ -47,7 +47,9 @@ def _sublink(scope: Scope, node: Any) -> Expr:
         array = target.typ if row.is_array else row.array
         if not array:
             raise SqlError(
-                "42704", f"could not find array type for data type {format_type(scope.catalog, target.typ)}", position=pos(node)
+                "42704",
+                f"could not find array type for data type {format_type(scope.catalog, target.typ)}",
+                position=pos(node),
             )
         return SubLink("array", number, array, target.typmod)
     if kind in (types.ANY_SUBLINK, types.ALL_SUBLINK):

@@ -335,7 +335,19 @@ class Dml:
     RETURNING's Vars name `target` (the new row; for DELETE the old one).
     """
 
-    __slots__ = ("assign", "checks", "columns", "conflict", "fill", "generated", "multi", "relation", "returning", "source", "target")
+    __slots__ = (
+        "assign",
+        "checks",
+        "columns",
+        "conflict",
+        "fill",
+        "generated",
+        "multi",
+        "relation",
+        "returning",
+        "source",
+        "target",
+    )
 
     def __init__(self, relation: Relation, target: Rte) -> None:
         self.relation = relation

@@ -126,13 +126,12 @@ def resolve_type(catalog: CatalogReader, name: Any, *, allow_shell: bool = False
     else:
         typ = lookup_type(catalog, name.names, position)
     typmod = _typmod(catalog, typ, name, position)
-    if name.arrayBounds:
-        if not typ.is_array:
-            if not typ.array:
-                raise SqlError("42704", f'type "{format_type(catalog, typ.oid)}[]" does not exist', position=position)
-            array = catalog.type_by_oid(typ.array)
-            assert array is not None, "typarray names a type"
-            typ = array
+    if name.arrayBounds and not typ.is_array:
+        if not typ.array:
+            raise SqlError("42704", f'type "{format_type(catalog, typ.oid)}[]" does not exist', position=position)
+        array = catalog.type_by_oid(typ.array)
+        assert array is not None, "typarray names a type"
+        typ = array
     return typ, typmod
 
 

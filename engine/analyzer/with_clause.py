@@ -80,8 +80,7 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     if (
         type(node) is not ast.SelectStmt
         or node.op != enums.SetOperation.SETOP_UNION
-        or mentions(node.larg, name)
-        and not mentions(node.rarg, name)
+        or (mentions(node.larg, name) and not mentions(node.rarg, name))
     ):
         raise SqlError(
             "42P19",
@@ -90,9 +89,16 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
         )
     if mentions(node.larg, name):
         raise SqlError(
-            "42P19", f'recursive reference to query "{name}" must not appear within its non-recursive term', position=pos(item)
+            "42P19",
+            f'recursive reference to query "{name}" must not appear within its non-recursive term',
+            position=pos(item),
         )
-    for clause, what in ((node.sortClause, "ORDER BY"), (node.limitCount, "LIMIT"), (node.limitOffset, "OFFSET"), (node.lockingClause, "FOR UPDATE/SHARE")):
+    for clause, what in (
+        (node.sortClause, "ORDER BY"),
+        (node.limitCount, "LIMIT"),
+        (node.limitOffset, "OFFSET"),
+        (node.lockingClause, "FOR UPDATE/SHARE"),
+    ):
         if clause:
             raise SqlError("0A000", f"{what} in a recursive query is not implemented", position=pos(item))
     context = scope.context

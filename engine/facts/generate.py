@@ -108,7 +108,9 @@ def main(conninfo: str) -> None:
         def rows(query: str) -> list[tuple[Any, ...]]:
             return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
 
-        write("types.json", {"types": [list(r) for r in rows(TYPES)], "collations": [list(r) for r in rows(COLLATIONS)]})
+        write(
+            "types.json", {"types": [list(r) for r in rows(TYPES)], "collations": [list(r) for r in rows(COLLATIONS)]}
+        )
         functions: dict[str, list[Any]] = {}
         for row in rows(FUNCTIONS):
             functions.setdefault(row[1], []).append(function_row(row))
@@ -120,7 +122,10 @@ def main(conninfo: str) -> None:
             operators.setdefault(row[1], []).append([*row[:5], source, *row[6:14]])
         casts = [[*r[:2], r[8] if r[7] == "sql" else r[2], *r[3:7]] for r in rows(CASTS)]
         opclasses = [list(r) for r in rows(OPCLASSES)]
-        write("operators.json", {"operators": operators, "casts": casts, "opclasses": opclasses, "amops": [list(r) for r in rows(AMOPS)]})
+        write(
+            "operators.json",
+            {"operators": operators, "casts": casts, "opclasses": opclasses, "amops": [list(r) for r in rows(AMOPS)]},
+        )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ def aggregate(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], ab
 def _agg(env: Env, ref: AggRef) -> nodes.Agg:
     order = [nodes.SortKey(env.lower(o.expr), o.typ, o.desc, o.nulls_first) for o in ref.order]
     condition = env.lower(ref.filter) if ref.filter is not None else None
-    return nodes.Agg(ref.func, [env.lower(a) for a in ref.args], list(ref.arg_types), ref.typ, ref.distinct, condition, order)
+    return nodes.Agg(
+        ref.func, [env.lower(a) for a in ref.args], list(ref.arg_types), ref.typ, ref.distinct, condition, order
+    )
 
 
 def _dependent(ctx: PlanContext, query: Query, above: list[Expr], keys: list[Expr]) -> list[Expr]:
@@ -102,7 +104,9 @@ def _grouping_refs(query: Query, expr: Expr) -> list[GroupingRef]:
     return [p for p in walk(expr) if isinstance(p, GroupingRef) and p.query == query.number]
 
 
-def grouping_branches(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], above: list[Expr], make: Any) -> Any:
+def grouping_branches(
+    ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], above: list[Expr], make: Any
+) -> Any:
     """Grouping sets where GROUPING() asks which one a row is of: one aggregate a set, over a materialised input."""
     env: Env = stage.env
     keys = list(query.group)
@@ -116,7 +120,12 @@ def grouping_branches(ctx: PlanContext, query: Query, stage: Any, aggs: list[Agg
         scan = nodes.CteScan(number, env.width)
         ctx.estimate(scan, stage.rows, stage.total)
         node: Node = nodes.Aggregate(
-            scan, [env.lower(keys[i]) for i in members], [type_of(keys[i]) for i in members], [_agg(env, a) for a in aggs], False, None
+            scan,
+            [env.lower(keys[i]) for i in members],
+            [type_of(keys[i]) for i in members],
+            [_agg(env, a) for a in aggs],
+            False,
+            None,
         )
         ctx.estimate(node, stage.rows, stage.total)
         exprs: list[Expr] = []
@@ -148,7 +157,14 @@ def grouping_branches(ctx: PlanContext, query: Query, stage: Any, aggs: list[Agg
 
 def min_max(ctx: PlanContext, query: Query) -> tuple[Node, set[Key]] | None:
     """`SELECT min(a), max(b) FROM t`: the ends of indexes, where every aggregate has one."""
-    if not query.has_aggs or query.group or query.grouping_sets is not None or query.windows or query.ctes or query.has_srfs:
+    if (
+        not query.has_aggs
+        or query.group
+        or query.grouping_sets is not None
+        or query.windows
+        or query.ctes
+        or query.has_srfs
+    ):
         return None
     if len(query.from_items) != 1 or not isinstance(query.from_items[0], FromRel):
         return None
@@ -168,7 +184,9 @@ def min_max(ctx: PlanContext, query: Query) -> tuple[Node, set[Key]] | None:
     for agg in aggs:
         var = strip(agg.args[0])
         assert type(var) is Var, "checked by _is_end"
-        if not any(i.keys and i.keys[0].attnum == var.col + 1 and i.predicate is None and not i.exprs for i in relation.indexes):
+        if not any(
+            i.keys and i.keys[0].attnum == var.col + 1 and i.predicate is None and not i.exprs for i in relation.indexes
+        ):
             return None
     return _ends(ctx, query, aggs)
 

@@ -120,9 +120,7 @@ def table_node(relation: Relation) -> nodes.Table:
             raise not_built("an index on expressions or with a condition")
         keys = [nodes.IndexKey(k.attnum - 1, k.desc, k.nulls_first) for k in index.keys]
         indexes.append(nodes.Index(index.oid, index.name, index.root, index.unique, index.nulls_not_distinct, keys))
-    made = nodes.Table(
-        relation.oid, relation.schema, relation.name, relation.root, relation.overflow, columns, indexes
-    )
+    made = nodes.Table(relation.oid, relation.schema, relation.name, relation.root, relation.overflow, columns, indexes)
     if len(_TABLES) > 4096:
         _TABLES.clear()
     _TABLES[relation.oid] = (relation, made)

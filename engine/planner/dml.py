@@ -97,7 +97,12 @@ def _insert(ctx: PlanContext, query: Query, dml: Dml) -> Built:
                 node = nodes.Project(node, _row_exprs(env, dml, values))
     ctx.estimate(node, rows, total)
     insert = nodes.Insert(
-        ctx.table(relation), node, checks(ctx, dml), _conflict(ctx, dml), _returning(ctx, dml, None), after_insert(ctx, relation)
+        ctx.table(relation),
+        node,
+        checks(ctx, dml),
+        _conflict(ctx, dml),
+        _returning(ctx, dml, None),
+        after_insert(ctx, relation),
     )
     if dml.conflict is not None and dml.conflict.assign is not None:
         insert.after += _update_after(ctx, relation, {p for p, _ in dml.conflict.assign})
@@ -110,7 +115,11 @@ def _update_after(ctx: PlanContext, relation: Relation, changed: set[int]) -> li
     """ON CONFLICT DO UPDATE also updates: what an UPDATE has beyond what an INSERT has."""
     own = after_insert(ctx, relation)
     names = {a.constraint for a in own}
-    return [a for a in after_update(ctx, relation, changed) if a.constraint not in names or a.expect == "none" or a.expect == "no_rows"]
+    return [
+        a
+        for a in after_update(ctx, relation, changed)
+        if a.constraint not in names or a.expect == "none" or a.expect == "no_rows"
+    ]
 
 
 def _row_exprs(env: Env, dml: Dml, values: dict[int, Expr]) -> list[Expr]:

@@ -12,7 +12,7 @@ from sixfold.engine.analyzer.coerce import base_type
 from sixfold.engine.analyzer.from_clause import relation_columns
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import Scope
-from sixfold.engine.analyzer.tree import Dml, FromRel, Lock, Query, Rte, Target, Var
+from sixfold.engine.analyzer.tree import Dml, FromRel, Lock, Query, Rte, SubLink, Target, Var
 from sixfold.engine.catalog.model import Column, Constraint, Relation
 from sixfold.engine.errors import SqlError
 from sixfold.engine.planner import nodes
@@ -73,13 +73,24 @@ def _child(ctx: PlanContext, relation: Relation, constraint: Constraint, changed
         conditions = [changed, *conditions]
     when = conditions[0] if len(conditions) == 1 else nodes.And(conditions)
     values = [
-        (number, nodes.Col(c - 1, relation.columns[c - 1].typ)) for number, c in zip(params, constraint.columns, strict=True)
+        (number, nodes.Col(c - 1, relation.columns[c - 1].typ))
+        for number, c in zip(params, constraint.columns, strict=True)
     ]
     message = f'insert or update on table "{relation.name}" violates foreign key constraint "{constraint.name}"'
     detail = _key_detail(relation, constraint.columns, f'is not present in table "{parent.name}".')
     result = [
         nodes.After(
-            subplan, list(values), when, "rows", "23503", message, detail, constraint.name, relation.name, relation.schema, constraint.deferred
+            subplan,
+            list(values),
+            when,
+            "rows",
+            "23503",
+            message,
+            detail,
+            constraint.name,
+            relation.name,
+            relation.schema,
+            constraint.deferred,
         )
     ]
     if constraint.match == "f" and len(constraint.columns) > 1:
@@ -116,7 +127,9 @@ def _where(ctx: PlanContext, rte: Rte, columns: tuple[int, ...], params: list[in
     return parts[0] if len(parts) == 1 else nodes.And(parts)
 
 
-def _parent_lookup(ctx: PlanContext, relation: Relation, parent: Relation, constraint: Constraint) -> tuple[int, list[int]]:
+def _parent_lookup(
+    ctx: PlanContext, relation: Relation, parent: Relation, constraint: Constraint
+) -> tuple[int, list[int]]:
     """SELECT FROM parent WHERE key = … FOR KEY SHARE."""
     key = (constraint.oid, "parent")
     known = ctx.actions.get(key)
@@ -172,11 +185,21 @@ def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event:
     detail = _key_detail(relation, keys, f'is still referenced from table "{child.name}".')
     types = [base_type(ctx.catalog, relation.columns[c - 1].typ) for c in keys]
     if action in ("a", "r"):
-        subplan, numbers, _ = _children(ctx, child, constraint, "check", types)
+        subplan, numbers, _ = _children(ctx, child, constraint, "check" if action == "a" else "restrict", types)
         params = list(zip(numbers, old, strict=True))
         deferred = constraint.deferred and action == "a"
         return nodes.After(
-            subplan, params, when, "no_rows", "23503", message, detail, constraint.name, child.name, child.schema, deferred
+            subplan,
+            params,
+            when,
+            "no_rows",
+            "23503",
+            message,
+            detail,
+            constraint.name,
+            child.name,
+            child.schema,
+            deferred,
         )
     what = f"{event}-{action}"
     subplan, numbers, new_numbers = _children(ctx, child, constraint, what, types)
@@ -207,8 +230,10 @@ def _children(
     query.rtes.append(rte)
     query.from_items.append(FromRel(rte))
     query.where = _where(ctx, rte, constraint.columns, numbers, types)
-    if what == "check":
+    if what in ("check", "restrict"):
         ctx.analysis.lock(child.oid, 2)
+        if what == "check":
+            query.where = nodes.And([query.where, nodes.Not(_replaced(ctx, constraint, numbers, types))])
         query.targets = [Target(nodes.Const(oids.INT4, "1"), "?column?", oids.INT4)]
         query.limit = nodes.Const(oids.INT8, "1")
         query.locks = [Lock(rte.id, "key_share", "block")]
@@ -220,6 +245,18 @@ def _children(
             _assign(ctx, query.dml, constraint, what, new_numbers, types)
     ctx.subplans[place] = ctx.plan_query(query).node
     return place, numbers, new_numbers
+
+
+def _replaced(ctx: PlanContext, constraint: Constraint, numbers: list[int], types: list[int]) -> Expr:
+    """NO ACTION looks at the statement's end: has another parent row taken over the key?"""
+    parent = _relation(ctx, constraint.foreign_relation)
+    rte = _entry(ctx, parent)
+    query = ctx.analysis.new_query()
+    query.rtes.append(rte)
+    query.from_items.append(FromRel(rte))
+    query.where = _where(ctx, rte, constraint.foreign_columns, numbers, types)
+    query.targets = [Target(nodes.Const(oids.INT4, "1"), "?column?", oids.INT4)]
+    return SubLink("exists", ctx.analysis.sublinks.add(query), oids.BOOL)
 
 
 def _assign(ctx: PlanContext, dml: Dml, constraint: Constraint, what: str, new: list[int], types: list[int]) -> None:

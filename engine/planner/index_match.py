@@ -44,7 +44,9 @@ class Match:
     @property
     def unique(self) -> bool:
         """At most one row."""
-        return self.index.unique and self.any is None and len(self.equal) == len(self.index.keys) and not any(self.nulls)
+        return (
+            self.index.unique and self.any is None and len(self.equal) == len(self.index.keys) and not any(self.nulls)
+        )
 
 
 @cache
@@ -177,7 +179,12 @@ def _equal(match: Match, candidates: list[Expr], column: Column, family: int) ->
             _consume(match, qual, True)
             return True
         for c in comparisons(qual):
-            if c.strategy != 3 or family not in c.families or not _is(c.var, match.rel, column.attnum - 1) or not _usable(c.value, match.rel):
+            if (
+                c.strategy != 3
+                or family not in c.families
+                or not _is(c.var, match.rel, column.attnum - 1)
+                or not _usable(c.value, match.rel)
+            ):
                 continue
             value = bound_value(c.value, c.value_type, column, 3)
             if value is not None:
@@ -214,7 +221,12 @@ def _range(match: Match, candidates: list[Expr], column: Column, family: int, de
     consumed: list[Expr] = []
     for qual in candidates:
         for c in comparisons(qual):
-            if c.strategy == 3 or family not in c.families or not _is(c.var, match.rel, column.attnum - 1) or not _usable(c.value, match.rel):
+            if (
+                c.strategy == 3
+                or family not in c.families
+                or not _is(c.var, match.rel, column.attnum - 1)
+                or not _usable(c.value, match.rel)
+            ):
                 continue
             value = bound_value(c.value, c.value_type, column, c.strategy)
             if value is None:

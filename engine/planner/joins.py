@@ -99,7 +99,9 @@ class Joiner:
             result |= {k for k in expr_vars(self.ctx, qual) if k[0] not in rels}
         return frozenset(result)
 
-    def join(self, result: list[Path], kind: str, left: Path, right: Path, quals: list[Expr], rows: float | None = None) -> None:
+    def join(
+        self, result: list[Path], kind: str, left: Path, right: Path, quals: list[Expr], rows: float | None = None
+    ) -> None:
         """Every sensible join of two paths."""
         if free_rels(left) & right.rels:
             return
@@ -112,7 +114,9 @@ class Joiner:
                 self._hash(result, kind, left, right, quals, keys, rows)
             elif kind in ("full", "right"):
                 if kind == "full":
-                    raise SqlError("0A000", "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions")
+                    raise SqlError(
+                        "0A000", "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions"
+                    )
                 return
         if kind in ("full", "right"):
             return
@@ -125,13 +129,22 @@ class Joiner:
         return left.rels if kind in LEFT_ONLY else left.rels | right.rels
 
     def _hash(
-        self, result: list[Path], kind: str, left: Path, right: Path, quals: list[Expr], keys: list[HashKey], rows: float
+        self,
+        result: list[Path],
+        kind: str,
+        left: Path,
+        right: Path,
+        quals: list[Expr],
+        keys: list[HashKey],
+        rows: float,
     ) -> None:
         used = {id(k.qual) for k in keys}
         rest = [q for q in quals if id(q) not in used]
         per_left = CPU_ROW + CPU_OPERATOR * len(keys)
         startup = right.total + right.rows * (CPU_ROW * 1.5 + CPU_OPERATOR * len(keys)) + left.startup
-        total = startup + (left.total - left.startup) + left.rows * per_left + rows * (CPU_ROW + CPU_OPERATOR * len(rest))
+        total = (
+            startup + (left.total - left.startup) + left.rows * per_left + rows * (CPU_ROW + CPU_OPERATOR * len(rest))
+        )
         if not self.ctx.info.enable_hashjoin:
             total += DISABLED
 
@@ -149,7 +162,16 @@ class Joiner:
 
         add_path(
             result,
-            Path(self._rels(kind, left, right), self._keys(kind, left, right), rows, startup, total, build, (), self.free(left, right, quals)),
+            Path(
+                self._rels(kind, left, right),
+                self._keys(kind, left, right),
+                rows,
+                startup,
+                total,
+                build,
+                (),
+                self.free(left, right, quals),
+            ),
         )
 
     def _loop(
@@ -161,7 +183,9 @@ class Joiner:
             inner = right.total + right.rows * CPU_OPERATOR + repeats * right.rows * CPU_OPERATOR
         else:
             inner = repeats * right.total
-        total = left.total + inner + repeats * right.rows * (CPU_ROW + CPU_OPERATOR * len(quals)) * (1.0 if quals else 0.5)
+        total = (
+            left.total + inner + repeats * right.rows * (CPU_ROW + CPU_OPERATOR * len(quals)) * (1.0 if quals else 0.5)
+        )
         startup = left.startup + right.startup
         if not self.ctx.info.enable_nestloop and not depends:
             total += DISABLED

@@ -210,6 +210,3 @@ def comparisons(expr: Expr) -> list[Comparison]:
 def references(expr: Expr, rel: int) -> bool:
     """Does the expression itself (not its subqueries) name the entry?"""
     return any(type(p) is Var and p.rel == rel for p in walk(expr))
-
-
-

@@ -11,7 +11,18 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Built, Env, Key, PlanContext
 from sixfold.engine.planner.index_match import Match, bounds, match_index
 from sixfold.engine.planner.nodes import Expr, Node
-from sixfold.engine.planner.paths import CPU_INDEX, CPU_OPERATOR, CPU_ROW, DISABLED, INDEX_FETCH, INDEX_START, PAGE, Order, Path, add_path
+from sixfold.engine.planner.paths import (
+    CPU_INDEX,
+    CPU_OPERATOR,
+    CPU_ROW,
+    DISABLED,
+    INDEX_FETCH,
+    INDEX_START,
+    PAGE,
+    Order,
+    Path,
+    add_path,
+)
 from sixfold.engine.planner.quals import conjunction, expr_vars
 from sixfold.engine.planner.statistics import Statistics, column_width, table_pages, table_rows
 
@@ -115,7 +126,9 @@ class BaseRel:
         test = conjunction(quals)
         return self._env().lower(test) if test is not None else None
 
-    def _sequential(self, result: list[Path], relation: Relation, quals: list[Expr], rows: float, free: frozenset[Key]) -> None:
+    def _sequential(
+        self, result: list[Path], relation: Relation, quals: list[Expr], rows: float, free: frozenset[Key]
+    ) -> None:
         pages, base = table_pages(relation), self.base_rows
         total = pages * PAGE + base * (CPU_ROW + CPU_OPERATOR * len(quals))
         if not self.ctx.info.enable_seqscan:
@@ -128,7 +141,14 @@ class BaseRel:
         add_path(result, Path(frozenset((self.rte.id,)), self.keys, rows, 0.0, total, build, (), free))
 
     def _indexed(
-        self, result: list[Path], relation: Relation, place: int, quals: list[Expr], rows: float, free: frozenset[Key], parameterised: bool
+        self,
+        result: list[Path],
+        relation: Relation,
+        place: int,
+        quals: list[Expr],
+        rows: float,
+        free: frozenset[Key],
+        parameterised: bool,
     ) -> None:
         index = relation.indexes[place]
         match = match_index(relation, self.rte.id, place, quals)
@@ -180,7 +200,14 @@ class BaseRel:
             low, high = bounds(match, outside.lower)
             array = outside.lower(match.any) if match.any is not None else None
             node = nodes.IndexScan(
-                self.ctx.table(relation), match.place, low, high, array, backward, list(self.used), self._filter(match.rest)
+                self.ctx.table(relation),
+                match.place,
+                low,
+                high,
+                array,
+                backward,
+                list(self.used),
+                self._filter(match.rest),
             )
             return self.ctx.estimate(node, rows, total, startup, self.width)
 
@@ -239,7 +266,9 @@ class BaseRel:
                 values = nodes.Array([outside.lower(call.expr)], typ, array.array, False)
                 made.append(nodes.SetCall("array_unnest", [values], [array.array], [typ]))
                 continue
-            made.append(nodes.SetCall(call.func, [outside.lower(a) for a in call.args], list(call.arg_types), list(call.types)))
+            made.append(
+                nodes.SetCall(call.func, [outside.lower(a) for a in call.args], list(call.arg_types), list(call.types))
+            )
         return nodes.FunctionScan(made, rte.ordinality)
 
 

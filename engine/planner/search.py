@@ -48,7 +48,9 @@ def reduce_outer(item: FromItem, strict: set[int]) -> FromItem:
     if kind == "right" and strict & left:
         kind = "inner"
     on = set().union(*(strict_rels(q) for q in conjuncts(item.on)), set())
-    left_strict = strict if kind in ("left", "semi", "anti", "null_anti", "scalar") else strict | on if kind == "inner" else set()
+    left_strict = (
+        strict if kind in ("left", "semi", "anti", "null_anti", "scalar") else strict | on if kind == "inner" else set()
+    )
     right_strict = strict | on if kind == "inner" else set()
     if kind == "right":
         right_strict = strict
@@ -99,19 +101,23 @@ class JoinUnit:
         result: list[Path] = []
         joiner = Joiner(problem.ctx, problem.statistics)
         base = right.single_base()
-        for l in lefts:
-            for r in rights:
-                joiner.join(result, self.kind, l, r, self.on)
+        for left_path in lefts:
+            for right_path in rights:
+                joiner.join(result, self.kind, left_path, right_path, self.on)
                 if self.kind == "left":
-                    self._swapped(result, joiner, l, r)
+                    self._swapped(result, joiner, left_path, right_path)
             if base is not None and self.kind != "full":
-                usable = [q for q in self.on if {k[0] for k in expr_vars(problem.ctx, q)} <= l.rels | base_rels(base) | outer(problem, q)]
+                usable = [
+                    q
+                    for q in self.on
+                    if {k[0] for k in expr_vars(problem.ctx, q)} <= left_path.rels | base_rels(base) | outer(problem, q)
+                ]
                 if self.kind in ("null_anti", "mark"):
                     usable = []
-                for r in base.paths(usable) if usable else ():
+                for right_path in base.paths(usable) if usable else ():
                     rest = [q for q in self.on if not any(q is u for u in usable)]
-                    rows = joiner.rows(self.kind, l.rows, base.rows(), self.on)
-                    joiner.join(result, self.kind, l, r, rest, rows)
+                    rows = joiner.rows(self.kind, left_path.rows, base.rows(), self.on)
+                    joiner.join(result, self.kind, left_path, right_path, rest, rows)
         if not self.above:
             return result
         return [filtered(problem.ctx, p, self.above, problem.statistics) for p in result]
@@ -156,7 +162,12 @@ class Problem:
     """An inner join of FROM items under conditions."""
 
     def __init__(
-        self, ctx: PlanContext, items: list[FromItem], quals: list[Expr], used: dict[int, set[int]], statistics: Statistics
+        self,
+        ctx: PlanContext,
+        items: list[FromItem],
+        quals: list[Expr],
+        used: dict[int, set[int]],
+        statistics: Statistics,
     ) -> None:
         self.ctx = ctx
         self.used = used
@@ -214,9 +225,12 @@ class Problem:
                     variables[ka], variables[kb] = a, b
                     groups.setdefault(ka, []).append(kb)
                     groups.setdefault(kb, []).append(ka)
-            elif len(found) == 1 and isinstance(qual, nodes.Func) and isinstance(strip(found[0].value), nodes.Const | nodes.Param):
-                if qual.arg_types[0] == qual.arg_types[1]:
-                    constants.append((found[0].var, found[0].value, qual))
+            elif (
+                len(found) == 1
+                and isinstance(qual, nodes.Func)
+                and isinstance(strip(found[0].value), nodes.Const | nodes.Param)
+            ) and qual.arg_types[0] == qual.arg_types[1]:
+                constants.append((found[0].var, found[0].value, qual))
         if not groups or not constants:
             return
         known = {(c.rel, c.col) for c, _, _ in constants}
@@ -230,7 +244,9 @@ class Problem:
                     queue.append(other)
                     if other not in known and variables[other].typ == var.typ:
                         known.add(other)
-                        self.quals.append(nodes.Func(qual.func, [variables[other], value], list(qual.arg_types), qual.typ))
+                        self.quals.append(
+                            nodes.Func(qual.func, [variables[other], value], list(qual.arg_types), qual.typ)
+                        )
 
     def _distribute(self) -> None:
         for qual in self.quals:
@@ -303,7 +319,13 @@ class Problem:
         return any(free_rels(p) & rels for p in paths)
 
     def _combine(
-        self, result: list[Path], lefts: list[Path], rights: list[Path], left_mask: int, right_mask: int, quals: list[Expr]
+        self,
+        result: list[Path],
+        lefts: list[Path],
+        rights: list[Path],
+        left_mask: int,
+        right_mask: int,
+        quals: list[Expr],
     ) -> None:
         joiner = Joiner(self.ctx, self.statistics)
         unit = self.units[right_mask.bit_length() - 1] if right_mask.bit_count() == 1 else None

@@ -231,7 +231,8 @@ def _fraction(query: Query, paths: list[Path]) -> float:
 
 
 def _aggregate_stage(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
-    return aggregate(ctx, query, stage, _own_aggregates(query), upper_exprs(query), Stage)
+    made: Stage = aggregate(ctx, query, stage, _own_aggregates(query), upper_exprs(query), Stage)
+    return made
 
 
 # ---- above
@@ -319,7 +320,9 @@ def _project_sets(ctx: PlanContext, targets: list[Target], stage: Stage) -> Stag
             items.append(nodes.ProjectItem(set=_set_call(env, ref)))
         env.width = width + len(inner)
         node = nodes.ProjectSet(stage.node, items)
-        stage = Stage(ctx.estimate(node, stage.rows * 10, stage.total), env, stage.rows * 10, stage.startup, stage.total)
+        stage = Stage(
+            ctx.estimate(node, stage.rows * 10, stage.total), env, stage.rows * 10, stage.startup, stage.total
+        )
         for i, ref in enumerate(inner):
             env.exprs.append((ref, width + i))
         if not any(_left_over(t.expr, inner) for t in targets):
@@ -392,7 +395,9 @@ def _distinct_on(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     lowered = [env.lower(e) for e in keys]
     rows = max(1.0, stage.rows * 0.5)
     node = nodes.DistinctRows(stage.node, lowered, [type_of(e) for e in keys])
-    return Stage(ctx.estimate(node, rows, stage.total, stage.startup), env, rows, stage.startup, stage.total, stage.order)
+    return Stage(
+        ctx.estimate(node, rows, stage.total, stage.startup), env, rows, stage.startup, stage.total, stage.order
+    )
 
 
 def sort_keys(env: Env, items: list[SortItem]) -> list[nodes.SortKey]:
@@ -423,7 +428,12 @@ def _top_n(query: Query, env: Env) -> Expr | None:
         return None
     if query.offset is None:
         return env.lower(query.limit)
-    if isinstance(query.limit, nodes.Const) and isinstance(query.offset, nodes.Const) and query.limit.text and query.offset.text:
+    if (
+        isinstance(query.limit, nodes.Const)
+        and isinstance(query.offset, nodes.Const)
+        and query.limit.text
+        and query.offset.text
+    ):
         return nodes.Const(oids.INT8, str(int(query.limit.text) + int(query.offset.text)))
     args = [env.lower(query.limit), nodes.Coalesce([env.lower(query.offset), nodes.Const(oids.INT8, "0")], oids.INT8)]
     return nodes.Func("int8pl", args, [oids.INT8, oids.INT8], oids.INT8)
@@ -450,7 +460,7 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     env = stage.env
     locks = []
     ctx.writes = True
-    tests = [e for e in conjuncts(query.where)]
+    tests = list(conjuncts(query.where))
     stack = list(query.from_items)
     while stack:
         item = stack.pop()
@@ -476,8 +486,16 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     node = ctx.estimate(nodes.LockRows(stage.node, locks), stage.rows, stage.total, stage.startup)
     if query.order and not satisfies(stage.order, _wanted_order(query)):
         # PostgreSQL locks after sorting and before LIMIT; rows are locked in the order in which they come out.
-        sorted_stage = _sort(ctx, query, Stage(stage.node, env, stage.rows, stage.startup, stage.total, stage.order), list(query.order), limit=False)
-        node = ctx.estimate(nodes.LockRows(sorted_stage.node, locks), stage.rows, sorted_stage.total, sorted_stage.startup)
+        sorted_stage = _sort(
+            ctx,
+            query,
+            Stage(stage.node, env, stage.rows, stage.startup, stage.total, stage.order),
+            list(query.order),
+            limit=False,
+        )
+        node = ctx.estimate(
+            nodes.LockRows(sorted_stage.node, locks), stage.rows, sorted_stage.total, sorted_stage.startup
+        )
         return Stage(node, env, stage.rows, sorted_stage.startup, sorted_stage.total, sorted_stage.order)
     return Stage(node, env, stage.rows, stage.startup, stage.total, stage.order)
 

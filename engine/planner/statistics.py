@@ -67,7 +67,9 @@ class Statistics:
         if column is None:
             return min(rows, DEFAULT_DISTINCT)
         relation = self.rtes[expr.rel].relation
-        if relation is not None and any(i.unique and len(i.keys) == 1 and i.keys[0].attnum == expr.col + 1 for i in relation.indexes):
+        if relation is not None and any(
+            i.unique and len(i.keys) == 1 and i.keys[0].attnum == expr.col + 1 for i in relation.indexes
+        ):
             return max(1.0, min(rows, table))
         if column.n_distinct is None:
             if column.typ == oids.BOOL:

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.tree import FromGroup, FromItem, FromJoin, FromRel, Query, Rte, RteColumn, SetRef, Slot, SubLink, Var
+from sixfold.engine.analyzer.tree import (
+    FromGroup,
+    FromItem,
+    FromJoin,
+    FromRel,
+    Query,
+    Rte,
+    RteColumn,
+    SetRef,
+    Slot,
+    SubLink,
+    Var,
+)
 from sixfold.engine.analyzer.walk import contains, rewrite, strip
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, PlanContext
@@ -39,6 +51,12 @@ def pull_up(ctx: PlanContext, query: Query) -> None:
     query.from_items = [_pull_item(ctx, query, item, False) for item in query.from_items]
 
 
+def _is_own(expr: Expr, own: set[int]) -> bool:
+    """Is it a plain column of one of these entries? Only those turn null where an outer join finds no partner."""
+    inner = strip(expr)
+    return type(inner) is Var and inner.rel in own
+
+
 def _pull_item(ctx: PlanContext, query: Query, item: FromItem, nullable: bool) -> FromItem:
     if isinstance(item, FromRel):
         rte = item.rte
@@ -48,7 +66,8 @@ def _pull_item(ctx: PlanContext, query: Query, item: FromItem, nullable: bool) -
         targets = inner.visible()
         if any(is_volatile(t.expr) or contains(t.expr, lambda e: type(e) is SetRef) for t in targets):
             return item
-        if nullable and not all(type(strip(t.expr)) is Var and strip(t.expr).rel in {r.id for r in inner.rtes} for t in targets):  # type: ignore[attr-defined]
+        own = {r.id for r in inner.rtes}
+        if nullable and not all(_is_own(t.expr, own) for t in targets):
             return item
         pull_up(ctx, inner)
         ctx.replaced[rte.id] = [t.expr for t in targets]

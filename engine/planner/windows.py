@@ -26,7 +26,9 @@ def windows(ctx: PlanContext, query: Query, stage: Any, make: Any) -> Any:
     node: Node = stage.node
     rows, total = stage.rows, stage.total
     # Windows with more sort columns first, so that a later one may find its order.
-    for number in sorted({r.window for r in refs}, key=lambda n: -len(query.windows[n].partition) - len(query.windows[n].order)):
+    for number in sorted(
+        {r.window for r in refs}, key=lambda n: -len(query.windows[n].partition) - len(query.windows[n].order)
+    ):
         clause = query.windows[number]
         calls = [r for r in refs if r.window == number]
         items = [SortItem(e, False, False, type_of(e)) for e in clause.partition]
@@ -50,7 +52,9 @@ def windows(ctx: PlanContext, query: Query, stage: Any, make: Any) -> Any:
 
 def _call(env: Env, ref: WindowRef) -> nodes.WindowCall:
     frame = ref.frame
-    start = nodes.FrameBound(frame.start.kind, env.lower(frame.start.offset) if frame.start.offset is not None else None)
+    start = nodes.FrameBound(
+        frame.start.kind, env.lower(frame.start.offset) if frame.start.offset is not None else None
+    )
     end = nodes.FrameBound(frame.end.kind, env.lower(frame.end.offset) if frame.end.offset is not None else None)
     return nodes.WindowCall(
         ref.func,

@@ -93,7 +93,12 @@ class MemoryCatalog:
         return ()
 
     def referencing(self, relation: int) -> Seq[Constraint]:
-        return [c for r in self.relations.values() for c in r.constraints if c.kind == "f" and c.foreign_relation == relation]
+        return [
+            c
+            for r in self.relations.values()
+            for c in r.constraints
+            if c.kind == "f" and c.foreign_relation == relation
+        ]
 
     def role_name(self, oid: int) -> str | None:
         return "postgres" if oid == 10 else None
@@ -189,10 +194,14 @@ class MemoryCatalog:
             columns = relation.columns
             if primary:
                 columns = tuple(
-                    Column(**{**{f: getattr(c, f) for f in c.__struct_fields__}, "not_null": True}) if c.attnum in attnums else c
+                    Column(**{**{f: getattr(c, f) for f in c.__struct_fields__}, "not_null": True})
+                    if c.attnum in attnums
+                    else c
                     for c in columns
                 )
-            self._put(relation, indexes=(*relation.indexes, index), constraints=(*relation.constraints, made), columns=columns)
+            self._put(
+                relation, indexes=(*relation.indexes, index), constraints=(*relation.constraints, made), columns=columns
+            )
         elif spec.contype == kinds.CONSTR_CHECK:
             name = spec.conname or f"{relation.name}_{column + '_' if column else ''}check"
             made = Constraint(self.oid(), name, "c", oid, expr=_source(spec.raw_expr, text))
@@ -227,7 +236,11 @@ class MemoryCatalog:
         for param in node.indexParams:
             desc = param.ordering == enums.SortByDir.SORTBY_DESC
             nulls = param.nulls_ordering
-            first = desc if nulls == enums.SortByNulls.SORTBY_NULLS_DEFAULT else nulls == enums.SortByNulls.SORTBY_NULLS_FIRST
+            first = (
+                desc
+                if nulls == enums.SortByNulls.SORTBY_NULLS_DEFAULT
+                else nulls == enums.SortByNulls.SORTBY_NULLS_FIRST
+            )
             keys.append(IndexKey(place[param.name], desc, first))
         name = node.idxname or f"{relation.name}_{'_'.join(p.name for p in node.indexParams)}_idx"
         index = Index(self.oid(), name, self.page(), bool(node.unique), keys=tuple(keys))

@@ -52,14 +52,26 @@ def _value(value: Any) -> str:
         if "e" in value:
             return _expr(value)
         if "values" in value and "inclusive" in value:
-            return _list(value["values"]) + ("" if value["inclusive"] else " exclusive") + (" null" if any(value["nulls"]) else "")
+            return (
+                _list(value["values"])
+                + ("" if value["inclusive"] else " exclusive")
+                + (" null" if any(value["nulls"]) else "")
+            )
         if "overflow" in value:
             return str(value["name"])
         if "desc" in value and "expr" in value:
-            return _expr(value["expr"]) + (" desc" if value["desc"] else "") + (" nulls first" if value["nulls_first"] else "")
+            return (
+                _expr(value["expr"])
+                + (" desc" if value["desc"] else "")
+                + (" nulls first" if value["nulls_first"] else "")
+            )
         if "func" in value:
             return _call(value)
-        return "{" + " ".join(f"{k}={_value(v)}" for k, v in value.items() if v is not None and v != [] and v is not False) + "}"
+        return (
+            "{"
+            + " ".join(f"{k}={_value(v)}" for k, v in value.items() if v is not None and v != [] and v is not False)
+            + "}"
+        )
     if isinstance(value, list):
         return _list(value)
     return str(value)
@@ -70,7 +82,9 @@ def _list(values: list[Any]) -> str:
 
 
 def _call(value: dict[str, Any]) -> str:
-    text = f"{value['func']}({'distinct ' if value.get('distinct') else ''}{', '.join(_expr(a) for a in value['args'])})"
+    text = (
+        f"{value['func']}({'distinct ' if value.get('distinct') else ''}{', '.join(_expr(a) for a in value['args'])})"
+    )
     if value.get("order"):
         text += f" order {_list(value['order'])}"
     if value.get("filter"):

@@ -104,6 +104,8 @@ def check(path: Path, run: Run, rewrite: bool) -> str | None:
     for before, after in zip(blocks, done, strict=True):
         if before.expected != after.expected:
             wrong.append(
-                "\n".join([*("> " + c for c in before.commands), "expected:", *before.expected, "printed:", *after.expected])
+                "\n".join(
+                    [*("> " + c for c in before.commands), "expected:", *before.expected, "printed:", *after.expected]
+                )
             )
     return "\n\n".join(wrong) or None
