@@ -305,3 +305,31 @@ def functions_of(node: Any) -> list[str]:
 
     walk(node)
     return found
+
+
+def position_of(node: Any) -> int | None:
+    """1-based position of a parse node in its statement, where it has one."""
+    location = getattr(node, "location", None)
+    return location + 1 if location is not None and location >= 0 else None
+
+
+def column_position(node: Any, column: str) -> int | None:
+    """Position of the first reference to a column."""
+    found: list[int] = []
+
+    def walk(part: Any) -> None:
+        if isinstance(part, tuple):
+            for item in part:
+                walk(item)
+        elif isinstance(part, parser.ast.Node):
+            if isinstance(part, parser.ast.ColumnRef) and getattr(part.fields[-1], "sval", None) == column:
+                position = position_of(part)
+                if position is not None:
+                    found.append(position)
+            for name in part:
+                value = getattr(part, name)
+                if isinstance(value, tuple | parser.ast.Node):
+                    walk(value)
+
+    walk(node)
+    return min(found, default=None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from .cursors import execute_params, prepared_statement
+from .deparse import position_of
 from .errors import SqlError, not_built
 from .explain_nodes import Actual, Shown, show_plan
 from .plans import Prepared, prepare
@@ -42,7 +43,7 @@ def read_options(node: Any) -> dict[str, Any]:
                 else bool(getattr(arg, "boolval", getattr(arg, "ival", 0)))
             )
         else:
-            raise SqlError("42601", f'unrecognized EXPLAIN option "{name}"')
+            raise SqlError("42601", f'unrecognized EXPLAIN option "{name}"', position=position_of(option))
     for name in ("wal", "timing"):
         if found.get(name) and not found.get("analyze"):
             raise SqlError("22023", f"EXPLAIN option {name.upper()} requires ANALYZE")
@@ -123,11 +124,11 @@ def _print(top: Shown, options: dict[str, Any], planning: float | None, executio
         return lines
     whole: dict[str, Any] = {"Plan": json_node(top, options)}
     if planning is not None:
-        whole["Planning Time"] = round(planning, 3)
+        whole["Planning Time"] = Fixed(planning, 3)
     if execution is not None:
-        whole |= {"Triggers": [], "Execution Time": round(execution, 3)}
+        whole |= {"Triggers": [], "Execution Time": Fixed(execution, 3)}
     if options["format"] == "json":
-        return [json.dumps([whole], indent=2, ensure_ascii=False)]
+        return [json_text([whole])]
     if options["format"] == "yaml":
         return ["\n".join(_yaml([whole], 0))]
     return ['<explain xmlns="http://www.postgresql.org/2009/explain">\n' + _xml("Query", whole, 1) + "\n</explain>"]
@@ -163,29 +164,64 @@ def text_lines(node: Shown, options: dict[str, Any], depth: int = 0) -> list[str
     return lines
 
 
-def json_node(node: Shown, options: dict[str, Any]) -> dict[str, Any]:
+# Facts that PostgreSQL prints before those of where the node runs.
+EARLY = ("Strategy", "Partial Mode", "Operation", "Parent Relationship", "Subplan Name")
+
+
+def json_node(node: Shown, options: dict[str, Any], parent: str | None = None) -> dict[str, Any]:
     """A node as JSON has it."""
-    result: dict[str, Any] = {"Node Type": node.kind, **node.facts, "Parallel Aware": False, "Async Capable": False}
+    facts = dict(node.facts)
+    if parent is not None:
+        facts.setdefault("Parent Relationship", parent)
+    result: dict[str, Any] = {"Node Type": node.kind, **{name: facts.pop(name) for name in EARLY if name in facts}}
+    result |= {"Parallel Aware": False, "Async Capable": False, **facts}
     if options["costs"] and node.estimate is not None:
         e = node.estimate
-        result |= {
-            "Startup Cost": round(e.startup, 2),
-            "Total Cost": round(e.total, 2),
-            "Plan Rows": max(round(e.rows), 1),
-            "Plan Width": e.width,
-        }
+        result |= {"Startup Cost": Fixed(e.startup, 2), "Total Cost": Fixed(e.total, 2)}
+        result |= {"Plan Rows": max(round(e.rows), 1), "Plan Width": e.width}
     if node.actual is not None:
         rows, loops, micros = node.actual
         if options["timing"]:
-            each = round(micros / 1000 / max(loops, 1), 3)
+            each = Fixed(micros / 1000 / max(loops, 1), 3)
             result |= {"Actual Startup Time": each, "Actual Total Time": each}
         result |= {"Actual Rows": round(rows / max(loops, 1)), "Actual Loops": loops}
     for name, value in node.details:
         if name != "Output" or options.get("verbose"):
             result[name] = value
     if node.children:
-        result["Plans"] = [json_node(child, options) for child in node.children]
+        names = ("Outer", "Inner") if node.kind in ("Hash Join", "Merge Join", "Nested Loop") else ("Outer",)
+        if node.kind == "Append":
+            names = ("Member",)
+        result["Plans"] = [json_node(child, options, names[min(at, len(names) - 1)]) for at, child in enumerate(node.children)]
     return result
+
+
+class Fixed(float):
+    """A number that is printed with a fixed number of digits."""
+
+    digits: int
+
+    def __new__(cls, value: float, digits: int) -> Fixed:
+        self = super().__new__(cls, value)
+        self.digits = digits
+        return self
+
+    def __str__(self) -> str:
+        return f"{float(self):.{self.digits}f}"
+
+
+def json_text(value: Any, depth: int = 0) -> str:
+    """JSON as PostgreSQL lays it out: lists of plain values on one line."""
+    pad = "  " * (depth + 1)
+    if isinstance(value, dict):
+        inner = ",\n".join(f"{pad}{json.dumps(key)}: {json_text(item, depth + 1)}" for key, item in value.items())
+        return "{\n" + inner + "\n" + "  " * depth + "}"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        inner = ",\n".join(pad + json_text(item, depth + 1) for item in value)
+        return "[\n" + inner + "\n" + "  " * depth + "]"
+    if isinstance(value, list):
+        return "[" + ", ".join(json_text(item) for item in value) + "]"
+    return str(value) if isinstance(value, Fixed) else json.dumps(value, ensure_ascii=False)
 
 
 def _yaml(value: Any, depth: int) -> list[str]:
@@ -203,7 +239,7 @@ def _yaml(value: Any, depth: int) -> list[str]:
                 lines.append(f"{pad}{name}: ")
                 lines += _yaml(item, depth + 1)
             else:
-                lines.append(f"{pad}{name}: {json.dumps(item)}")
+                lines.append(f"{pad}{name}: {json_text(item)}")
         return lines
     return [pad + json.dumps(value)]
 

@@ -70,11 +70,17 @@ class Printer:
         # Names of executor parameters, as far as NestedLoop nodes say.
         self._exec: dict[int, str] = {}
         self._ctes: dict[int, list[str]] = {}
+        # Columns are named with their tables when there are several.
+        self._qualify = sum(self._scans(root) for root in (planned.plan.root, *planned.plan.subplans)) > 1
         if actual is not None:
             order: list[nodes.Node] = []
             for root in (planned.plan.root, *planned.plan.subplans):
                 self._walk(root, order)
             self._actual = {id(node): figures for node, figures in zip(order, actual, strict=False)}
+
+    def _scans(self, node: nodes.Node) -> int:
+        own = isinstance(node, nodes.Scan | nodes.IndexScan | nodes.FunctionScan | nodes.HostScan | nodes.CteScan)
+        return own + sum(self._scans(child) for child in children_of(node))
 
     def _walk(self, node: nodes.Node, order: list[nodes.Node]) -> None:
         order.append(node)
@@ -195,7 +201,9 @@ class Printer:
     # -- scans
 
     def _columns(self, table: nodes.Table, columns: list[int]) -> list[str]:
-        return [quote_ident(table.columns[at].name) if at < len(table.columns) else "ctid" for at in columns] + ["ctid"]
+        before = f"{quote_ident(table.name)}." if self._qualify else ""
+        named = [quote_ident(table.columns[at].name) if at < len(table.columns) else "ctid" for at in columns]
+        return [before + name for name in (*named, "ctid")]
 
     def _on(self, table: nodes.Table) -> dict[str, Any]:
         return {"Relation Name": table.name, "Alias": table.name} | ({"Schema": table.schema} if self._verbose else {})

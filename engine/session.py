@@ -96,6 +96,8 @@ class Session:
         self.work: Work | None = None
         # OID of this session's temporary schema, once it has one.
         self.temp: int | None = None
+        # The schema that CREATE SCHEMA with elements is making: first in the search path meanwhile.
+        self.creating: int | None = None
         self.cursors: dict[str, Cursor] = {}
         # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
         self.listening: set[str] = set()
@@ -420,6 +422,8 @@ class Session:
     def catalog(self) -> Catalog:
         """The same through the search path."""
         snapshot, path = self.snapshot, self.settings.get("search_path")
+        if self.creating is not None:
+            return Catalog(snapshot, self._effective(snapshot, path), self.temp)
         if self._catalog is None or self._catalog[:3] != (snapshot, path, self.temp):
             self._catalog = (snapshot, path, self.temp, Catalog(snapshot, self._effective(snapshot, path), self.temp))
         return self._catalog[3]
@@ -434,7 +438,7 @@ class Session:
         ]
 
     def _named(self, snapshot: Snapshot, path: str) -> list[int]:
-        found: list[int] = []
+        found: list[int] = [self.creating] if self.creating is not None else []
         for name in parse_list(path):
             oid = self.temp if name == "pg_temp" else snapshot.namespace_oid(self.user if name == "$user" else name)
             if oid is not None and oid not in found:

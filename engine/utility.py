@@ -49,7 +49,7 @@ NOT_IN_BLOCK = frozenset(
 )
 # Parse trees of what PostgreSQL has and Sixfold has not, in its own words.
 MISSING = {
-    "CreatedbStmt": "CREATE DATABASE: a Sixfold cluster has one database, make schemas in it or start another cluster;",
+    "CreatedbStmt": "CREATE DATABASE (a Sixfold cluster has one database: use schemas, or another cluster)",
     "DropdbStmt": "DROP DATABASE",
     "AlterDatabaseStmt": "ALTER DATABASE",
     "AlterSystemStmt": "ALTER SYSTEM",

@@ -15,7 +15,7 @@ from sixfold.engine.plans import prepare
 from sixfold.engine.reply import SilentReply
 from sixfold.engine.utility import Context, entry, find
 
-from .base import CLASS, CONSTRAINT, NAMESPACE, TYPE, Change, truncated
+from .base import CLASS, CONSTRAINT, NAMESPACE, REWRITE, TYPE, Change, truncated
 from .columns import (
     Spec,
     add_columns,
@@ -28,7 +28,7 @@ from .columns import (
     type_names,
 )
 from .constraints import add_constraint, constraint_names, set_not_null, validate
-from .dependencies import Dropper
+from .dependencies import Dropper, describe
 from .indexes import rebuild
 from .roles import rename_role
 from .schemas import rename_schema, role_oid
@@ -233,11 +233,12 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
     if column.generated:
         raise SqlError("0A000", "ALTER TABLE ALTER COLUMN TYPE of a generated column is not supported yet")
     for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
-        if row["refobjsubid"] == column.attnum and row["classid"] == 2618:
+        if row["refobjsubid"] == column.attnum and row["classid"] == REWRITE:
+            view = describe(change, (REWRITE, row["objid"], 0))
             raise SqlError(
                 "0A000",
                 "cannot alter type of a column used by a view or rule",
-                detail=f'rule _RETURN depends on column "{column.name}"',
+                detail=f'rule _RETURN on {view} depends on column "{column.name}"',
             )
     using = definition.raw_default
     if using is None and typ.oid != column.typ and not can_assign(change, column.typ, typ.oid):

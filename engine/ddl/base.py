@@ -109,28 +109,23 @@ class Change:
 
     # -- lookups
 
-    def creation_namespace(self, schema: str | None, temporary: bool = False) -> int:
-        """Where a new object goes."""
-        if temporary or schema == "pg_temp":
-            raise AssertionError("temporary schemas are made by ddl.temporary")
+    def creation_namespace(self, schema: str | None, name: str = "", position: int | None = None) -> int:
+        """Where a new object goes: a schema that users may create in."""
         if schema is not None:
-            return self.namespace(schema)
+            return self.namespace(schema, name, position)
         found = self.session.schemas()
         if not found:
             raise SqlError("3F000", "no schema has been selected to create in")
         return found[0]
 
-    def namespace(self, name: str) -> int:
-        """A schema that must exist, and that users may create in."""
-        oid = self.catalog.namespace_oid(name)
+    def namespace(self, schema: str, name: str = "", position: int | None = None) -> int:
+        """A schema that must exist and is not the system's; `name`: what is to be made there."""
+        oid = self.catalog.namespace_oid(schema)
         if oid is None:
-            raise SqlError("3F000", f'schema "{name}" does not exist')
+            raise SqlError("3F000", f'schema "{schema}" does not exist', position=position)
         if oid == PG_CATALOG:
-            raise SqlError(
-                "42501",
-                'permission denied to create in schema "pg_catalog"',
-                detail="System catalog modifications are currently disallowed.",
-            )
+            what = f'create "{schema}.{name}"' if name else f'change schema "{schema}"'
+            raise SqlError("42501", f"permission denied to {what}", detail="System catalog modifications are currently disallowed.")
         return oid
 
     def relation(

@@ -11,7 +11,7 @@ from sixfold.engine.analyzer.names import split_name
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Relation, Type
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import columns_of, expression, functions_of
+from sixfold.engine.deparse import column_position, columns_of, expression, functions_of
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
@@ -264,7 +264,8 @@ async def set_default(
 def _check_default(table: Relation, node: Any, generated: str, column: str) -> None:
     names = columns_of(node)
     if names and not generated:
-        raise SqlError("0A000", "cannot use column reference in DEFAULT expression")
+        where = column_position(node, names[0])
+        raise SqlError("0A000", "cannot use column reference in DEFAULT expression", position=where)
     if not generated:
         return
     for name in names:

@@ -8,7 +8,7 @@ from sixfold.engine import parser
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import columns_of, expression
+from sixfold.engine.deparse import column_position, columns_of, expression, position_of
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
@@ -108,8 +108,9 @@ async def add_check(change: Change, table: Relation, node: Any, *, validate: boo
     """CHECK (expression)."""
     names = columns_of(node.raw_expr)
     for name in names:
-        _column(table, name, f'column "{name}" does not exist')
-    text = expression(node.raw_expr, type_names(change, table))
+        if not any(column.name == name and not column.dropped for column in table.columns):
+            raise SqlError("42703", f'column "{name}" does not exist', position=column_position(node.raw_expr, name))
+    text = expression(node.raw_expr, type_names(change, table), "boolean")
     query = f"SELECT {text} FROM {qualified(table.schema, table.name)}"
     planned = prepare(change.session, parser.parse_one(query), query, catalog=change.catalog)
     if planned.planned.output[0].typ != 16:
@@ -187,7 +188,9 @@ async def add_key(change: Change, table: Relation, node: Any, column: str | None
     if node.including:
         raise not_built("INCLUDE in an index")
     if primary and any(index.primary for index in table.indexes):
-        raise SqlError("42P16", f'multiple primary keys for table "{table.name}" are not allowed')
+        raise SqlError(
+            "42P16", f'multiple primary keys for table "{table.name}" are not allowed', position=position_of(node)
+        )
     if node.indexname:
         await _key_from_index(change, table, node, primary)
         return

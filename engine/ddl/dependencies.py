@@ -226,6 +226,8 @@ async def remove_relation(change: Change, oid: int) -> None:
     ):
         for part in rows[table].group((column,), oid):
             await change.writer.delete(table, part)
+            if table in ("pg_rewrite", "pg_attrdef"):
+                await change.forget_dependencies(REWRITE if table == "pg_rewrite" else ATTRDEF, part["oid"])
     for table in ("pg_index", "pg_sequence", "sixfold_storage"):
         await _remove_row(change, table, oid)
     await change.forget_comments(CLASS, oid)

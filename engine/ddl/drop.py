@@ -104,7 +104,7 @@ async def _relation(change: Change, dropper: Dropper, names: list[str], kind: st
     found = change.catalog.relation(name, schema)
     if found is None:
         if not missing_ok:
-            raise SqlError("42P01", f'{word} "{name}" does not exist')
+            raise SqlError("42704" if kind == "i" else "42P01", f'{word} "{name}" does not exist')
         change.session.notice(f'{word} "{name}" does not exist, skipping')
         return
     if found.kind != kind:

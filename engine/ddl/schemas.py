@@ -44,10 +44,19 @@ async def create_schema(session: Session, node: Any, context: Context) -> None:
     owner = role_oid(session, node.authrole) if node.authrole is not None else change.owner()
     await make_namespace(change, name, owner)
     change.end()
+    session.creating = change.catalog.namespace_oid(name)
+    try:
+        await _elements(session, node, context, name)
+    finally:
+        session.creating = None
+    context.reply.complete("CREATE SCHEMA")
+
+
+async def _elements(session: Session, node: Any, context: Context, name: str) -> None:
+    """What CREATE SCHEMA makes along with the schema, which is first in the search path meanwhile."""
     for element in node.schemaElts or ():
         _place(element, name)
         await find(element).run(session, element, Context(context.text, context.own_text, SilentReply(session)))
-    context.reply.complete("CREATE SCHEMA")
 
 
 def _place(element: Any, schema: str) -> None:

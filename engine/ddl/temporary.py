@@ -18,7 +18,9 @@ async def target_namespace(change: Change, name: Any) -> tuple[int, str]:
     persistence = name.relpersistence or "p"
     temporary = persistence == "t" or name.schemaname == "pg_temp"
     if not temporary:
-        return change.creation_namespace(name.schemaname), persistence
+        location = getattr(name, "location", None)
+        position = location + 1 if location is not None and location >= 0 else None
+        return change.creation_namespace(name.schemaname, name.relname, position), persistence
     if name.schemaname not in (None, "pg_temp"):
         raise SqlError("42P16", "cannot create temporary relation in non-temporary schema")
     return await temporary_namespace(change), "t"

@@ -11,7 +11,7 @@ from sixfold.engine.catalog.snapshot import constraint
 from sixfold.engine.errors import SqlError, quote_ident
 from sixfold.engine.facts import FACTS
 
-from .names import regclassin, relation_oid, shown
+from .names import regclassin, shown
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -136,8 +136,8 @@ def constraint_text(session: Session, item: Constraint, table: Relation | None) 
 
 def get_viewdef(session: Session, view: Any, pretty: Any = False) -> str | None:
     """pg_get_viewdef, by OID or name."""
-    oid = relation_oid(session, view) if isinstance(view, str) else view
-    found = session.snapshot.relation(oid) if oid is not None else None
+    oid = regclassin(session, view) if isinstance(view, str) else view
+    found = session.snapshot.relation(oid)
     if found is None or found.view is None:
         return None if found is None else ""
     return f" {found.view};"
