@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 NAMES = re.compile(
-    r"pg_sleep|pg_(?:try_)?advisory|txid_current|pg_current_xact_id|set_config|pg_notify|pg_export_snapshot|setseed",
+    r"pg_sleep|pg_(?:try_)?advisory|txid_current|pg_current_xact_id|set_config|pg_notify|pg_export_snapshot|setseed"
+    r"|pg_cancel_backend|pg_terminate_backend|transaction_isolation|transaction_read_only|pg_settings|pg_show_all_settings",
     re.IGNORECASE,
 )
 AWAITED = re.compile(

@@ -192,7 +192,9 @@ def json_node(node: Shown, options: dict[str, Any], parent: str | None = None) -
         names = ("Outer", "Inner") if node.kind in ("Hash Join", "Merge Join", "Nested Loop") else ("Outer",)
         if node.kind == "Append":
             names = ("Member",)
-        result["Plans"] = [json_node(child, options, names[min(at, len(names) - 1)]) for at, child in enumerate(node.children)]
+        result["Plans"] = [
+            json_node(child, options, names[min(at, len(names) - 1)]) for at, child in enumerate(node.children)
+        ]
     return result
 
 

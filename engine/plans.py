@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
-from sixfold.kernel._kernel import Plan
+from sixfold.kernel._kernel import KernelError, Plan
 
+from .errors import SqlError
+from .parser import parse_one
 from .planner.api import PlannedStatement, analyze_and_plan
 
 PLANS_KEPT = 2000
@@ -63,3 +65,14 @@ def prepare(
         if keep:
             cache.put(key, found)
     return found
+
+
+def prepare_own(session: Any, text: str, catalog: Any = None) -> Prepared:
+    """Plan a query of the engine's own. Positions in it mean nothing to the client."""
+    try:
+        return prepare(session, parse_one(text), text, catalog=catalog)
+    except SqlError as error:
+        error.position = None
+        raise
+    except KernelError as error:
+        raise SqlError(error.code, error.message, detail=error.detail, hint=error.hint) from None

@@ -101,6 +101,8 @@ class Session:
         self.cursors: dict[str, Cursor] = {}
         # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
         self.listening: set[str] = set()
+        # Isolation level and read-only as they were when the running query began: the kernel can not be asked inside it.
+        self.observed: tuple[str, bool] = ("read committed", False)
         self.statements: Statements = database.make_statements(self)
         self.started_at = self.now()
         # What pg_stat_activity shows.

@@ -149,10 +149,13 @@ async def show(session: Session, node: Any, context: Context) -> None:
 def shown(session: Session, name: str) -> str:
     """A variable as SHOW prints it; those of the transaction are the kernel's."""
     lower = name.lower()
-    if lower == "transaction_isolation":
-        return str(session.kernel.isolation)
-    if lower == "transaction_read_only":
-        return "on" if session.kernel.read_only else "off"
+    if lower in ("transaction_isolation", "transaction_read_only"):
+        try:
+            isolation, read_only = session.kernel.isolation, session.kernel.read_only
+        except RuntimeError:
+            # Asked by a function of a running query.
+            isolation, read_only = session.observed
+        return str(isolation) if lower == "transaction_isolation" else "on" if read_only else "off"
     return session.settings.show(name)
 
 

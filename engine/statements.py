@@ -20,7 +20,8 @@ from .errors import SqlError
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
 from .parser import enums
-from .plans import Prepared, prepare
+from .plans import Prepared, prepare, prepare_own
+from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ class Statements:
             fixed = [(index, value) for index, value in fixed if index not in done]
         else:
             prepared = prepare(session, node, text)
+        if has_names(prepared.columns):
+            return False
         session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
         return True
 
@@ -219,7 +222,7 @@ class Statements:
             raise utility.in_failed_block()
         if is_plannable(node):
             prepared = prepare(session, node, text, param_oids)
-            if not asynchronous.needs_python(text):
+            if not asynchronous.needs_python(text) and not has_names(prepared.columns):
                 return Statement.plan(prepared.plan), prepared.planned.params, True
             own = Utility(node, text, tuple(prepared.planned.params), planned=True)
             return self._host(own, prepared.columns, name), prepared.planned.params, False
@@ -313,9 +316,15 @@ class Statements:
         if node is not None and asynchronous.needs_python(text):
             self.answers = await asynchronous.evaluate(session, node, text, params, tuple(prepared.planned.params))
         reply.header(prepared.columns)
+        session.observed = (session.kernel.isolation, session.kernel.read_only)
         portal = session.kernel.portal(prepared.plan, params, formats=reply.formats)
         try:
-            await reply.portal(portal)
+            if has_names(prepared.columns):
+                rows = await session.waits.run(portal.fetch, session=session.kernel, detached=portal.fetch_detached)
+                named = named_rows(session, prepared.columns, rows, reply.formats)
+                session.wire.data_rows(written_types(prepared.columns, reply.formats), named, reply.formats)
+            else:
+                await reply.portal(portal)
             reply.complete(portal.tag)
         finally:
             portal.close()
@@ -326,8 +335,7 @@ class Statements:
 
     async def fetch(self, text: str, params: Sequence[Any] = (), *, catalog: Any = None) -> list[tuple[Any, ...]]:
         """Rows of a query of the engine's own, as Python values, in this session's transaction."""
-        prepared = prepare(self.session, parser.parse_one(text), text, catalog=catalog)
-        return await self.fetch_plan(prepared, params)
+        return await self.fetch_plan(prepare_own(self.session, text, catalog), params)
 
     async def fetch_plan(self, prepared: Prepared, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a plan as Python values."""

@@ -22,7 +22,7 @@ HOST_FUNCTIONS: set[str] = {
     "pg_try_advisory_lock_shared_int4", "pg_try_advisory_xact_lock_shared_int4", "pg_advisory_unlock_int4",
     "pg_advisory_unlock_shared_int4", "pg_advisory_unlock_all",
     # Sequences that are named by text or need the session's last value.
-    "lastval", "currval_oid",
+
     # The catalogue.
     "format_type", "pg_get_expr", "pg_get_expr_ext", "pg_get_indexdef", "pg_get_indexdef_ext", "pg_get_constraintdef",
     "pg_get_constraintdef_ext", "pg_get_viewdef", "pg_get_viewdef_ext", "pg_get_viewdef_name", "pg_get_viewdef_name_ext",

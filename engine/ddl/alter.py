@@ -11,7 +11,7 @@ from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.deparse import expression
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.parser import enums
-from sixfold.engine.plans import prepare
+from sixfold.engine.plans import prepare_own
 from sixfold.engine.reply import SilentReply
 from sixfold.engine.utility import Context, entry, find
 
@@ -149,7 +149,7 @@ async def _fill_new_column(change: Change, table: Relation, spec: Spec) -> None:
 async def execute(change: Change, text: str) -> int:
     """A statement of the engine's own within this transaction; rows changed."""
     session = change.session
-    prepared = prepare(session, parser.parse_one(text), text, catalog=change.catalog)
+    prepared = prepare_own(session, text, change.catalog)
     portal = session.kernel.portal(prepared.plan, ())
     await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)
     rows = portal.rows

@@ -125,7 +125,9 @@ class Change:
             raise SqlError("3F000", f'schema "{schema}" does not exist', position=position)
         if oid == PG_CATALOG:
             what = f'create "{schema}.{name}"' if name else f'change schema "{schema}"'
-            raise SqlError("42501", f"permission denied to {what}", detail="System catalog modifications are currently disallowed.")
+            raise SqlError(
+                "42501", f"permission denied to {what}", detail="System catalog modifications are currently disallowed."
+            )
         return oid
 
     def relation(

@@ -15,7 +15,7 @@ from sixfold.engine.deparse import column_position, columns_of, expression, func
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
-from sixfold.engine.plans import prepare
+from sixfold.engine.plans import prepare_own
 
 from .base import ATTRDEF, CLASS, TYPE, Change, truncated
 from .dependencies import remove_default
@@ -297,7 +297,7 @@ def check_expression(
     name = format_type(change.catalog, typ, typmod)
     source = f" FROM {quote_ident(table.schema)}.{quote_ident(table.name)}" if table is not None else ""
     query = f"SELECT {text}{source}"
-    planned = prepare(change.session, parser.parse_one(query), query, catalog=change.catalog)
+    planned = prepare_own(change.session, query, change.catalog)
     given = planned.planned.output[0].typ
     if given not in (typ, 705) and not can_assign(change, given, typ):
         raise SqlError(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sixfold.engine import parser
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import column_position, columns_of, expression, position_of
+from sixfold.engine.deparse import column_position, columns_of, expression
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
-from sixfold.engine.plans import prepare
+from sixfold.engine.plans import prepare_own
 
 from .base import CLASS, CONSTRAINT, SHARE_ROW, Change, object_name, truncated
 from .columns import type_names
@@ -112,7 +111,7 @@ async def add_check(change: Change, table: Relation, node: Any, *, validate: boo
             raise SqlError("42703", f'column "{name}" does not exist', position=column_position(node.raw_expr, name))
     text = expression(node.raw_expr, type_names(change, table), "boolean")
     query = f"SELECT {text} FROM {qualified(table.schema, table.name)}"
-    planned = prepare(change.session, parser.parse_one(query), query, catalog=change.catalog)
+    planned = prepare_own(change.session, query, change.catalog)
     if planned.planned.output[0].typ != 16:
         given = format_type(change.catalog, planned.planned.output[0].typ)
         raise SqlError("42804", f"argument of CHECK must be type boolean, not type {given}")
@@ -188,9 +187,7 @@ async def add_key(change: Change, table: Relation, node: Any, column: str | None
     if node.including:
         raise not_built("INCLUDE in an index")
     if primary and any(index.primary for index in table.indexes):
-        raise SqlError(
-            "42P16", f'multiple primary keys for table "{table.name}" are not allowed', position=position_of(node)
-        )
+        raise SqlError("42P16", f'multiple primary keys for table "{table.name}" are not allowed')
     if node.indexname:
         await _key_from_index(change, table, node, primary)
         return
