@@ -193,8 +193,13 @@ class Connection(asyncio.Protocol):
             self._resume()
 
     def _resume(self) -> None:
+        self.data_received(self._take_held())
+
+    def _take_held(self) -> bytes:
         held, self._inbox, self._inbox_bytes = b"".join(self._inbox), [], 0
-        self.data_received(held)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return held
 
     async def _deal(self, event: Event) -> bool:
         """One event; False ends the connection."""
@@ -228,10 +233,7 @@ class Connection(asyncio.Protocol):
     def _feed_held(self) -> bool:
         if not self._inbox:
             return False
-        held, self._inbox, self._inbox_bytes = b"".join(self._inbox), [], 0
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-        self._wire.feed(held, int(self._runtime.clock.time() * 1_000_000))
+        self._wire.feed(self._take_held(), int(self._runtime.clock.time() * 1_000_000))
         return True
 
     async def _close_session(self) -> None:
