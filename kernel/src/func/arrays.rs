@@ -379,7 +379,9 @@ fn trim(args: &[Datum]) -> Res<Datum> {
 /// The number of the bucket, among rising lower bounds, that a value falls into.
 fn width_bucket(args: &[Datum]) -> Res<Datum> {
     let thresholds = args[1].array()?;
-    one_dimensional(thresholds)?;
+    if thresholds.dims.len() > 1 {
+        return fail("2202E", "thresholds must be one-dimensional array");
+    }
     if thresholds.values.iter().any(Datum::is_null) {
         return fail("22004", "thresholds array must not contain NULLs");
     }

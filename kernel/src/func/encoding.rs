@@ -28,9 +28,10 @@ const KEYWORDS: &[&str] = &[
 ];
 
 pub fn quote_ident(name: &str) -> String {
-    let plain = name.bytes().enumerate().all(|(at, b)| {
-        b.is_ascii_lowercase() || b == b'_' || (at > 0 && b.is_ascii_digit())
-    });
+    let plain = name
+        .bytes()
+        .enumerate()
+        .all(|(at, b)| b.is_ascii_lowercase() || b == b'_' || (at > 0 && b.is_ascii_digit()));
     if plain && !name.is_empty() && KEYWORDS.binary_search(&name).is_err() {
         return name.to_owned();
     }
@@ -79,18 +80,30 @@ fn number(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Res<Option<i6
 }
 
 fn unterminated<T>() -> Res<T> {
-    Err(SqlError::new("22023", "unterminated format() type specifier").hint("For a single \"%\" use \"%%\".").into())
+    Err(
+        SqlError::new("22023", "unterminated format() type specifier")
+            .hint("For a single \"%\" use \"%%\".")
+            .into(),
+    )
 }
 
 fn position_of(value: i64) -> Res<usize> {
     if value == 0 {
-        return fail("22023", "format specifies argument 0, but arguments are numbered from 1");
+        return fail(
+            "22023",
+            "format specifies argument 0, but arguments are numbered from 1",
+        );
     }
     Ok(value as usize)
 }
 
 fn directive(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Res<Directive> {
-    let mut out = Directive { position: None, left: false, width: Width::None, kind: ' ' };
+    let mut out = Directive {
+        position: None,
+        left: false,
+        width: Width::None,
+        kind: ' ',
+    };
     let leading = number(chars)?;
     match (leading, chars.peek()) {
         (Some(value), Some('$')) => {
@@ -123,7 +136,10 @@ fn directive(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Res<Direct
     match chars.next() {
         Some(kind @ ('s' | 'I' | 'L')) => out.kind = kind,
         Some(other) => {
-            let error = SqlError::new("22023", format!("unrecognized format() type specifier \"{other}\""));
+            let error = SqlError::new(
+                "22023",
+                format!("unrecognized format() type specifier \"{other}\""),
+            );
             return Err(error.hint("For a single \"%\" use \"%%\".").into());
         }
         None => return unterminated(),
@@ -173,22 +189,36 @@ fn format(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
             Width::None => 0,
             Width::Fixed(width) => width,
             Width::Next | Width::Argument(_) => {
-                let at = if let Width::Argument(at) = directive.width { at } else { used + 1 };
+                let at = if let Width::Argument(at) = directive.width {
+                    at
+                } else {
+                    used + 1
+                };
                 used = at;
                 match args.get(at) {
                     None => return too_few(),
                     Some(Datum::Null) => 0,
                     Some(Datum::Int(width)) => *width,
-                    Some(other) => strings::any_text(ctx, at, other)?.trim().parse().unwrap_or(0),
+                    Some(other) => strings::any_text(ctx, at, other)?
+                        .trim()
+                        .parse()
+                        .unwrap_or(0),
                 }
             }
         };
         let at = directive.position.unwrap_or(used + 1);
         used = at;
-        let Some(value) = args.get(at) else { return too_few() };
+        let Some(value) = args.get(at) else {
+            return too_few();
+        };
         let text = match (directive.kind, value.is_null()) {
             ('s', true) => String::new(),
-            ('I', true) => return fail("22004", "null values cannot be formatted as an SQL identifier"),
+            ('I', true) => {
+                return fail(
+                    "22004",
+                    "null values cannot be formatted as an SQL identifier",
+                )
+            }
             (_, true) => "NULL".to_owned(),
             ('s', _) => strings::any_text(ctx, at, value)?,
             ('I', _) => quote_ident(&strings::any_text(ctx, at, value)?),
@@ -206,14 +236,19 @@ fn to_base64(bytes: &[u8]) -> String {
     let mut out = String::new();
     let mut column = 0;
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        let word =
+            chunk.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
         if column == 76 {
             out.push('\n');
             column = 0;
         }
         for at in 0..4 {
             let six = (word >> (18 - 6 * at) & 63) as usize;
-            out.push(if at <= chunk.len() { BASE64[six] as char } else { '=' });
+            out.push(if at <= chunk.len() {
+                BASE64[six] as char
+            } else {
+                '='
+            });
         }
         column += 4;
     }
@@ -238,7 +273,10 @@ fn from_base64(text: &str) -> Res<Vec<u8>> {
                 Some(six) if ends == 0 => six as u32,
                 _ => {
                     let shown = byte as char;
-                    return fail("22023", format!("invalid symbol \"{shown}\" found while decoding base64 sequence"));
+                    return fail(
+                        "22023",
+                        format!("invalid symbol \"{shown}\" found while decoding base64 sequence"),
+                    );
                 }
             }
         };
@@ -251,7 +289,9 @@ fn from_base64(text: &str) -> Res<Vec<u8>> {
     }
     if count != 0 {
         let error = SqlError::new("22023", "invalid base64 end sequence");
-        return Err(error.hint("Input data is missing padding, is truncated, or is otherwise corrupted.").into());
+        return Err(error
+            .hint("Input data is missing padding, is truncated, or is otherwise corrupted.")
+            .into());
     }
     Ok(out)
 }
@@ -300,12 +340,20 @@ fn hex(bytes: &[u8]) -> Datum {
 }
 
 fn is_utf8(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
     matches!(plain.as_str(), "utf8" | "unicode" | "sqlascii")
 }
 
 fn is_latin1(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
     matches!(plain.as_str(), "latin1" | "iso88591")
 }
 
@@ -314,7 +362,9 @@ fn convert_from(bytes: &[u8], name: &str) -> Res<Datum> {
         return Ok(Datum::text(text::utf8(bytes)?));
     }
     if is_latin1(name) {
-        return Ok(Datum::text(bytes.iter().map(|b| *b as char).collect::<String>()));
+        return Ok(Datum::text(
+            bytes.iter().map(|b| *b as char).collect::<String>(),
+        ));
     }
     fail("22023", format!("invalid source encoding name \"{name}\""))
 }
@@ -327,14 +377,23 @@ fn convert_to(value: &str, name: &str) -> Res<Datum> {
         let one = |c: char| match u8::try_from(u32::from(c)) {
             Ok(byte) => Ok(byte),
             Err(_) => {
-                let bytes: Vec<String> = c.to_string().bytes().map(|b| format!("0x{b:02x}")).collect();
+                let bytes: Vec<String> = c
+                    .to_string()
+                    .bytes()
+                    .map(|b| format!("0x{b:02x}"))
+                    .collect();
                 let shown = bytes.join(" ");
                 fail("22P05", format!("character with byte sequence {shown} in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\""))
             }
         };
-        return Ok(Datum::blob(&value.chars().map(one).collect::<Res<Vec<u8>>>()?));
+        return Ok(Datum::blob(
+            &value.chars().map(one).collect::<Res<Vec<u8>>>()?,
+        ));
     }
-    fail("22023", format!("invalid destination encoding name \"{name}\""))
+    fail(
+        "22023",
+        format!("invalid destination encoding name \"{name}\""),
+    )
 }
 
 fn random_uuid(ctx: &mut Ctx<'_>) -> Datum {
@@ -365,10 +424,14 @@ fn unistr(source: &str) -> Res<Datum> {
             Some(b'U') => (1, 8),
             _ => (0, 4),
         };
-        let code = after.get(skip..skip + digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let code = after
+            .get(skip..skip + digits)
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = code.and_then(|hex| u32::from_str_radix(hex, 16).ok()) else {
             let error = SqlError::new("42601", "invalid Unicode escape");
-            return Err(error.hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.").into());
+            return Err(error
+                .hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+                .into());
         };
         rest = &after[skip + digits..];
         match (pair.take(), code) {
@@ -380,7 +443,9 @@ fn unistr(source: &str) -> Res<Datum> {
             (None, code) => match char::from_u32(code) {
                 Some(c) if code != 0 => out.push(c),
                 Some(_) => return fail("42601", "invalid Unicode code point: 0000"),
-                None if code > 0x10ffff => return fail("42601", format!("invalid Unicode code point: {code:04X}")),
+                None if code > 0x10ffff => {
+                    return fail("42601", format!("invalid Unicode code point: {code:04X}"))
+                }
                 None => return fail("42601", "invalid Unicode surrogate pair"),
             },
             _ => return fail("42601", "invalid Unicode surrogate pair"),
@@ -391,22 +456,52 @@ fn unistr(source: &str) -> Res<Datum> {
 }
 
 pub const FAMILIES: &[&[Function]] = &[&[
-    pure("quote_ident", |_, a| Ok(Datum::text(quote_ident(a[0].str()?)))),
-    stable("quote_literal", |c, a| Ok(Datum::text(quote_literal(&strings::any_text(c, 0, &a[0])?)))),
-    lax("quote_nullable", |c, a| {
-        Ok(Datum::text(if a[0].is_null() { "NULL".to_owned() } else { quote_literal(&strings::any_text(c, 0, &a[0])?) }))
+    pure("quote_ident", |_, a| {
+        Ok(Datum::text(quote_ident(a[0].str()?)))
     }),
-    Function { name: "text_format", strict: false, volatility: Volatility::Stable, eval: format },
-    Function { name: "text_format_nv", strict: false, volatility: Volatility::Stable, eval: format },
+    stable("quote_literal", |c, a| {
+        Ok(Datum::text(quote_literal(&strings::any_text(c, 0, &a[0])?)))
+    }),
+    lax("quote_nullable", |c, a| {
+        Ok(Datum::text(if a[0].is_null() {
+            "NULL".to_owned()
+        } else {
+            quote_literal(&strings::any_text(c, 0, &a[0])?)
+        }))
+    }),
+    Function {
+        name: "text_format",
+        strict: false,
+        volatility: Volatility::Stable,
+        eval: format,
+    },
+    Function {
+        name: "text_format_nv",
+        strict: false,
+        volatility: Volatility::Stable,
+        eval: format,
+    },
     pure("binary_encode", |_, a| encode(a[0].bytes()?, a[1].str()?)),
     pure("binary_decode", |_, a| decode(a[0].str()?, a[1].str()?)),
-    pure("md5_text", |_, a| Ok(hex(&md5::digest(a[0].str()?.as_bytes())))),
+    pure("md5_text", |_, a| {
+        Ok(hex(&md5::digest(a[0].str()?.as_bytes())))
+    }),
     pure("md5_bytea", |_, a| Ok(hex(&md5::digest(a[0].bytes()?)))),
-    pure("sha224_bytea", |_, a| Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)))),
-    pure("sha256_bytea", |_, a| Ok(Datum::blob(&sha2::sha256(a[0].bytes()?)))),
-    pure("sha384_bytea", |_, a| Ok(Datum::blob(&sha2::sha384(a[0].bytes()?)))),
-    pure("sha512_bytea", |_, a| Ok(Datum::blob(&sha2::sha512(a[0].bytes()?)))),
-    pure("pg_convert_from", |_, a| convert_from(a[0].bytes()?, a[1].str()?)),
+    pure("sha224_bytea", |_, a| {
+        Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)))
+    }),
+    pure("sha256_bytea", |_, a| {
+        Ok(Datum::blob(&sha2::sha256(a[0].bytes()?)))
+    }),
+    pure("sha384_bytea", |_, a| {
+        Ok(Datum::blob(&sha2::sha384(a[0].bytes()?)))
+    }),
+    pure("sha512_bytea", |_, a| {
+        Ok(Datum::blob(&sha2::sha512(a[0].bytes()?)))
+    }),
+    pure("pg_convert_from", |_, a| {
+        convert_from(a[0].bytes()?, a[1].str()?)
+    }),
     pure("pg_convert_to", |_, a| convert_to(a[0].str()?, a[1].str()?)),
     pure("unistr", |_, a| unistr(a[0].str()?)),
     volatile("gen_random_uuid", |c, _| Ok(random_uuid(c))),

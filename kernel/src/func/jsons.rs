@@ -180,11 +180,16 @@ fn concat(a: Json, b: Json) -> Json {
 fn delete_keys(value: &Datum, keys: &[&str]) -> Res<Datum> {
     let refuse = || fail("22023", "cannot delete from scalar");
     match view(value)?.tree()? {
-        Json::Object(fields) => {
-            Json::Object(fields.into_iter().filter(|(key, _)| !keys.contains(&key.as_str())).collect()).datum()
-        }
+        Json::Object(fields) => Json::Object(
+            fields
+                .into_iter()
+                .filter(|(key, _)| !keys.contains(&key.as_str()))
+                .collect(),
+        )
+        .datum(),
         Json::Array(items) => {
-            let gone = |item: &Json| matches!(item, Json::String(text) if keys.contains(&text.as_str()));
+            let gone =
+                |item: &Json| matches!(item, Json::String(text) if keys.contains(&text.as_str()));
             Json::Array(items.into_iter().filter(|item| !gone(item)).collect()).datum()
         }
         _ => refuse(),
@@ -196,7 +201,11 @@ fn delete_index(args: &[Datum]) -> Res<Datum> {
     match view(&args[0])?.tree()? {
         Json::Object(_) => fail("22023", "cannot delete from object using integer index"),
         Json::Array(mut items) => {
-            let at = if index < 0 { index + items.len() as i64 } else { index };
+            let at = if index < 0 {
+                index + items.len() as i64
+            } else {
+                index
+            };
             match usize::try_from(at) {
                 Ok(at) if at < items.len() => {
                     items.remove(at);
@@ -219,12 +228,20 @@ enum Change {
 fn index_of(step: &str, at: usize) -> Res<i64> {
     match step.trim_start().parse::<i32>() {
         Ok(index) => Ok(index.into()),
-        Err(_) => fail("22P02", format!("path element at position {} is not an integer: \"{step}\"", at + 1)),
+        Err(_) => fail(
+            "22P02",
+            format!(
+                "path element at position {} is not an integer: \"{step}\"",
+                at + 1
+            ),
+        ),
     }
 }
 
 fn change(target: Json, path: &[&str], depth: usize, change: Change) -> Res<Json> {
-    let Some(step) = path.get(depth) else { return Ok(target) };
+    let Some(step) = path.get(depth) else {
+        return Ok(target);
+    };
     let last = depth + 1 == path.len();
     match target {
         Json::Object(fields) => change_object(fields, path, depth, step, last, change),
@@ -253,9 +270,18 @@ fn change_object(
         }
         (Ok(_), Change::Insert { .. }) => {
             let error = SqlError::new("22023", "cannot replace existing key");
-            return Err(error.hint("Try using the function jsonb_set to replace key value.").into());
+            return Err(error
+                .hint("Try using the function jsonb_set to replace key value.")
+                .into());
         }
-        (Err(at), Change::Set { value, create: true } | Change::Insert { value, .. }) if last => {
+        (
+            Err(at),
+            Change::Set {
+                value,
+                create: true,
+            }
+            | Change::Insert { value, .. },
+        ) if last => {
             fields.insert(at, (step.to_owned(), value));
         }
         (Err(_), _) => {}
@@ -263,7 +289,14 @@ fn change_object(
     Ok(Json::Object(fields))
 }
 
-fn change_array(mut items: Vec<Json>, path: &[&str], depth: usize, step: &str, last: bool, what: Change) -> Res<Json> {
+fn change_array(
+    mut items: Vec<Json>,
+    path: &[&str],
+    depth: usize,
+    step: &str,
+    last: bool,
+    what: Change,
+) -> Res<Json> {
     let index = index_of(step, depth)?;
     let len = items.len() as i64;
     let at = if index < 0 { index + len } else { index };
@@ -281,9 +314,15 @@ fn change_array(mut items: Vec<Json>, path: &[&str], depth: usize, step: &str, l
             items.remove(at as usize);
         }
         Change::Set { value, .. } if inside => items[at as usize] = value,
-        Change::Insert { value, after } if inside => items.insert(at as usize + usize::from(after), value),
+        Change::Insert { value, after } if inside => {
+            items.insert(at as usize + usize::from(after), value)
+        }
         // beyond either end, new elements are added there
-        Change::Set { value, create: true } | Change::Insert { value, .. } => {
+        Change::Set {
+            value,
+            create: true,
+        }
+        | Change::Insert { value, .. } => {
             items.insert(if at < 0 { 0 } else { items.len() }, value);
         }
         _ => {}
@@ -298,7 +337,10 @@ fn path_of(value: &Datum) -> Res<Vec<&str>> {
     }
     for (at, step) in array.values.iter().enumerate() {
         if step.is_null() {
-            return fail("22004", format!("path element at position {} is null", at + 1));
+            return fail(
+                "22004",
+                format!("path element at position {} is null", at + 1),
+            );
         }
     }
     strings(array)
@@ -315,7 +357,8 @@ fn set(args: &[Datum], value: Json) -> Res<Datum> {
     let tree = view(&args[0])?.tree()?;
     not_scalar(&tree, "set path in")?;
     let create = args.get(3).map_or(Ok(true), Datum::bool)?;
-    let empty = matches!(&tree, Json::Object(f) if f.is_empty()) || matches!(&tree, Json::Array(i) if i.is_empty());
+    let empty = matches!(&tree, Json::Object(f) if f.is_empty())
+        || matches!(&tree, Json::Array(i) if i.is_empty());
     if empty && !create {
         return Ok(args[0].clone());
     }
@@ -356,7 +399,16 @@ fn insert(args: &[Datum]) -> Res<Datum> {
     let tree = view(&args[0])?.tree()?;
     not_scalar(&tree, "set path in")?;
     let value = view(&args[2])?.tree()?;
-    change(tree, &path_of(&args[1])?, 0, Change::Insert { value, after: args[3].bool()? })?.datum()
+    change(
+        tree,
+        &path_of(&args[1])?,
+        0,
+        Change::Insert {
+            value,
+            after: args[3].bool()?,
+        },
+    )?
+    .datum()
 }
 
 fn strip_nulls(tree: Json) -> Json {
@@ -432,7 +484,9 @@ fn check_pairs(args: &[Datum]) -> Res<()> {
         return Ok(());
     }
     let error = SqlError::new("22023", "argument list must have even number of elements");
-    Err(error.hint("The arguments of json_build_object() must consist of alternating keys and values.").into())
+    Err(error
+        .hint("The arguments of json_build_object() must consist of alternating keys and values.")
+        .into())
 }
 
 fn build_object(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -458,13 +512,17 @@ fn build_object(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 fn build_object_b(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     if args.len() % 2 == 1 {
         let error = SqlError::new("22023", "argument list must have even number of elements");
-        let hint = "The arguments of jsonb_build_object() must consist of alternating keys and values.";
+        let hint =
+            "The arguments of jsonb_build_object() must consist of alternating keys and values.";
         return Err(error.hint(hint).into());
     }
     let mut fields = Vec::with_capacity(args.len() / 2);
     for (at, pair) in args.chunks(2).enumerate() {
         if pair[0].is_null() {
-            return fail("22023", format!("argument {}: key must not be null", at * 2 + 1));
+            return fail(
+                "22023",
+                format!("argument {}: key must not be null", at * 2 + 1),
+            );
         }
         let key = tojson::key(ctx, arg_type(ctx, at * 2), &pair[0])?;
         fields.push((key, tojson::tree(ctx, arg_type(ctx, at * 2 + 1), &pair[1])?));
@@ -485,13 +543,22 @@ fn build_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 }
 
 fn build_array_b(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
-    let items = args.iter().enumerate().map(|(at, value)| tojson::tree(ctx, arg_type(ctx, at), value));
+    let items = args
+        .iter()
+        .enumerate()
+        .map(|(at, value)| tojson::tree(ctx, arg_type(ctx, at), value));
     Json::Array(items.collect::<Res<_>>()?).datum()
 }
 
 /// json_object(text[]) and json_object(keys, values): pairs of texts.
 fn pairs(args: &[Datum]) -> Res<Vec<(String, Option<String>)>> {
-    let optional = |value: &Datum| if value.is_null() { Ok(None) } else { value.str().map(|s| Some(s.to_owned())) };
+    let optional = |value: &Datum| {
+        if value.is_null() {
+            Ok(None)
+        } else {
+            value.str().map(|s| Some(s.to_owned()))
+        }
+    };
     let key = |value: &Datum| match optional(value)? {
         Some(key) => Ok(key),
         None => fail("22004", "null value not allowed for object key"),
@@ -505,17 +572,28 @@ fn pairs(args: &[Datum]) -> Res<Vec<(String, Option<String>)>> {
         if first.values.len() != second.values.len() {
             return fail("2202E", "mismatched array dimensions");
         }
-        return first.values.iter().zip(&second.values).map(|(k, v)| Ok((key(k)?, optional(v)?))).collect();
+        return first
+            .values
+            .iter()
+            .zip(&second.values)
+            .map(|(k, v)| Ok((key(k)?, optional(v)?)))
+            .collect();
     }
     match first.dims.as_slice() {
         [] => {}
-        [(len, _)] if len % 2 == 1 => return fail("2202E", "array must have even number of elements"),
+        [(len, _)] if len % 2 == 1 => {
+            return fail("2202E", "array must have even number of elements")
+        }
         [_] => {}
         [_, (2, _)] => {}
         [_, _] => return fail("2202E", "array must have two columns"),
         _ => return fail("2202E", "wrong number of array subscripts"),
     }
-    first.values.chunks(2).map(|pair| Ok((key(&pair[0])?, optional(&pair[1])?))).collect()
+    first
+        .values
+        .chunks(2)
+        .map(|pair| Ok((key(&pair[0])?, optional(&pair[1])?)))
+        .collect()
 }
 
 fn object(args: &[Datum]) -> Res<Datum> {
@@ -536,7 +614,8 @@ fn object(args: &[Datum]) -> Res<Datum> {
 }
 
 fn object_b(args: &[Datum]) -> Res<Datum> {
-    let field = |(key, value): (String, Option<String>)| (key, value.map_or(Json::Null, Json::String));
+    let field =
+        |(key, value): (String, Option<String>)| (key, value.map_or(Json::Null, Json::String));
     Json::object(pairs(args)?.into_iter().map(field).collect()).datum()
 }
 
@@ -565,25 +644,55 @@ fn to_json(ctx: &mut Ctx<'_>, args: &[Datum], lines: bool) -> Res<Datum> {
 }
 
 const READING: &[Function] = &[
-    pure("jsonb_object_field", |_, a| found(view(&a[0])?.get(a[1].str()?)?, false)),
-    pure("jsonb_object_field_text", |_, a| found(view(&a[0])?.get(a[1].str()?)?, true)),
-    pure("jsonb_array_element", |_, a| found(element(&view(&a[0])?, a[1].int()?)?, false)),
-    pure("jsonb_array_element_text", |_, a| found(element(&view(&a[0])?, a[1].int()?)?, true)),
-    pure("jsonb_extract_path", |_, a| found(extract(view(&a[0])?, a[1].array()?)?, false)),
-    pure("jsonb_extract_path_text", |_, a| found(extract(view(&a[0])?, a[1].array()?)?, true)),
-    pure("json_object_field", |_, a| piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, false)),
-    pure("json_object_field_text", |_, a| piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, true)),
-    pure("json_array_element", |_, a| piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, false)),
-    pure("json_array_element_text", |_, a| piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, true)),
+    pure("jsonb_object_field", |_, a| {
+        found(view(&a[0])?.get(a[1].str()?)?, false)
+    }),
+    pure("jsonb_object_field_text", |_, a| {
+        found(view(&a[0])?.get(a[1].str()?)?, true)
+    }),
+    pure("jsonb_array_element", |_, a| {
+        found(element(&view(&a[0])?, a[1].int()?)?, false)
+    }),
+    pure("jsonb_array_element_text", |_, a| {
+        found(element(&view(&a[0])?, a[1].int()?)?, true)
+    }),
+    pure("jsonb_extract_path", |_, a| {
+        found(extract(view(&a[0])?, a[1].array()?)?, false)
+    }),
+    pure("jsonb_extract_path_text", |_, a| {
+        found(extract(view(&a[0])?, a[1].array()?)?, true)
+    }),
+    pure("json_object_field", |_, a| {
+        piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, false)
+    }),
+    pure("json_object_field_text", |_, a| {
+        piece(jsontext::whole(a[0].str()?).get(a[1].str()?)?, true)
+    }),
+    pure("json_array_element", |_, a| {
+        piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, false)
+    }),
+    pure("json_array_element_text", |_, a| {
+        piece(jsontext::whole(a[0].str()?).at(a[1].int()?)?, true)
+    }),
     pure("json_extract_path", |_, a| extract_text(a, false)),
     pure("json_extract_path_text", |_, a| extract_text(a, true)),
-    pure("jsonb_contains", |_, a| Ok(Datum::Bool(contains_top(&view(&a[0])?, &view(&a[1])?)?))),
-    pure("jsonb_contained", |_, a| Ok(Datum::Bool(contains_top(&view(&a[1])?, &view(&a[0])?)?))),
-    pure("jsonb_exists", |_, a| Ok(Datum::Bool(exists(&view(&a[0])?, a[1].str()?)?))),
+    pure("jsonb_contains", |_, a| {
+        Ok(Datum::Bool(contains_top(&view(&a[0])?, &view(&a[1])?)?))
+    }),
+    pure("jsonb_contained", |_, a| {
+        Ok(Datum::Bool(contains_top(&view(&a[1])?, &view(&a[0])?)?))
+    }),
+    pure("jsonb_exists", |_, a| {
+        Ok(Datum::Bool(exists(&view(&a[0])?, a[1].str()?)?))
+    }),
     pure("jsonb_exists_any", |_, a| exists_some(a, false)),
     pure("jsonb_exists_all", |_, a| exists_some(a, true)),
-    pure("jsonb_typeof", |_, a| Ok(Datum::text(kind_name(&view(&a[0])?)?))),
-    pure("json_typeof", |_, a| Ok(Datum::text(jsontext::whole(a[0].str()?).kind()))),
+    pure("jsonb_typeof", |_, a| {
+        Ok(Datum::text(kind_name(&view(&a[0])?)?))
+    }),
+    pure("json_typeof", |_, a| {
+        Ok(Datum::text(jsontext::whole(a[0].str()?).kind()))
+    }),
     pure("jsonb_array_length", |_, a| array_length(a)),
     pure("json_array_length", |_, a| array_length_text(a)),
     pure("jsonb_pretty", |_, a| {
@@ -594,10 +703,18 @@ const READING: &[Function] = &[
 ];
 
 const CHANGING: &[Function] = &[
-    pure("jsonb_concat", |_, a| concat(view(&a[0])?.tree()?, view(&a[1])?.tree()?).datum()),
+    pure("jsonb_concat", |_, a| {
+        concat(view(&a[0])?.tree()?, view(&a[1])?.tree()?).datum()
+    }),
     pure("jsonb_delete", |_, a| delete_keys(&a[0], &[a[1].str()?])),
     pure("jsonb_delete_array", |_, a| {
-        let keys = a[1].array()?.values.iter().filter(|k| !k.is_null()).map(Datum::str).collect::<Res<Vec<_>>>()?;
+        let keys = a[1]
+            .array()?
+            .values
+            .iter()
+            .filter(|k| !k.is_null())
+            .map(Datum::str)
+            .collect::<Res<Vec<_>>>()?;
         delete_keys(&a[0], &keys)
     }),
     pure("jsonb_delete_idx", |_, a| delete_index(a)),
@@ -605,7 +722,9 @@ const CHANGING: &[Function] = &[
     pure("jsonb_set", |_, a| set(a, view(&a[2])?.tree()?)),
     lax("jsonb_set_lax", |_, a| set_lax(a)),
     pure("jsonb_insert", |_, a| insert(a)),
-    pure("jsonb_strip_nulls", |_, a| strip_nulls(view(&a[0])?.tree()?).datum()),
+    pure("jsonb_strip_nulls", |_, a| {
+        strip_nulls(view(&a[0])?.tree()?).datum()
+    }),
     pure("json_strip_nulls", |_, a| {
         let mut out = String::new();
         jsontext::whole(a[0].str()?).strip_nulls(&mut out)?;
@@ -615,7 +734,12 @@ const CHANGING: &[Function] = &[
 
 /// Called with nulls; what they show depends on settings.
 const fn build(name: &'static str, eval: super::Eval) -> Function {
-    Function { name, strict: false, volatility: Volatility::Stable, eval }
+    Function {
+        name,
+        strict: false,
+        volatility: Volatility::Stable,
+        eval,
+    }
 }
 
 const BUILDING: &[Function] = &[
@@ -632,7 +756,9 @@ const BUILDING: &[Function] = &[
     pure("jsonb_object", |_, a| object_b(a)),
     pure("jsonb_object_two_arg", |_, a| object_b(a)),
     super::registry::stable("to_json", |c, a| to_json(c, a, false)),
-    super::registry::stable("to_jsonb", |c, a| tojson::tree(c, arg_type(c, 0), &a[0])?.datum()),
+    super::registry::stable("to_jsonb", |c, a| {
+        tojson::tree(c, arg_type(c, 0), &a[0])?.datum()
+    }),
     super::registry::stable("array_to_json", |c, a| to_json(c, a, false)),
     super::registry::stable("array_to_json_pretty", |c, a| {
         let lines = a[1].bool()?;

@@ -1,6 +1,11 @@
 //! MD5 (RFC 1321), for md5().
 
-const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+const SHIFTS: [[u32; 4]; 4] = [
+    [7, 12, 17, 22],
+    [5, 9, 14, 20],
+    [4, 11, 16, 23],
+    [6, 10, 15, 21],
+];
 
 pub fn digest(bytes: &[u8]) -> [u8; 16] {
     let mut data = bytes.to_vec();
@@ -10,11 +15,18 @@ pub fn digest(bytes: &[u8]) -> [u8; 16] {
     }
     data.extend_from_slice(&(bytes.len() as u64).wrapping_mul(8).to_le_bytes());
     // the constants are the sines of 1…64, scaled to 32 bits
-    let table: [u32; 64] = std::array::from_fn(|i| ((i as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32);
+    let table: [u32; 64] =
+        std::array::from_fn(|i| ((i as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32);
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     for block in data.chunks_exact(64) {
-        let words: [u32; 16] =
-            std::array::from_fn(|i| u32::from_le_bytes([block[i * 4], block[i * 4 + 1], block[i * 4 + 2], block[i * 4 + 3]]));
+        let words: [u32; 16] = std::array::from_fn(|i| {
+            u32::from_le_bytes([
+                block[i * 4],
+                block[i * 4 + 1],
+                block[i * 4 + 2],
+                block[i * 4 + 3],
+            ])
+        });
         let [mut a, mut b, mut c, mut d] = state;
         for i in 0..64 {
             let (mix, word) = match i / 16 {
@@ -23,7 +35,10 @@ pub fn digest(bytes: &[u8]) -> [u8; 16] {
                 2 => (b ^ c ^ d, (3 * i + 5) % 16),
                 _ => (c ^ (b | !d), 7 * i % 16),
             };
-            let sum = a.wrapping_add(mix).wrapping_add(table[i]).wrapping_add(words[word]);
+            let sum = a
+                .wrapping_add(mix)
+                .wrapping_add(table[i])
+                .wrapping_add(words[word]);
             (a, d, c) = (d, c, b);
             b = b.wrapping_add(sum.rotate_left(SHIFTS[i / 16][i % 4]));
         }
@@ -44,7 +59,13 @@ mod tests {
     fn known_digests() {
         let hex = |bytes: [u8; 16]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(hex(super::digest(b"")), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(hex(super::digest(b"abc")), "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(hex(super::digest(&[b'x'; 200])), hex(super::digest("x".repeat(200).as_bytes())));
+        assert_eq!(
+            hex(super::digest(b"abc")),
+            "900150983cd24fb0d6963f7d28e17f72"
+        );
+        assert_eq!(
+            hex(super::digest(&[b'x'; 200])),
+            hex(super::digest("x".repeat(200).as_bytes()))
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Functions by pg_proc.prosrc, aggregates by name and argument types, set-returning functions by prosrc.
 
 pub mod agg;
+#[cfg(test)]
+mod answers_tests;
 mod arith;
 mod arrays;
 mod casts;

@@ -9,7 +9,10 @@ use std::sync::OnceLock;
 fn constants() -> &'static [u64; 80] {
     static TABLE: OnceLock<[u64; 80]> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let primes: Vec<u64> = (2u64..).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)).take(80).collect();
+        let primes: Vec<u64> = (2u64..)
+            .filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0))
+            .take(80)
+            .collect();
         std::array::from_fn(|i| {
             let root = (BigUint::from(primes[i]) << 192u32).cbrt();
             (root & BigUint::from(u64::MAX)).to_u64().unwrap_or(0)
@@ -38,18 +41,34 @@ fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Vec<u8> {
         for i in 16..64 {
             let s0 = w[i - 15].rotate_right(7) ^ w[i - 15].rotate_right(18) ^ (w[i - 15] >> 3);
             let s1 = w[i - 2].rotate_right(17) ^ w[i - 2].rotate_right(19) ^ (w[i - 2] >> 10);
-            w[i] = w[i - 16].wrapping_add(s0).wrapping_add(w[i - 7]).wrapping_add(s1);
+            w[i] = w[i - 16]
+                .wrapping_add(s0)
+                .wrapping_add(w[i - 7])
+                .wrapping_add(s1);
         }
         let mut v = state;
         for (i, word) in w.iter().enumerate() {
             let s1 = v[4].rotate_right(6) ^ v[4].rotate_right(11) ^ v[4].rotate_right(25);
             let choice = v[4] & v[5] ^ !v[4] & v[6];
             let k = (constants()[i] >> 32) as u32;
-            let one = v[7].wrapping_add(s1).wrapping_add(choice).wrapping_add(k).wrapping_add(*word);
+            let one = v[7]
+                .wrapping_add(s1)
+                .wrapping_add(choice)
+                .wrapping_add(k)
+                .wrapping_add(*word);
             let s0 = v[0].rotate_right(2) ^ v[0].rotate_right(13) ^ v[0].rotate_right(22);
             let majority = v[0] & v[1] ^ v[0] & v[2] ^ v[1] & v[2];
             let two = s0.wrapping_add(majority);
-            v = [one.wrapping_add(two), v[0], v[1], v[2], v[3].wrapping_add(one), v[4], v[5], v[6]];
+            v = [
+                one.wrapping_add(two),
+                v[0],
+                v[1],
+                v[2],
+                v[3].wrapping_add(one),
+                v[4],
+                v[5],
+                v[6],
+            ];
         }
         for (total, part) in state.iter_mut().zip(v) {
             *total = total.wrapping_add(part);
@@ -67,17 +86,33 @@ fn rounds64(bytes: &[u8], mut state: [u64; 8]) -> Vec<u8> {
         for i in 16..80 {
             let s0 = w[i - 15].rotate_right(1) ^ w[i - 15].rotate_right(8) ^ (w[i - 15] >> 7);
             let s1 = w[i - 2].rotate_right(19) ^ w[i - 2].rotate_right(61) ^ (w[i - 2] >> 6);
-            w[i] = w[i - 16].wrapping_add(s0).wrapping_add(w[i - 7]).wrapping_add(s1);
+            w[i] = w[i - 16]
+                .wrapping_add(s0)
+                .wrapping_add(w[i - 7])
+                .wrapping_add(s1);
         }
         let mut v = state;
         for (i, word) in w.iter().enumerate() {
             let s1 = v[4].rotate_right(14) ^ v[4].rotate_right(18) ^ v[4].rotate_right(41);
             let choice = v[4] & v[5] ^ !v[4] & v[6];
-            let one = v[7].wrapping_add(s1).wrapping_add(choice).wrapping_add(constants()[i]).wrapping_add(*word);
+            let one = v[7]
+                .wrapping_add(s1)
+                .wrapping_add(choice)
+                .wrapping_add(constants()[i])
+                .wrapping_add(*word);
             let s0 = v[0].rotate_right(28) ^ v[0].rotate_right(34) ^ v[0].rotate_right(39);
             let majority = v[0] & v[1] ^ v[0] & v[2] ^ v[1] & v[2];
             let two = s0.wrapping_add(majority);
-            v = [one.wrapping_add(two), v[0], v[1], v[2], v[3].wrapping_add(one), v[4], v[5], v[6]];
+            v = [
+                one.wrapping_add(two),
+                v[0],
+                v[1],
+                v[2],
+                v[3].wrapping_add(one),
+                v[4],
+                v[5],
+                v[6],
+            ];
         }
         for (total, part) in state.iter_mut().zip(v) {
             *total = total.wrapping_add(part);
@@ -124,8 +159,14 @@ mod tests {
 
     #[test]
     fn known_digests() {
-        assert_eq!(hex(&super::sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(hex(&super::sha224(b"abc")), "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7");
+        assert_eq!(
+            hex(&super::sha256(b"abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            hex(&super::sha224(b"abc")),
+            "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"
+        );
         assert!(hex(&super::sha512(b"abc")).starts_with("ddaf35a193617abacc417349ae204131"));
         assert!(hex(&super::sha384(b"abc")).starts_with("cb00753f45a35e8bb5a03d699ac65007"));
     }
