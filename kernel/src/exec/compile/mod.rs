@@ -226,22 +226,7 @@ impl PlanCompiler {
             }
             Node::Aggregate { .. } => Kind::Aggregate(Arc::new(self.aggregate(node)?)),
             Node::Window { .. } => Kind::Window(Arc::new(self.window(node)?)),
-            Node::Limit {
-                input,
-                count,
-                offset,
-                with_ties,
-            } => {
-                let input = self.node(input, false)?;
-                let (ties, orders) = self.sort_keys(with_ties)?;
-                Kind::Limit(Arc::new(LimitNode {
-                    input,
-                    count: self.optional(count)?,
-                    offset: self.optional(offset)?,
-                    ties,
-                    tie_infos: orders.iter().map(|o| o.info).collect(),
-                }))
-            }
+            Node::Limit { .. } => self.limit(node)?,
             Node::Distinct { input, keys, types } => {
                 let input = self.node(input, false)?;
                 let keys = keys.as_ref().map(|k| self.program(k)).transpose()?;
@@ -270,34 +255,7 @@ impl PlanCompiler {
     /// Nodes with several inputs.
     fn combine(&mut self, node: &Node, top: bool) -> Res<Kind> {
         Ok(match node {
-            Node::NestedLoop {
-                kind,
-                left,
-                right,
-                on,
-                params,
-                right_width,
-            } => {
-                let left_width = crate::exec::width::width(left);
-                let left = self.node(left, false)?;
-                let outer = std::mem::take(&mut self.reads);
-                let right = self.node(right, false)?;
-                let on = self.optional(on)?;
-                let numbers: Vec<usize> = params.iter().map(|(n, _)| *n).collect();
-                self.reads.retain(|n| !numbers.contains(n));
-                self.reads.extend(outer);
-                let params = self.program(params.iter().map(|(_, e)| e))?;
-                Kind::NestedLoop(Arc::new(NestedLoopNode {
-                    kind: *kind,
-                    left,
-                    right,
-                    on,
-                    params,
-                    param_numbers: numbers,
-                    left_width,
-                    right_width: *right_width,
-                }))
-            }
+            Node::NestedLoop { .. } => self.nested_loop(node)?,
             Node::HashJoin { .. } | Node::MergeJoin { .. } => self.key_join(node)?,
             Node::Append { inputs } => {
                 let inputs = inputs
@@ -345,6 +303,60 @@ impl PlanCompiler {
             })),
             _ => return unsupported("this kind of plan node"),
         })
+    }
+
+    fn nested_loop(&mut self, node: &Node) -> Res<Kind> {
+        let Node::NestedLoop {
+            kind,
+            left,
+            right,
+            on,
+            params,
+            right_width,
+        } = node
+        else {
+            return fail("XX000", "not a join");
+        };
+        let left_width = crate::exec::width::width(left);
+        let left = self.node(left, false)?;
+        let outer = std::mem::take(&mut self.reads);
+        let right = self.node(right, false)?;
+        let on = self.optional(on)?;
+        let numbers: Vec<usize> = params.iter().map(|(n, _)| *n).collect();
+        self.reads.retain(|n| !numbers.contains(n));
+        self.reads.extend(outer);
+        let params = self.program(params.iter().map(|(_, e)| e))?;
+        Ok(Kind::NestedLoop(Arc::new(NestedLoopNode {
+            kind: *kind,
+            left,
+            right,
+            on,
+            params,
+            param_numbers: numbers,
+            left_width,
+            right_width: *right_width,
+        })))
+    }
+
+    fn limit(&mut self, node: &Node) -> Res<Kind> {
+        let Node::Limit {
+            input,
+            count,
+            offset,
+            with_ties,
+        } = node
+        else {
+            return fail("XX000", "not a limit");
+        };
+        let input = self.node(input, false)?;
+        let (ties, orders) = self.sort_keys(with_ties)?;
+        Ok(Kind::Limit(Arc::new(LimitNode {
+            input,
+            count: self.optional(count)?,
+            offset: self.optional(offset)?,
+            ties,
+            tie_infos: orders.iter().map(|o| o.info).collect(),
+        })))
     }
 
     fn key_join(&mut self, node: &Node) -> Res<Kind> {
