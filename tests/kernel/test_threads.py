@@ -55,7 +55,7 @@ def test_a_detached_step_lets_others_work_and_can_be_cancelled() -> None:
     worker.start()
     time.sleep(0.05)
     for _ in range(100):
-        assert kinds(other.say(query("ping"))) == "CZ"
+        assert kinds(other.say(query("ping"))) == "TDCZ"
     client.wire.feed(query(""), 0)
     with pytest.raises(RuntimeError, match="busy"):
         client.wire.step()
@@ -63,7 +63,7 @@ def test_a_detached_step_lets_others_work_and_can_be_cancelled() -> None:
     worker.join(20)
     assert not worker.is_alive()
     assert events[0][0] == "error" and events[0][1].code == "57014"
-    assert kinds(client.until("idle")) == "EZIZ"
+    assert kinds(client.until("idle")) == "TEZIZ"
 
 
 def test_a_portal_s_run_can_be_cancelled_from_another_thread() -> None:

@@ -108,11 +108,8 @@ pub fn parameter_description(out: &mut Vec<u8>, types: &[Oid]) {
     end(out, at);
 }
 
-/// RowDescription, or NoData for no columns.
+/// RowDescription; for a statement without rows send NoData instead.
 pub fn row_description(out: &mut Vec<u8>, columns: &[OutputColumn], formats: &[u16]) {
-    if columns.is_empty() {
-        return bare(out, NO_DATA);
-    }
     let at = begin(out, b'T');
     i16(out, columns.len() as i16);
     for (place, column) in columns.iter().enumerate() {

@@ -166,7 +166,7 @@ fn a_row_description_carries_sizes_and_formats() {
     );
     let mut none = Vec::new();
     backend::row_description(&mut none, &[], &[]);
-    assert_eq!(none, b"n\0\0\0\x04");
+    assert_eq!(none, b"T\0\0\0\x06\0\0");
 }
 
 fn key(text: &str) -> (String, Vec<(Kind, String)>) {

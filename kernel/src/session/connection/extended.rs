@@ -141,14 +141,14 @@ impl Connection {
         match frontend::target(frame.body)? {
             Target::Statement(name) => {
                 let entry = self.entry(name)?;
-                if !entry.statement.columns().is_empty() {
+                if entry.statement.has_rows() {
                     check_failed(session, &entry.statement)?;
                 }
                 if let Some(event) = self.stale(session, name, &entry) {
                     return Ok(Flow::Say(event));
                 }
                 backend::parameter_description(&mut session.out, &entry.params);
-                backend::row_description(&mut session.out, entry.statement.columns(), &[]);
+                entry.statement.describe(&[], &mut session.out);
             }
             Target::Portal(name) => {
                 self.sweep(session);
@@ -159,14 +159,10 @@ impl Connection {
                 let Some(portal) = portal else {
                     return no_portal(name);
                 };
-                if !portal.statement.columns().is_empty() {
+                if portal.statement.has_rows() {
                     check_failed(session, &portal.statement)?;
                 }
-                backend::row_description(
-                    &mut session.out,
-                    portal.statement.columns(),
-                    &portal.formats,
-                );
+                portal.statement.describe(&portal.formats, &mut session.out);
             }
         }
         self.at += frame.size;
@@ -185,7 +181,7 @@ impl Connection {
         };
         check_failed(session, &portal.statement)?;
         let statement = &portal.statement;
-        if portal.done && statement.columns().is_empty() {
+        if portal.done && !statement.has_rows() {
             return fail("55000", format!("portal \"{name}\" cannot be run"));
         }
         let host = matches!(statement.what, What::Host { .. });

@@ -91,7 +91,7 @@ impl Connection {
             *slot = registry::get(typ)?.input(&literal.value, -1, &session.kept.settings)?;
         }
         let portal = Portal::new(statement.clone(), params, Formats::new())?;
-        if !statement.columns().is_empty() {
+        if statement.has_rows() {
             backend::row_description(&mut session.out, statement.columns(), &[]);
         }
         self.at += frame.size;

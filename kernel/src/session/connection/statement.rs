@@ -5,6 +5,7 @@ use crate::base::Oid;
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
 use crate::session::Isolation;
+use crate::wire::backend;
 use crate::wire::lexer::Literal;
 use ahash::AHashMap;
 use parking_lot::RwLock;
@@ -61,6 +62,23 @@ impl Statement {
             What::Plan(plan) => &plan.output,
             What::Host { columns, .. } => columns,
             _ => &[],
+        }
+    }
+
+    /// Does it answer rows? (SELECT does without columns too.)
+    pub fn has_rows(&self) -> bool {
+        match &self.what {
+            What::Plan(plan) => !plan.output.is_empty() || plan.tag == "SELECT",
+            What::Host { columns, .. } => !columns.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// RowDescription or NoData.
+    pub fn describe(&self, formats: &[u16], out: &mut Vec<u8>) {
+        match self.has_rows() {
+            true => backend::row_description(out, self.columns(), formats),
+            false => backend::bare(out, backend::NO_DATA),
         }
     }
 
