@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sixfold.kernel._kernel import Queries, Volume
+from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.wal.runtime import Runtime
 
@@ -79,6 +79,7 @@ class Database:
     ) -> Database:
         """Bootstraps the catalogue when the volume is new (a writer's), with `superuser` and its SCRAM verifier `password`.
         `options`: server-wide GUC defaults (`port`, …)."""
+        set_clock(lambda: int(runtime.clock.monotonic() * 1_000_000))
         waits = Waits(volume, pages, log, runtime)
         database = cls(volume, waits, superuser, options or {})
         await waits.run(volume.prepare)
