@@ -16,7 +16,18 @@ pub fn len(value: u64) -> usize {
 }
 
 /// Read one at `*at` and move past it. Running out of bytes or past 64 bits is corruption, never a panic.
+#[inline]
 pub fn get(bytes: &[u8], at: &mut usize) -> Res<u64> {
+    match bytes.get(*at) {
+        Some(&byte) if byte < 0x80 => {
+            *at += 1;
+            Ok(u64::from(byte))
+        }
+        _ => get_long(bytes, at),
+    }
+}
+
+fn get_long(bytes: &[u8], at: &mut usize) -> Res<u64> {
     let mut value = 0u64;
     let mut shift = 0u32;
     loop {

@@ -7,11 +7,13 @@
 use super::*;
 
 impl Page {
+    #[inline]
     pub fn count(&self) -> usize {
         self.half(AT_COUNT)
     }
 
     /// The cell in a slot. The slot must be below `count()`; anything else is damage.
+    #[inline]
     pub fn cell(&self, slot: usize) -> Res<&[u8]> {
         if slot < self.count() {
             if let Some(cell) = self.cell_at(slot) {
@@ -24,6 +26,7 @@ impl Page {
         ))
     }
 
+    #[inline]
     fn cell_at(&self, slot: usize) -> Option<&[u8]> {
         let at = BODY + slot * SLOT_SIZE;
         let raw = self.bytes.get(at..at + SLOT_SIZE)?;

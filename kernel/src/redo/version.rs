@@ -81,6 +81,7 @@ pub fn cell(row: RowId, flags: u8, xid: Xid, command: u32, payload: &[u8]) -> Ve
     out
 }
 
+#[inline]
 pub fn row_id(cell: &[u8]) -> Res<RowId> {
     match cell.first_chunk::<KEY_SIZE>() {
         Some(key) => Ok(RowId(u64::from_be_bytes(*key))),
@@ -102,6 +103,7 @@ pub struct Versions<'a> {
 impl<'a> Iterator for Versions<'a> {
     type Item = Res<Version<'a>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Res<Version<'a>>> {
         if self.at >= self.cell.len() {
             return None;
@@ -115,6 +117,7 @@ impl<'a> Iterator for Versions<'a> {
     }
 }
 
+#[inline]
 fn parse(cell: &[u8], start: usize) -> Res<Version<'_>> {
     let Some(&flags) = cell.get(start) else {
         return corrupt("a row has no version");

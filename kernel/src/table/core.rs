@@ -21,7 +21,7 @@ const SHAPES: usize = 4096;
 /// A table's definition with what follows from it.
 pub(super) struct Shape {
     pub def: Arc<TableDef>,
-    pub layout: Layout,
+    pub layout: Arc<Layout>,
     /// All columns.
     pub all: Reader,
     /// The columns that some index is on, in `key_columns` order.
@@ -31,7 +31,7 @@ pub(super) struct Shape {
 
 impl Shape {
     fn new(def: &Arc<TableDef>) -> Res<Shape> {
-        let layout = Layout::of(def)?;
+        let layout = Arc::new(Layout::of(def)?);
         let mut key_columns: Vec<usize> = def
             .indexes
             .iter()

@@ -23,6 +23,9 @@ const CELL_TARGET: usize = 5000;
 /// An update that shares moved-out values starts again when the row has changed meanwhile; so often at most.
 const TRIES: usize = 100;
 
+/// More than what a version takes beside its payload.
+const ROOM: usize = 24;
+
 /// The change to a row's cell, prepared.
 enum Change<'a> {
     Push(Push<'a>),
@@ -214,11 +217,13 @@ impl Core {
         };
         let key = id.0.to_be_bytes();
         let mut mtr = self.volume.begin()?;
-        let spot = shape.rows().prepare(&mut mtr, &key, 0)?;
+        let grow = payload.len() + ROOM;
+        let spot = shape.rows().prepare(&mut mtr, &key, grow)?;
         let mut cell = match spot.found {
             true => mtr.page(spot.leaf)?.cell(spot.slot)?.to_vec(),
             false => return Ok(Some(Wrote::Gone)),
         };
+        let on_page = cell.len();
         let (old, old_payload) = match self.writable(view, shape, id, &mut cell, accept)? {
             Ok(found) => found,
             Err(wrote) => return Ok(Some(wrote)),
@@ -271,7 +276,7 @@ impl Core {
             payload: &payload,
             keys: Some(new_keys),
         };
-        let written = self.prepare_change(&mut mtr, shape, state, id, &cell, &new)?;
+        let written = self.prepare_change(&mut mtr, shape, state, id, &cell, on_page, &new)?;
         self.perform(mtr, shape, &spot, id, &written, &entries)?;
         if !changed.is_empty() {
             self.txns
@@ -335,11 +340,12 @@ impl Core {
         let xid = self.txns.assign(view.session)?;
         let key = id.0.to_be_bytes();
         let mut mtr = self.volume.begin()?;
-        let spot = shape.rows().prepare(&mut mtr, &key, 0)?;
+        let spot = shape.rows().prepare(&mut mtr, &key, ROOM)?;
         let mut cell = match spot.found {
             true => mtr.page(spot.leaf)?.cell(spot.slot)?.to_vec(),
             false => return Ok(Wrote::Gone),
         };
+        let on_page = cell.len();
         if let Err(wrote) = self.writable(view, &shape, id, &mut cell, accept)? {
             return Ok(wrote);
         }
@@ -351,7 +357,7 @@ impl Core {
             payload: &[],
             keys: None,
         };
-        let written = self.prepare_change(&mut mtr, &shape, &state, id, &cell, &new)?;
+        let written = self.prepare_change(&mut mtr, &shape, &state, id, &cell, on_page, &new)?;
         self.perform(mtr, &shape, &spot, id, &written, &[])?;
         self.txns
             .leftovers
@@ -447,7 +453,9 @@ impl Core {
         Ok(())
     }
 
-    /// Put `new` in front of the cell's versions, without those that nobody can see any more.
+    /// Put `new` in front of the cell's versions, without those that nobody can see any more. `on_page`: the length of the cell
+    /// there (`cell` may have versions that were brought back). The leaf has been prepared for the payload and [`ROOM`].
+    #[allow(clippy::too_many_arguments)]
     fn prepare_change<'a>(
         &self,
         mtr: &mut Mtr<'_>,
@@ -455,6 +463,7 @@ impl Core {
         state: &State,
         id: RowId,
         cell: &[u8],
+        on_page: usize,
         new: &New<'a>,
     ) -> Res<Written<'a>> {
         let prune = Prune::of(&self.txns, cell, self.txns.horizon())?;
@@ -474,7 +483,6 @@ impl Core {
             out.extend_from_slice(kept);
             out
         };
-        let on_page = self.on_page_len(mtr, shape, id)?;
         let change = if len > CELL_TARGET && parts.kept.len() > 64 {
             let (history, pointer) = self.prepare_history(mtr, shape, state, &parts.kept)?;
             Change::Replace(whole(&pointer), Some(history))
@@ -495,24 +503,16 @@ impl Core {
             Change::Push(_) => len,
             Change::Replace(cell, _) => cell.len(),
         };
-        shape.rows().prepare(
-            mtr,
-            &id.0.to_be_bytes(),
-            new_len.saturating_sub(on_page).max(1),
-        )?;
+        if new_len > on_page + new.payload.len() + ROOM {
+            let grow = new_len - on_page;
+            shape.rows().prepare(mtr, &id.0.to_be_bytes(), grow)?;
+        }
         Ok(Written {
             change,
             orphans,
             dropped,
             kept,
         })
-    }
-
-    fn on_page_len(&self, mtr: &Mtr<'_>, shape: &Shape, id: RowId) -> Res<usize> {
-        match shape.rows().get(mtr, &id.0.to_be_bytes())? {
-            Some((page, slot)) => Ok(page.cell(slot)?.len()),
-            None => corrupt(format!("row {id} has gone while it was looked at")),
-        }
     }
 
     /// Moved-out values of versions that go, and of those that stay.

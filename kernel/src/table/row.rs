@@ -17,6 +17,7 @@ use crate::base::{varint, Oid, Res};
 use crate::exec::access::{ColumnDef, TableDef};
 use crate::exec::batch::{Batch, Vector};
 use crate::types::{registry, store, Datum, Interval, Repr, Text, TimeTz};
+use std::sync::Arc;
 
 pub const PLAIN: u64 = 0;
 pub const PACKED: u64 = 1;
@@ -465,7 +466,7 @@ struct Want {
 /// Reads chosen columns out of payloads.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    layout: Layout,
+    layout: Arc<Layout>,
     fixed: Vec<Want>,
     /// In column order.
     variable: Vec<Want>,
@@ -485,9 +486,9 @@ enum Found<'a> {
 }
 
 impl Reader {
-    pub fn new(layout: &Layout, columns: &[ColumnDef], wanted: &[usize]) -> Res<Reader> {
+    pub fn new(layout: &Arc<Layout>, columns: &[ColumnDef], wanted: &[usize]) -> Res<Reader> {
         let mut reader = Reader {
-            layout: layout.clone(),
+            layout: Arc::clone(layout),
             fixed: Vec::new(),
             variable: Vec::new(),
             needs: 0,
@@ -524,7 +525,7 @@ impl Reader {
     }
 
     /// All columns.
-    pub fn all(layout: &Layout, columns: &[ColumnDef]) -> Res<Reader> {
+    pub fn all(layout: &Arc<Layout>, columns: &[ColumnDef]) -> Res<Reader> {
         let wanted: Vec<usize> = (0..columns.len()).collect();
         Reader::new(layout, columns, &wanted)
     }

@@ -6,6 +6,7 @@ use crate::exec::access::ColumnDef;
 use crate::exec::batch::Batch;
 use crate::types::Datum;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const TYPES: [u32; 8] = [23, 25, 20, 16, 701, 21, 17, 1186];
 
@@ -20,8 +21,8 @@ fn column(typ: u32) -> ColumnDef {
     }
 }
 
-fn layout(types: &[u32]) -> Layout {
-    Layout::new(types.iter().map(|t| Oid(*t))).unwrap()
+fn layout(types: &[u32]) -> Arc<Layout> {
+    Arc::new(Layout::new(types.iter().map(|t| Oid(*t))).unwrap())
 }
 
 fn value(typ: u32) -> BoxedStrategy<Datum> {
