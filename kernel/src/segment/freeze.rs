@@ -3,15 +3,15 @@
 use super::layer::{Entry, Layer, Writer};
 use super::memory::RECORDS_PER_IMAGE;
 use super::read::stands_alone;
-use super::store::Store;
+use super::store::{group_of, Store};
 use crate::base::error::fail;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
 use std::sync::Arc;
 
-/// A freeze that is under way.
+/// A freeze that is under way. What it takes of each group was fixed at its beginning (`Store::freezing`): a segment with holes
+/// may get older batches meanwhile, for pages that are through already.
 pub struct Freeze {
-    upto: Lsn,
     floor: Lsn,
     pages: std::vec::IntoIter<PageNo>,
     writer: Writer,
@@ -46,11 +46,10 @@ impl Store {
         let mut pages: Vec<PageNo> = self.pages.keys().copied().collect();
         pages.sort_unstable();
         let floor = self.pgmrpl.max(self.floor).min(upto);
-        self.freezing = Some(upto);
+        self.freezing = Some(groups.iter().copied().collect());
         self.floor = self.floor.max(floor);
         let writer = Writer::new(id, floor, groups);
         Ok(Some(Freeze {
-            upto,
             floor,
             pages: pages.into_iter(),
             writer,
@@ -65,11 +64,14 @@ impl Store {
                 let rest = freeze.writer.take();
                 return Ok(if rest.is_empty() { None } else { Some(rest) });
             };
-            self.image_for_freeze(page, freeze.floor)?;
+            let Some(upto) = self.freezing_upto(page) else {
+                continue;
+            };
+            self.image_for_freeze(page, freeze.floor.min(upto))?;
             let Some(chain) = self.pages.get(&page) else {
                 continue;
             };
-            let entry = Entry::of_chain(chain, freeze.floor, freeze.upto);
+            let entry = Entry::of_chain(chain, freeze.floor, upto);
             done += 64
                 + entry
                     .records
@@ -80,6 +82,14 @@ impl Store {
             freeze.writer.add(page, &entry);
         }
         Ok(Some(freeze.writer.take()))
+    }
+
+    /// What the freeze under way takes of a page's group.
+    pub fn freezing_upto(&self, page: PageNo) -> Option<Lsn> {
+        let group = self.group_of(page);
+        self.freezing
+            .as_ref()
+            .and_then(|groups| groups.get(&group).copied())
     }
 
     /// Make an image at the floor where the records up to it are many and memory alone can build it.
@@ -123,10 +133,13 @@ impl Store {
 
     /// The layer is durable and named in the manifest: memory forgets what it holds.
     pub fn install_layer(&mut self, layer: Layer) {
-        if let Some(upto) = self.freezing.take() {
+        if let Some(groups) = self.freezing.take() {
             let mut freed = 0;
-            self.pages.retain(|_, chain| {
-                freed += chain.forget(upto);
+            let per_group = self.pages_per_group;
+            self.pages.retain(|page, chain| {
+                if let Some(&upto) = groups.get(&group_of(*page, per_group)) {
+                    freed += chain.forget(upto);
+                }
                 !chain.is_empty()
             });
             self.memory = self.memory.saturating_sub(freed);

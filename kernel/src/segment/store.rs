@@ -97,8 +97,8 @@ pub struct Store {
     pub pgmrpl: Lsn,
     /// Reads below it are refused: garbage collection has been there.
     pub floor: Lsn,
-    /// While a freeze is under way: nothing at or below this may be collected from memory.
-    pub freezing: Option<Lsn>,
+    /// While a freeze is under way, by group: nothing at or below this may be collected from memory.
+    pub freezing: Option<AHashMap<GroupNo, Lsn>>,
     pub segments: AHashMap<GroupNo, Segment>,
     pub pages: AHashMap<PageNo, Chain>,
     /// Pages that have many records since their last image.
@@ -109,6 +109,11 @@ pub struct Store {
     pub held_bytes: usize,
     /// Memory of batches, chains and images, about.
     pub memory: usize,
+}
+
+/// The protection group of a page.
+pub fn group_of(page: PageNo, pages_per_group: u64) -> GroupNo {
+    GroupNo(u32::try_from(page.0 / pages_per_group).unwrap_or(u32::MAX))
 }
 
 impl Store {
@@ -134,7 +139,7 @@ impl Store {
     }
 
     pub fn group_of(&self, page: PageNo) -> GroupNo {
-        GroupNo(u32::try_from(page.0 / self.pages_per_group).unwrap_or(u32::MAX))
+        group_of(page, self.pages_per_group)
     }
 
     pub fn scl(&self, group: GroupNo) -> Lsn {
@@ -451,9 +456,9 @@ impl Store {
     /// Collect one page's garbage below PGMRPL.
     pub fn collect(&mut self, page: PageNo) {
         let floor = self
-            .freezing
-            .map_or(self.pgmrpl, |freezing| freezing.min(self.pgmrpl))
-            .min(self.vdl);
+            .pgmrpl
+            .min(self.vdl)
+            .min(self.freezing_upto(page).unwrap_or(Lsn::MAX));
         if let Some(chain) = self.pages.get_mut(&page) {
             let freed = chain.collect(floor);
             if freed > 0 {

@@ -314,6 +314,49 @@ fn batches_that_come_during_a_freeze_stay() {
 }
 
 #[test]
+fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
+    let mut world = World::new();
+    let mut store = store();
+    let mut late = Vec::new();
+    for i in 0..60u64 {
+        let batches = world.flush(&[i % 6, 12 + i % 3], 0);
+        for batch in batches {
+            if i < 20 {
+                store.accept(&batch, true).unwrap();
+            } else {
+                late.push(batch);
+            }
+        }
+    }
+    // The volume is durable far above what this node has.
+    store.set_hints(Lsn(world.end), Lsn(world.end));
+    let mut freeze = store.freeze(1).unwrap().unwrap();
+    let mut file = Vec::new();
+    let mut late = late.into_iter();
+    while let Some(bytes) = store.freeze_step(&mut freeze, 60).unwrap() {
+        file.extend_from_slice(&bytes);
+        for batch in late.by_ref().take(9) {
+            store.accept(&batch, false).unwrap();
+        }
+        // A read builds images, which lets garbage be collected.
+        while let Some((page, lsn)) = store.next_wanted() {
+            store
+                .page_at(page, lsn, Lsn(0), &Pieces::default())
+                .unwrap();
+        }
+    }
+    let (bytes, layer) = store.freeze_end(freeze);
+    file.extend_from_slice(&bytes);
+    world.files.insert(1, file);
+    store.install_layer(layer);
+    for batch in late {
+        store.accept(&batch, false).unwrap();
+    }
+    let end = world.end;
+    world.check(&mut store, end);
+}
+
+#[test]
 fn void_ranges_remove_what_was_never_durable_and_keep_it_out() {
     let mut world = World::new();
     let mut store = store();
