@@ -1,6 +1,7 @@
 //! What all parts of `table/` share: the volume, the transactions, what is known of each table, and reading one row.
 
-use super::row::{Layout, Reader};
+use super::reader::Reader;
+use super::row::Layout;
 use super::{keys, overflow, sequence};
 use crate::base::error::corrupt;
 use crate::base::{PageNo, Res, RowId, SessionId};

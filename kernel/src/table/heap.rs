@@ -3,7 +3,8 @@
 use super::core::{Core, Shape, State};
 use super::keys;
 use super::overflow::History;
-use super::row::{externals, Draft, External};
+use super::reader::externals;
+use super::row::{Draft, External};
 use super::unique::{exempt, has_null, Entry, Equal};
 use super::visible::{judge, Judged, Prune};
 use crate::base::error::{corrupt, fail};
@@ -231,40 +232,8 @@ impl Core {
         if shared.iter().any(|e| !old.contains(e)) {
             return Ok(None);
         }
-        let new_keys: Vec<Vec<u8>> = shape
-            .def
-            .indexes
-            .iter()
-            .map(|i| shape.key_of_row(i, row))
-            .collect::<Res<_>>()?;
-        let old_keys = self.payload_keys(shape, &old_payload, !old.is_empty())?;
-        let changed: Vec<usize> = (0..new_keys.len())
-            .filter(|i| new_keys.get(*i) != old_keys.get(*i))
-            .collect();
-        let unique = changed
-            .iter()
-            .any(|i| shape.def.indexes.get(*i).is_some_and(|index| index.unique));
-        self.pass_row_locks(
-            view,
-            shape,
-            id,
-            if unique {
-                row_mode::UPDATE
-            } else {
-                row_mode::NO_KEY_UPDATE
-            },
-        )?;
-        let mut entries = Vec::new();
-        for place in &changed {
-            let Some((index, new_key)) = shape.def.indexes.get(*place).zip(new_keys.get(*place))
-            else {
-                continue;
-            };
-            if !exempt(index, has_null(index, |c| row.get(c))) {
-                self.claim_key(&mut mtr, shape, *place, new_key, id, view, row, false)?;
-            }
-            entries.extend(self.prepare_entry(&mut mtr, shape, index, new_key, id)?);
-        }
+        let (new_keys, changed) = self.changed_keys(shape, row, &old_payload, !old.is_empty())?;
+        let entries = self.prepare_rekeyed(&mut mtr, shape, id, view, row, &new_keys, &changed)?;
         let mut flags = if moved.is_empty() { 0 } else { EXTERNAL };
         if !changed.is_empty() {
             flags |= REKEYED;
@@ -287,6 +256,56 @@ impl Core {
             self.moving.settled(view.session, &moved);
         }
         Ok(Some(Wrote::Done))
+    }
+
+    /// The new row's key in every index, and the indexes in which the old row has another.
+    fn changed_keys(
+        &self,
+        shape: &Shape,
+        row: &[Datum],
+        old_payload: &[u8],
+        external: bool,
+    ) -> Res<(Vec<Vec<u8>>, Vec<usize>)> {
+        let indexes = shape.def.indexes.iter();
+        let new: Vec<Vec<u8>> = indexes
+            .map(|i| shape.key_of_row(i, row))
+            .collect::<Res<_>>()?;
+        let old = self.payload_keys(shape, old_payload, external)?;
+        let changed = (0..new.len()).filter(|i| new.get(*i) != old.get(*i));
+        let changed = changed.collect();
+        Ok((new, changed))
+    }
+
+    /// Pass others' row locks, claim the unique keys that have changed, and get ready to enter the new keys.
+    #[allow(clippy::too_many_arguments)]
+    fn prepare_rekeyed(
+        &self,
+        mtr: &mut Mtr<'_>,
+        shape: &Shape,
+        id: RowId,
+        view: &View,
+        row: &[Datum],
+        keys: &[Vec<u8>],
+        changed: &[usize],
+    ) -> Res<Vec<Entry>> {
+        let is_unique = |i: &usize| shape.def.indexes.get(*i).is_some_and(|index| index.unique);
+        let mode = if changed.iter().any(is_unique) {
+            row_mode::UPDATE
+        } else {
+            row_mode::NO_KEY_UPDATE
+        };
+        self.pass_row_locks(view, shape, id, mode)?;
+        let mut entries = Vec::new();
+        for place in changed {
+            let Some((index, key)) = shape.def.indexes.get(*place).zip(keys.get(*place)) else {
+                continue;
+            };
+            if !exempt(index, has_null(index, |c| row.get(c))) {
+                self.claim_key(mtr, shape, *place, key, id, view, row, false)?;
+            }
+            entries.extend(self.prepare_entry(mtr, shape, index, key, id)?);
+        }
+        Ok(entries)
     }
 
     /// Long values of the new row: those that the old row has are shared, the others are moved out. The answer: those shared.

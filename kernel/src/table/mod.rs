@@ -10,6 +10,7 @@ mod heap;
 mod keys;
 mod lock;
 mod overflow;
+mod reader;
 mod row;
 mod scan;
 mod sequence;

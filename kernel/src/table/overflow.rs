@@ -181,40 +181,14 @@ impl Core {
             if value.len() > row::VALUE_MAX {
                 return fail("54000", "a value is longer than 1 GB");
             }
-            let known = list
-                .iter()
-                .zip(&used)
-                .position(|(moved, used)| !used && moved.fits(shape.def.root, value));
-            let at = match known {
-                Some(at) => {
-                    if let Some(moved) = list.get(at) {
-                        draft.point_to(index, moved.external);
-                    }
-                    at
+            let at = match self.place(shape, state, draft, index, value, &mut list, &used) {
+                Ok(at) => at,
+                Err(stop) => {
+                    done = Err(stop);
+                    break;
                 }
-                None => match self
-                    .next_value(shape, state)
-                    .and_then(|id| draft.move_out(index, id))
-                {
-                    Ok((external, bytes)) => {
-                        let packed = if external.packed { bytes } else { Vec::new() };
-                        list.push(Moved {
-                            table: shape.def.root,
-                            raw: value.to_vec(),
-                            packed,
-                            external,
-                            written: 0,
-                            shared: false,
-                        });
-                        used.push(false);
-                        list.len() - 1
-                    }
-                    Err(stop) => {
-                        done = Err(stop);
-                        break;
-                    }
-                },
             };
+            used.resize(list.len(), false);
             if let Some(flag) = used.get_mut(at) {
                 *flag = true;
             }
@@ -229,6 +203,39 @@ impl Core {
         out.insert(session, list);
         self.moving.sessions.store(out.len(), Ordering::Release);
         done
+    }
+
+    /// Which entry of `list` piece `index` of the draft is: one that an earlier call has begun, or a new one.
+    #[allow(clippy::too_many_arguments)]
+    fn place(
+        &self,
+        shape: &Shape,
+        state: &State,
+        draft: &mut Draft,
+        index: usize,
+        value: &[u8],
+        list: &mut Vec<Moved>,
+        used: &[bool],
+    ) -> Res<usize> {
+        let mut begun = list.iter().zip(used);
+        let fits = |(moved, used): (&Moved, &bool)| !used && moved.fits(shape.def.root, value);
+        if let Some(at) = begun.position(fits) {
+            if let Some(moved) = list.get(at) {
+                draft.point_to(index, moved.external);
+            }
+            return Ok(at);
+        }
+        let id = self.next_value(shape, state)?;
+        let (external, bytes) = draft.move_out(index, id)?;
+        list.push(Moved {
+            table: shape.def.root,
+            raw: value.to_vec(),
+            packed: if external.packed { bytes } else { Vec::new() },
+            external,
+            written: 0,
+            shared: false,
+        });
+        Ok(list.len() - 1)
     }
 
     /// Point to the old row's values where the new ones are the same. What has been compared is remembered until the row is

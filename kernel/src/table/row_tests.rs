@@ -1,6 +1,7 @@
 //! Rows read back as they were written, whole and in part, and damage is an error, never a panic.
 
-use super::row::{externals, Draft, External, Layout, Reader, TARGET};
+use super::reader::{externals, Reader};
+use super::row::{Draft, External, Layout, TARGET};
 use crate::base::Oid;
 use crate::exec::access::ColumnDef;
 use crate::exec::batch::Batch;

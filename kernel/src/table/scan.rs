@@ -2,7 +2,7 @@
 
 use super::core::{Core, Shape};
 use super::keys;
-use super::row::Reader;
+use super::reader::Reader;
 use super::visible::{Eyes, Seen};
 use crate::base::{PageNo, Res, RowId, Stop};
 use crate::btree::{key_of, search, Cursor as Walk, Leaf, Tree};

@@ -2,7 +2,8 @@
 
 use super::core::{Core, Shape};
 use super::overflow::as_cell;
-use super::row::{externals, External};
+use super::reader::externals;
+use super::row::External;
 use super::visible::Prune;
 use crate::base::{Res, RowId, Stop, Xid};
 use crate::btree::{key_of, Cursor, Tree};
