@@ -35,8 +35,12 @@ PLAIN_CASTS = frozenset(
         "time",
         "timestamp",
         "timestamptz",
+        "uuid",
+        "json",
+        "jsonb",
+        "bool",
+        "bytea",
     )
-    + ("uuid", "json", "jsonb", "bool", "bytea")
 )
 EQUALITY = frozenset(("=", "<>", "+", "-", "*", "/", "%", "||"))
 # Statement parts that are looked into, by node class.

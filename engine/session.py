@@ -154,6 +154,7 @@ class Session:
             "lock_timeout",
         ):
             self.kernel.set(name, self.settings.get(name))
+        self.waits.lock_timeouts_ms[self.pid] = self.settings.number("lock_timeout")
         self._set_defaults()
         self.rescope()
         self.wire.started(self.pid, self.secret, [(name, self.settings.get(name)) for name in REPORTED])
@@ -206,6 +207,7 @@ class Session:
             self.kernel.close()
             self.waits.after_call()
             self.waits.forget(self.pid)
+            self.waits.lock_timeouts_ms.pop(self.pid, None)
             self.waits.drop_spills(self.pid)
             self.database.forget(self)
 
@@ -496,6 +498,8 @@ class Session:
             self.wire.parameter_status(name, value)
         if name.startswith("default_transaction_"):
             self._set_defaults()
+        if name == "lock_timeout":
+            self.waits.lock_timeouts_ms[self.pid] = int(value)
         if name in ("role", "session_authorization"):
             self._switch_user()
         if name in PLANNING or name in ("search_path", "role", "session_authorization"):

@@ -49,6 +49,8 @@ class Waits:
         self._sleeping: dict[int, asyncio.Future[None]] = {}
         # Sessions woken before they went to sleep (their call ran in a worker thread).
         self._early: set[int] = set()
+        # lock_timeout by session, where it is set.
+        self.lock_timeouts_ms: dict[int, int] = {}
         self._spills: dict[tuple[int, int], File] = {}
         self._handlers: dict[str, Callable[[Session | None, Need], Awaitable[None]]] = {
             "page": self._page,
@@ -117,6 +119,10 @@ class Waits:
         elif not future.done():
             future.set_result(None)
 
+    def _too_late(self, session: Session) -> None:
+        session.cancel("55P03", "canceling statement due to lock timeout")
+        self.interrupt(session.session_id)
+
     def forget(self, session_id: int) -> None:
         """The session is idle or gone: what woke it early is old."""
         self._early.discard(session_id)
@@ -134,11 +140,16 @@ class Waits:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleeping[session.session_id] = future
-        timer = self.runtime.clock.call_later(RECHECK_SECONDS, self.interrupt, session.session_id)
+        clock = self.runtime.clock
+        timers = [clock.call_later(RECHECK_SECONDS, self.interrupt, session.session_id)]
+        limit_ms = self.lock_timeouts_ms.get(session.session_id, 0)
+        if limit_ms:
+            timers.append(clock.call_later(limit_ms / 1000, self._too_late, session))
         try:
             await future
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
             self._sleeping.pop(session.session_id, None)
 
     async def _page(self, session: Session | None, need: Need) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence as Seq
 from functools import cache
 from typing import Any
 
+from sixfold.engine.errors import quote_ident
 from sixfold.engine.facts import FACTS
 
 from . import facts
@@ -110,12 +111,27 @@ class Snapshot:
     def _columns(self, oid: int) -> tuple[Column, ...]:
         defaults = {row["adnum"]: row["adbin"] for row in self.rows["pg_attrdef"].group(("adrelid",), oid)}
         statistics = {row["staattnum"]: row for row in self.rows["pg_statistic"].group(("starelid",), oid)}
+        defaults |= self._identity_defaults(oid)
         attributes = sorted(self.rows["pg_attribute"].group(("attrelid",), oid), key=lambda row: row["attnum"])
         return tuple(
             column(row, defaults.get(row["attnum"]), statistics.get(row["attnum"]))
             for row in attributes
             if row["attnum"] > 0
         )
+
+    def _identity_defaults(self, oid: int) -> dict[int, str]:
+        """What identity columns get when nothing is given: the next value of the sequence that belongs to each."""
+        found: dict[int, str] = {}
+        for row in self.rows["pg_depend"].group(("refclassid", "refobjid"), 1259, oid):
+            sequence = (
+                self.sequence(row["objid"])
+                if row["deptype"] == "i" and row["refobjsubid"] and row["classid"] == 1259
+                else None
+            )
+            if sequence is not None:
+                name = f"{quote_ident(sequence.schema)}.{quote_ident(sequence.name)}".replace("'", "''")
+                found[row["refobjsubid"]] = f"nextval('{name}'::regclass)"
+        return found
 
     def _indexes(self, table: int) -> tuple[Index, ...]:
         return tuple(self.index(row) for row in self.rows["pg_index"].group(("indrelid",), table))

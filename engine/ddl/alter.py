@@ -248,7 +248,7 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
             f'column "{column.name}" cannot be cast automatically to type {shown}',
             hint=f'You might need to specify "USING {quote_ident(column.name)}::{shown}".',
         )
-    default = column.default
+    default = None if column.identity else column.default
     if default is not None and typ.oid != column.typ:
         await drop_default(change, table.oid, column.attnum)
     text = expression(using, type_names(change, table)) if using is not None else quote_ident(column.name)

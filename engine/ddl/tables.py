@@ -231,7 +231,11 @@ def _like_columns(change: Change, source: Relation, options: int) -> list[Spec]:
         typ = change.catalog.type_by_oid(column.typ)
         assert typ is not None
         spec = Spec(column.name, typ, column.typmod, column.collation, column.not_null)
-        if column.default is not None and options & (LIKE_GENERATED if column.generated else LIKE_DEFAULTS):
+        if (
+            column.default is not None
+            and not column.identity
+            and options & (LIKE_GENERATED if column.generated else LIKE_DEFAULTS)
+        ):
             spec.default_text, spec.generated = column.default, column.generated
         if column.identity and options & LIKE_IDENTITY:
             spec.identity = column.identity

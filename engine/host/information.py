@@ -121,7 +121,7 @@ def columns(session: Session) -> Rows:
                 "table_name": relation.name,
                 "column_name": column.name,
                 "ordinal_position": column.attnum,
-                "column_default": None if column.generated else column.default,
+                "column_default": None if column.generated or column.identity else column.default,
                 "is_nullable": _yes(not column.not_null),
                 **type_facts(session, column.typ, column.typmod),
                 "dtd_identifier": str(column.attnum),

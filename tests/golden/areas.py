@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.golden import sql
+from tests.golden import engine, sql
 from tests.golden.runner import Run
 
 AREAS: dict[str, Callable[[], Run]] = {
     "columns": sql.columns,
+    "engine": engine.session,
     "errors": sql.errors,
     "plans": sql.plans,
 }
