@@ -61,7 +61,8 @@ def _pull_item(ctx: PlanContext, query: Query, item: FromItem, nullable: bool) -
     if isinstance(item, FromRel):
         rte = item.rte
         inner = rte.query
-        if rte.kind != "subquery" or inner is None or not is_simple(inner):
+        # An ORDER BY stays where it is, as in PostgreSQL: string_agg over a sorted subquery sees that order.
+        if rte.kind != "subquery" or inner is None or inner.order or not is_simple(inner):
             return item
         targets = inner.visible()
         if any(is_volatile(t.expr) or contains(t.expr, lambda e: type(e) is SetRef) for t in targets):
