@@ -214,8 +214,15 @@ def _relabel(expr: Expr, target: int) -> Expr:
 def _literal(scope: Scope, expr: nodes.Const, target: int, typmod: int, position: int | None) -> Expr:
     base, base_typmod = base_type_and_typmod(scope.catalog, target, typmod)
     text = expr.text
+    row = scope.catalog.type_by_oid(base)
     if base in oids.REG_TYPES and text is not None:
         result: Expr = reg_literal(scope, base, text, position)
+    elif row is not None and row.is_array and row.elem in oids.REG_TYPES and text is not None:
+        parts = [p.strip().strip('"') for p in text.strip().strip("{}").split(",") if p.strip()]
+        result = nodes.Array([reg_literal(scope, row.elem, p, position) for p in parts], row.elem, base, False)
+    elif base == oids.INTERVAL and base_typmod >= 0 and text is not None:
+        # The fields that a typmod names say what a bare number means.
+        result = nodes.CastIo(nodes.Const(oids.TEXT, text), oids.TEXT, base, base_typmod)
     else:
         if text is not None:
             check_literal(scope, base, text, position)
@@ -291,6 +298,8 @@ def function_cast(scope: Scope, cast: Cast, expr: Expr, source: int, target: int
 
 def io_cast(scope: Scope, expr: Expr, source: int, target: int, typmod: int = -1) -> Expr:
     """By way of text; object names ask the catalogue."""
+    if source >= 10000 and type_row(scope.catalog, source).kind == "c":
+        source = oids.RECORD
     if source in oids.REG_TYPES:
         text = nodes.Host(type_row(scope.catalog, source).name + "out", [expr], [source], oids.TEXT)
         return text if target == oids.TEXT else _relabel(text, target)

@@ -177,15 +177,14 @@ def _qualified(scope: Scope, names: list[str], position: int | None) -> Expr:
     raise missing_column(scope, alias, column, position)
 
 
-def whole_row(item: Any) -> Expr:
+def whole_row(item: NsItem) -> Expr:
     """A table's name where a value stands: the row."""
     places = item.visible()
-    row: Expr = nodes.Row([item.expr(i) for i in places], [item.columns[i].typ for i in places])
     if item.rte is not None and item.rte.kind == "function" and len(places) == 1 and not item.rte.calls[0].types[1:]:
-        return item.expr(places[0])  # type: ignore[no-any-return]
-    if item.relation is not None and item.relation.row_type:
-        row = tree.Relabel(row, item.relation.row_type)
-    return row
+        return item.expr(places[0])
+    typ = item.relation.row_type if item.relation is not None and item.relation.row_type else oids.RECORD
+    columns = [item.columns[i] for i in places]
+    return tree.NamedRow([item.expr(i) for i in places], [c.typ for c in columns], [c.name for c in columns], typ)
 
 
 def _whole_row_star(scope: Scope, fields: Any, position: int | None) -> Expr:
@@ -200,6 +199,8 @@ def _whole_row_star(scope: Scope, fields: Any, position: int | None) -> Expr:
 
 def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
     """(row).field"""
+    if isinstance(arg, tree.NamedRow) and name in arg.names:
+        return arg.args[arg.names.index(name)]
     typ = type_of(arg)
     row = type_row(scope.catalog, typ)
     relation = scope.catalog.relation_by_oid(row.relation) if row.kind == "c" else None
@@ -253,7 +254,7 @@ def _bool(scope: Scope, node: Any) -> Expr:
 def _null_test(scope: Scope, node: Any) -> Expr:
     arg = transform(scope, node.arg)
     negated = node.nulltesttype == enums.NullTestType.IS_NOT_NULL
-    if isinstance(arg, nodes.Row):
+    if isinstance(arg, nodes.Row | tree.NamedRow):
         # (a, b) IS NULL asks it of every field.
         return nodes.And([nodes.IsNull(a, negated) for a in arg.args]) if arg.args else nodes.Const(oids.BOOL, "t")
     return nodes.IsNull(arg, negated)

@@ -7,6 +7,7 @@ from typing import Any
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.coerce import type_row
 from sixfold.engine.analyzer.exprs import transform
+from sixfold.engine.analyzer.functions import set_query
 from sixfold.engine.analyzer.host import HOST_SETS
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.targets import column_name
@@ -14,7 +15,7 @@ from sixfold.engine.analyzer.tree import FuncCall, RteColumn, SetRef
 from sixfold.engine.analyzer.types import resolve_type
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError, not_built
-from sixfold.engine.parser import ast, parse
+from sixfold.engine.parser import ast
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
@@ -148,18 +149,9 @@ def _sql_set_function(scope: Scope, func: Any, node: Any, alias: str) -> NsItem 
     if len(found) != 1:
         return None
     function = found[0]
-    body = (function.body or "").strip()
-    if body.upper().startswith("BEGIN ATOMIC"):
-        body = body[len("BEGIN ATOMIC") : -len("END")].strip().rstrip(";")
     context = scope.context
     args = [transform(scope, a) for a in func.args or ()]
-    saved, context.arguments = context.arguments, args
-    try:
-        inner = Scope(context, None, scope.query)
-        query = context.subquery(inner, parse(body)[0].node)
-    finally:
-        context.arguments = saved
-    query.parent = scope.query
+    query = set_query(scope, function, args)
     names = [n for n, _ in function.out] or [alias]
     columns = [RteColumn(n, t.typ, t.typmod) for n, t in zip(names, query.visible(), strict=True)]
     given = [n.sval for n in node.alias.colnames or ()] if node.alias is not None else []

@@ -116,7 +116,7 @@ def _function(scope: Scope, node: Any) -> Expr:
 
 def _projection(scope: Scope, name: str, schema: str | None, arg: Expr) -> Expr | None:
     """`name(row)` for `row.name`."""
-    if schema is not None or not isinstance(arg, tree.Relabel) or not isinstance(arg.arg, nodes.Row):
+    if schema is not None or not isinstance(arg, tree.NamedRow):
         return None
     if scope.catalog.functions(name):
         return None
@@ -162,6 +162,8 @@ def _complete(
         except SqlError as error:
             error.position = error.position or position
             raise
+    if function.src == "pg_typeof":
+        return Call(function, name, [nodes.Const(oids.REGTYPE, str(actual[0]))], actual, result, position)
     coerced = [
         coerce_type(scope, a, t, d, -1, "i", p) for a, t, d, p in zip(args, actual, declared, places, strict=True)
     ]
@@ -173,6 +175,10 @@ def _complete(
             for a, t in zip(coerced, types, strict=True)
         ]
         types = [oids.TEXT if t == UNKNOWN else t for t in types]
+    if function.name in _JSON_MAKERS:
+        for i, arg in enumerate(coerced):
+            if isinstance(arg, tree.NamedRow):
+                coerced[i], types[i] = _named_json(arg), oids.JSON
     if candidate.variadic and function.variadic != oids.ANY:
         fixed = len(function.args) - 1
         elem = types[fixed]
@@ -181,6 +187,20 @@ def _complete(
         coerced = [*coerced[:fixed], packed]
         types = [*types[:fixed], array]
     return Call(function, name, coerced, types, result, position)
+
+
+# Functions that show a row's field names; the kernel's rows have none.
+_JSON_MAKERS = frozenset(
+    {
+        "row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg", "json_build_object", "jsonb_build_object",
+        "json_build_array", "jsonb_build_array", "json_object_agg", "jsonb_object_agg",
+    }
+)  # fmt: skip
+
+
+def _named_json(row: tree.NamedRow) -> Expr:
+    names = "{" + ",".join('"' + n.replace("\\", "\\\\").replace('"', '\\"') + '"' for n in row.names) + "}"
+    return nodes.Func("row_to_json_named", [nodes.Const(1009, names), row], [1009, oids.RECORD], oids.JSON)
 
 
 def _with_defaults(
@@ -241,6 +261,10 @@ def _check_kind(scope: Scope, node: Any, call: Call, shown: str) -> None:
 def plain_call(scope: Scope, call: Call) -> Expr:
     """A call of a function that is neither aggregate nor window function."""
     function = call.function
+    if function.name in ("row_to_json", "to_json") and call.types[:1] == [oids.JSON] and len(call.args) == 1:
+        return call.args[0]
+    if function.src == "pg_typeof":
+        return call.args[0]
     if function.retset:
         return _set_call(scope, call)
     if function.language == "sql" and function.body is not None:
@@ -279,7 +303,7 @@ def _set_call(scope: Scope, call: Call) -> Expr:
             "0A000", "aggregate function calls cannot contain set-returning function calls", position=call.position
         )
     if call.function.language == "sql":
-        raise not_built(f"the set-returning function {call.name}", call.position)
+        return _lateral_call(scope, call)
     columns = result_columns(scope, call.function, call.result, call.types)
     types = [t for _, t in columns] or [call.result]
     scope.query.has_srfs = True
@@ -288,7 +312,47 @@ def _set_call(scope: Scope, call: Call) -> Expr:
     return tree.SetRef(call.function.src, call.args, call.types, types[0] if len(types) == 1 else result, types, names)
 
 
+def _lateral_call(scope: Scope, call: Call) -> Expr:
+    """A set-returning function written in SQL, in a select list: its query joins FROM, and the call is its row.
+
+    Equal calls are one. PostgreSQL runs several sets side by side; different ones can't be told apart from a join here.
+    """
+    if scope.kind != "select":
+        raise not_built(f"the set-returning function {call.name} here", call.position)
+    for known, row in scope.lateral_calls:
+        if known.function is call.function and known.args == call.args:
+            return row
+    if scope.lateral_calls or scope.query.has_srfs:
+        raise not_built("different set-returning functions in one select list", call.position)
+    query = set_query(scope, call.function, call.args)
+    names = [n for n, _ in call.function.out] or [call.name]
+    columns = [tree.RteColumn(n, t.typ, t.typmod) for n, t in zip(names, query.visible(), strict=True)]
+    rte = scope.context.new_rte("subquery", call.name, columns)
+    rte.query, rte.lateral = query, True
+    scope.query.rtes.append(rte)
+    scope.query.from_items.append(tree.FromRel(rte))
+    values: list[Expr] = [tree.Var(rte.id, i, c.typ, c.typmod) for i, c in enumerate(columns)]
+    made = values[0] if len(values) == 1 else tree.NamedRow(values, [c.typ for c in columns], names)
+    scope.lateral_calls.append((call, made))
+    return made
+
+
 # ---- SQL functions
+
+
+def set_query(scope: Scope, function: Function, args: list[Expr]) -> tree.Query:
+    """The query of a set-returning function written in SQL."""
+    body = (function.body or "").strip()
+    if body.upper().startswith("BEGIN ATOMIC"):
+        body = body[len("BEGIN ATOMIC") : -len("END")].strip().rstrip(";")
+    context = scope.context
+    saved, context.arguments = context.arguments, args
+    try:
+        query = context.subquery(Scope(context, None, scope.query), parse(body)[0].node)
+    finally:
+        context.arguments = saved
+    query.parent = scope.query
+    return query
 
 
 def inline(scope: Scope, function: Function, args: list[Expr]) -> Expr:

@@ -164,6 +164,8 @@ class Scope:
         self.in_aggregate = False
         self.in_window = False
         self.has_window = False
+        # Calls of set-returning SQL functions in the select list, with the rows that stand for them.
+        self.lateral_calls: list[tuple[Any, Expr]] = []
         self.used_outer = False
         # Locking clause inherited from an outer level's FOR UPDATE.
         self.locked = False

@@ -19,7 +19,7 @@ from sixfold.engine.analyzer.tree import Lock, Query, RteColumn, SetOperation, S
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import type_of, walk
 from sixfold.engine.analyzer.with_clause import with_clause
-from sixfold.engine.errors import SqlError
+from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import ast, enums
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
@@ -83,8 +83,8 @@ def plain_select(scope: Scope, node: Any, resolve: bool) -> None:
     limits(scope, node)
     check_grouping(scope, node)
     locking(scope, node)
-    if query.has_srfs and query.has_aggs:
-        query.has_srfs = True
+    if scope.lateral_calls and (query.has_srfs or query.has_aggs or query.group):
+        raise not_built("a set-returning function written in SQL together with grouping or other sets")
 
 
 def resolve_unknowns(scope: Scope, targets: list[Target]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sixfold.engine.analyzer.coerce import type_row
 from sixfold.engine.analyzer.exprs import field_of, named_row, position_of, transform
 from sixfold.engine.analyzer.scope import NsItem, Scope, item_by_alias, missing_table, pos
-from sixfold.engine.analyzer.tree import SetRef, Target, Var
+from sixfold.engine.analyzer.tree import NamedRow, SetRef, Target, Var
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError
 from sixfold.engine.parser import ast, enums
@@ -155,7 +155,7 @@ def _expand_row(scope: Scope, node: Any) -> list[Target]:
     relation = scope.catalog.relation_by_oid(typ.relation) if typ.kind == "c" else None
     if relation is not None:
         names = [c.name for c in relation.columns if not c.dropped]
-    elif isinstance(row, SetRef) and row.names:
+    elif isinstance(row, SetRef | NamedRow) and row.names:
         names = row.names
     else:
         raise SqlError("42809", 'row expansion via "*" is not supported for this record', position=pos(node.arg))

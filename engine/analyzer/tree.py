@@ -46,6 +46,15 @@ class ArrayCast(Expr, tag="array_cast"):
     typ: int
 
 
+class NamedRow(Expr, tag="named_row"):
+    """A row whose fields have names: a table's whole row, a set-returning function's result."""
+
+    args: list[Expr]
+    types: list[int]
+    names: list[str]
+    typ: int = 2249
+
+
 class AggRef(Expr, tag="agg_ref"):
     """An aggregate call; it belongs to query number `query`."""
 

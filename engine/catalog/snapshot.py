@@ -366,6 +366,8 @@ class Catalog:
         return None
 
     def functions(self, name: str, schema: str | None = None) -> Seq[Function]:
+        if schema == "information_schema":
+            return FACTS.functions(f"information_schema.{name}")
         return FACTS.functions(name) if PG_CATALOG in self._namespaces(schema) else ()
 
     def function_by_oid(self, oid: int) -> Function | None:

@@ -106,7 +106,7 @@ class Facts:
         return self._types.collations
 
     def functions(self, name: str) -> tuple[Function, ...]:
-        """All of pg_proc's functions of that name."""
+        """All of pg_proc's functions of that name; those of the information schema by their qualified names."""
         found = self._by_name.get(name)
         if found is None:
             raw = self._functions.get(name)

@@ -39,7 +39,7 @@ select p.oid::int8, proname, proargtypes::oid[]::int8[], prorettype::int8, proki
        case when l.lanname = 'sql' then coalesce(pg_get_function_sqlbody(p.oid), prosrc) end, pronamespace::int8, prorows,
        coalesce(a.aggkind::text, ''), coalesce(a.aggnumdirectargs, 0)
 from pg_proc p join pg_language l on l.oid = p.prolang left join pg_aggregate a on a.aggfnoid = p.oid
-where pronamespace = 11 and p.oid < 16384 order by proname, p.oid
+where pronamespace in (11, 'information_schema'::regnamespace) and p.oid < 16384 order by proname, p.oid
 """
 
 OPERATORS = """
@@ -113,7 +113,9 @@ def main(conninfo: str) -> None:
         )
         functions: dict[str, list[Any]] = {}
         for row in rows(FUNCTIONS):
-            functions.setdefault(row[1], []).append(function_row(row))
+            # Outside pg_catalog: under the qualified name.
+            name = row[1] if row[17] == 11 else f"information_schema.{row[1]}"
+            functions.setdefault(name, []).append(function_row(row))
         write("functions.json", {"functions": functions})
         operators: dict[str, list[Any]] = {}
         for row in rows(OPERATORS):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from sixfold.engine.analyzer.analyze import analyze, new_context
+from sixfold.engine.analyzer.oids import RECORD
 from sixfold.engine.analyzer.tree import Query
 from sixfold.engine.catalog.model import CatalogReader
 from sixfold.engine.planner import nodes
@@ -62,10 +63,17 @@ class PlannedStatement(msgspec.Struct):
 _KINDS = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
 
 
-def output_of(query: Query) -> list[nodes.OutputColumn]:
-    """RowDescription's columns; empty for a statement that returns no rows."""
+def output_of(query: Query, catalog: CatalogReader) -> list[nodes.OutputColumn]:
+    """RowDescription's columns; empty for a statement that returns no rows. Rows of tables go out as records."""
     targets = (query.dml.returning or []) if query.dml is not None else query.visible()
-    return [nodes.OutputColumn(t.name, t.typ, t.typmod, t.table, t.attnum) for t in targets]
+    return [nodes.OutputColumn(t.name, _shown(catalog, t.typ), t.typmod, t.table, t.attnum) for t in targets]
+
+
+def _shown(catalog: CatalogReader, typ: int) -> int:
+    if typ < 10000:
+        return typ
+    row = catalog.type_by_oid(typ)
+    return RECORD if row is not None and row.kind == "c" else typ
 
 
 def analyze_and_plan(
@@ -75,7 +83,7 @@ def analyze_and_plan(
     that its locations count in; `param_types` has 0 for types to be inferred."""
     context = new_context(catalog, sql, param_types, info.user, info.database)
     query = analyze(context, stmt)
-    output = output_of(query)
+    output = output_of(query, catalog)
     ctx = PlanContext(context, info, Estimate)
     ctx.next_with = context.ctes
     ctx.plan_query = lambda q: plan_query(ctx, q)

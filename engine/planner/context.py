@@ -171,6 +171,8 @@ class Env:
         if kind is tree.ArrayCast:
             cast = _unlabel(expr.cast)  # type: ignore[attr-defined]
             return nodes.CastArray(self.lower(expr.arg), cast, expr.from_elem, expr.to_elem)  # type: ignore[attr-defined]
+        if kind is tree.NamedRow:
+            return nodes.Row([self.lower(a) for a in expr.args], expr.types)  # type: ignore[attr-defined]
         if kind is SubLink:
             return self._sublink(expr)  # type: ignore[arg-type]
         if kind is tree.AggRef or kind is tree.GroupingRef:

@@ -7,7 +7,6 @@ from math import log2
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.tree import AggRef, Query, SetRef, SortItem, SubLink, Target, Var, WindowRef
 from sixfold.engine.analyzer.walk import contains, strip, type_of, walk
-from sixfold.engine.errors import not_built
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.aggregate import aggregate, min_max
 from sixfold.engine.planner.context import Built, Env, Key, PlanContext
@@ -306,9 +305,13 @@ def _project_sets(ctx: PlanContext, targets: list[Target], stage: Stage) -> Stag
     """Set-returning functions in the select list; nested ones are computed one level after the other."""
     env = stage.env
     inner: list[SetRef] = []
-    for t in targets:
-        if type(t.expr) is SetRef and not any(contains(a, _is_set) for a in t.expr.args):
-            continue
+    bare = all(
+        type(t.expr) is SetRef and not any(contains(a, _is_set) for a in t.expr.args)
+        for t in targets
+        if contains(t.expr, _is_set)
+    )
+    # Sets of one level run side by side, whatever stands around them.
+    for t in () if bare else targets:
         for part in walk(t.expr):
             if type(part) is SetRef and not any(contains(a, _is_set) for a in part.args) and part not in inner:
                 inner.append(part)
@@ -352,8 +355,6 @@ def _column_type(env: Env, column: int) -> int:
 
 
 def _set_call(env: Env, ref: SetRef) -> nodes.SetCall:
-    if len(ref.types) > 1:
-        raise not_built("a function that returns several columns in a select list")
     return nodes.SetCall(ref.func, [env.lower(a) for a in ref.args], list(ref.arg_types), list(ref.types))
 
 

@@ -765,6 +765,18 @@ const BUILDING: &[Function] = &[
         to_json(c, a, lines)
     }),
     super::registry::stable("row_to_json", |c, a| to_json(c, a, false)),
+    // Not PostgreSQL's: the planner names the fields of a row that it knows.
+    super::registry::stable("row_to_json_named", |c, a| {
+        let names = a[0]
+            .array()?
+            .values
+            .iter()
+            .map(|n| n.str().map(str::to_owned))
+            .collect::<Res<Vec<_>>>()?;
+        let mut out = Vec::new();
+        tojson::put_row(c, a[1].record()?, &names, false, &mut out)?;
+        text(out)
+    }),
     super::registry::stable("row_to_json_pretty", |c, a| {
         let lines = a[1].bool()?;
         to_json(c, a, lines)

@@ -86,6 +86,27 @@ pub fn put(ctx: &Ctx<'_>, typ: Oid, value: &Datum, out: &mut Vec<u8>) -> Res<()>
     put_pretty(ctx, typ, value, false, out)
 }
 
+/// A row with these field names.
+pub fn put_row(
+    ctx: &Ctx<'_>,
+    record: &Record,
+    names: &[String],
+    lines: bool,
+    out: &mut Vec<u8>,
+) -> Res<()> {
+    out.push(b'{');
+    for (at, (value, typ)) in record.values.iter().zip(record.types.iter()).enumerate() {
+        if at > 0 {
+            out.extend_from_slice(if lines { b",\n " } else { b"," });
+        }
+        json::put_string(names.get(at).map_or("", String::as_str), out);
+        out.push(b':');
+        put(ctx, *typ, value, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
 /// `lines`: a line feed between the outermost fields or items, as the `pretty` argument asks.
 pub fn put_pretty(
     ctx: &Ctx<'_>,
@@ -108,17 +129,7 @@ pub fn put_pretty(
         }
         (Repr::Record, _) => {
             let record = value.record()?;
-            let names = field_names(ctx, record)?;
-            out.push(b'{');
-            for (at, (value, typ)) in record.values.iter().zip(record.types.iter()).enumerate() {
-                if at > 0 {
-                    out.extend_from_slice(if lines { b",\n " } else { b"," });
-                }
-                json::put_string(names.get(at).map_or("", String::as_str), out);
-                out.push(b':');
-                put(ctx, *typ, value, out)?;
-            }
-            out.push(b'}');
+            put_row(ctx, record, &field_names(ctx, record)?, lines, out)?;
         }
         (_, oids::JSON) => out.extend_from_slice(value.str()?.as_bytes()),
         (_, oids::JSONB) => View::new(value.bytes()?).put(out)?,
