@@ -7,7 +7,7 @@ import asyncio
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
 from sixfold.wal.real import RealDisk, SyncThread
-from sixfold.wal.runtime import Runtime
+from sixfold.wal.runtime import Disk, Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_config
 
 
@@ -17,11 +17,7 @@ class EmbeddedNodes:
     def __init__(
         self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 16 << 20
     ) -> None:
-        disk = runtime.disk
-        if isinstance(disk, RealDisk) and disk.thread is None:
-            # One thread syncs all journals: they share a device, and the loop goes on meanwhile (docs/decisions).
-            disk = RealDisk(disk.root, durable=disk.durable, thread=SyncThread("journals"))
-        self.runtime = runtime.with_disk(disk)
+        self.runtime = runtime
         self.members = local_members(TOPOLOGIES[topology])
         self.config: VolumeConfig = make_config(topology, self.members, volume)
         self.memory_bytes = memory_bytes
@@ -41,7 +37,7 @@ class EmbeddedNodes:
             peers=[other.address for other in self.members if other.name != name],
             memory_bytes=self.memory_bytes,
         )
-        node = StorageNode(config, self.runtime.with_disk(self.runtime.disk.sub(name)))
+        node = StorageNode(config, self.runtime.with_disk(_node_disk(self.runtime.disk, name)))
         await node.start()
         self.nodes[name] = node
         return node
@@ -51,3 +47,12 @@ class EmbeddedNodes:
         for node in self.nodes.values():
             await node.stop()
         self.nodes.clear()
+
+
+def _node_disk(disk: Disk, name: str) -> Disk:
+    """The node's folder. Real disks get a thread a node for journal syncs: syncs that run side by side share one commit of the file
+    system's own journal, where six in a row would each wait for one (docs/decisions)."""
+    folder = disk.sub(name)
+    if isinstance(folder, RealDisk) and folder.thread is None:
+        return RealDisk(folder.root, durable=folder.durable, thread=SyncThread(f"journal {name}"))
+    return folder
