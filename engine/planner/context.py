@@ -49,6 +49,8 @@ class PlanContext:
         self.tables: dict[int, nodes.Table] = {}
         # Expressions that stand for the columns of entries which were pulled up.
         self.replaced: dict[int, list[Expr]] = {}
+        # What `expr_vars` has found, by id of the expression (which is kept alive here); forgotten when entries are replaced.
+        self.vars_of: dict[int, tuple[Expr, set[Key]]] = {}
         # CTEs: number → plan of a materialised one.
         self.ctes: dict[int, Built] = {}
         # Subplans of foreign-key actions, by what they do.

@@ -181,6 +181,9 @@ class Joiner:
         repeats = max(1.0, left.rows)
         if materialise:
             inner = right.total + right.rows * CPU_OPERATOR + repeats * right.rows * CPU_OPERATOR
+        elif kind in ("semi", "anti"):
+            # The first partner ends the search.
+            inner = repeats * (right.startup + (right.total - right.startup) * min(1.0, 2.0 / max(right.rows, 1.0)))
         else:
             inner = repeats * right.total
         total = (

@@ -77,8 +77,12 @@ def _all_rels(ctx: PlanContext, query: Query, result: set[int]) -> None:
 
 def expr_vars(ctx: PlanContext, expr: Expr) -> set[Key]:
     """Columns that an expression names, its subqueries' included (their own too)."""
+    known = ctx.vars_of.get(id(expr))
+    if known is not None:
+        return known[1]
     result: set[Key] = set()
     _collect(ctx, expr, result)
+    ctx.vars_of[id(expr)] = (expr, result)
     return result
 
 

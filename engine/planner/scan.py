@@ -22,6 +22,7 @@ from sixfold.engine.planner.paths import (
     Order,
     Path,
     add_path,
+    satisfies,
 )
 from sixfold.engine.planner.quals import conjunction, expr_vars
 from sixfold.engine.planner.statistics import Statistics, column_width, table_pages, table_rows
@@ -30,8 +31,10 @@ from sixfold.engine.planner.statistics import Statistics, column_width, table_pa
 class BaseRel:
     """One entry of FROM with the conditions that are on it alone."""
 
-    def __init__(self, ctx: PlanContext, rte: Rte, used: set[int], statistics: Statistics) -> None:
+    def __init__(self, ctx: PlanContext, rte: Rte, used: set[int], statistics: Statistics, wanted: Order = ()) -> None:
         self.ctx = ctx
+        # The order that the query asks for: paths in another one are not worth keeping for their order.
+        self.wanted = wanted
         self.rte = rte
         self.used = sorted(c for c in used if c >= 0)
         self.statistics = statistics
@@ -176,6 +179,8 @@ class BaseRel:
         out = 1.0 if match.unique else rows
         for backward in (False, True):
             order = self._order(relation, match, backward)
+            if not self.wanted or not satisfies(order, self.wanted):
+                order = ()
             if backward and (not order or parameterised):
                 continue
             if not match.selective and not order:

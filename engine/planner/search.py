@@ -9,7 +9,7 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
 from sixfold.engine.planner.joins import Joiner
 from sixfold.engine.planner.nodes import Expr, Node
-from sixfold.engine.planner.paths import CPU_OPERATOR, Path, add_path, cheapest, free_rels
+from sixfold.engine.planner.paths import CPU_OPERATOR, Order, Path, add_path, cheapest, free_rels
 from sixfold.engine.planner.quals import comparisons, conjunction, conjuncts, expr_vars, strict_rels
 from sixfold.engine.planner.scan import BaseRel
 from sixfold.engine.planner.statistics import Statistics
@@ -94,7 +94,9 @@ class JoinUnit:
     def paths(self) -> list[Path]:
         """Ways to do the join."""
         problem = self.problem
-        left = Problem(problem.ctx, self.left_items, self.left_quals, problem.used, problem.statistics)
+        left = Problem(
+            problem.ctx, self.left_items, self.left_quals, problem.used, problem.statistics, problem.wanted
+        )
         lefts = left.solve()
         right = Problem(problem.ctx, self.right_items, self.right_quals, problem.used, problem.statistics)
         rights = right.solve()
@@ -168,8 +170,10 @@ class Problem:
         quals: list[Expr],
         used: dict[int, set[int]],
         statistics: Statistics,
+        wanted: Order = (),
     ) -> None:
         self.ctx = ctx
+        self.wanted = wanted
         self.used = used
         self.statistics = statistics
         self.units: list[BaseRel | JoinUnit] = []
@@ -188,7 +192,7 @@ class Problem:
 
     def _flatten(self, item: FromItem) -> None:
         if isinstance(item, FromRel):
-            base = BaseRel(self.ctx, item.rte, self.used.get(item.rte.id, set()), self.statistics)
+            base = BaseRel(self.ctx, item.rte, self.used.get(item.rte.id, set()), self.statistics, self.wanted)
             base.prepare()
             self.units.append(base)
             self.unit_rels.append({item.rte.id})
@@ -371,13 +375,18 @@ class Problem:
 
 
 def plan_from(
-    ctx: PlanContext, items: list[FromItem], quals: list[Expr], used: dict[int, set[int]], rtes: list[Rte]
+    ctx: PlanContext,
+    items: list[FromItem],
+    quals: list[Expr],
+    used: dict[int, set[int]],
+    rtes: list[Rte],
+    wanted: Order = (),
 ) -> list[Path]:
-    """Paths for FROM and WHERE."""
+    """Paths for FROM and WHERE; ordered ones are kept where their order is `wanted`."""
     strict = set().union(*(strict_rels(q) for q in quals), set())
     items = [reduce_outer(i, strict) for i in items]
     statistics = Statistics(rtes)
     result: list[Path] = []
-    for path in Problem(ctx, items, quals, used, statistics).solve():
+    for path in Problem(ctx, items, quals, used, statistics, wanted).solve():
         add_path(result, path)
     return result

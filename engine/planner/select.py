@@ -162,8 +162,9 @@ def from_stage(ctx: PlanContext, query: Query) -> Stage:
         keys: list[Key] = [(rel, col) for rel, cols in sorted(used.items()) for col in sorted(cols)]
         keys += [(lock.rel, tree.ROW_ID) for lock in query.locks]
         return Stage(nodes.Empty(len(keys)), Env(ctx, keys), 1.0, 0.0, 0.0)
-    paths = plan_from(ctx, query.from_items, quals, used, ctx.analysis.rtes)
-    wanted, fraction = _wanted_order(query), _fraction(query, paths)
+    wanted = _wanted_order(query)
+    paths = plan_from(ctx, query.from_items, quals, used, ctx.analysis.rtes, wanted)
+    fraction = _fraction(query, paths)
     best = _choose(paths, wanted, fraction)
     env = Env(ctx, best.keys)
     node = best.build()

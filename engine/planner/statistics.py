@@ -48,6 +48,7 @@ class Statistics:
 
     def __init__(self, rtes: list[Rte]) -> None:
         self.rtes = rtes
+        self._known: dict[int, tuple[Expr, float]] = {}
 
     def column(self, var: Var) -> tuple[Column | None, float]:
         """The stored column behind a Var, and its table's rows."""
@@ -80,6 +81,12 @@ class Statistics:
 
     def selectivity(self, expr: Expr) -> float:
         """Share of rows for which a condition holds."""
+        known = self._known.get(id(expr))
+        if known is None:
+            known = self._known[id(expr)] = (expr, self._selectivity(expr))
+        return known[1]
+
+    def _selectivity(self, expr: Expr) -> float:
         kind = type(expr)
         if kind is nodes.And:
             result = 1.0

@@ -72,6 +72,7 @@ def _pull_item(ctx: PlanContext, query: Query, item: FromItem, nullable: bool) -
             return item
         pull_up(ctx, inner)
         ctx.replaced[rte.id] = [t.expr for t in targets]
+        ctx.vars_of.clear()
         query.rtes.remove(rte)
         query.rtes += inner.rtes
         if len(inner.from_items) == 1 and inner.where is None:
