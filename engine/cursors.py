@@ -121,6 +121,9 @@ async def declare(session: Session, node: Any, context: Context) -> None:
         node.portalname, context.own_text, prepared, portal, node.options, session.now()
     )
     session.begin_work()
+    # The protocol's Describe and Execute know cursors by their names too.
+    ahead = ast.FetchStmt(direction=FETCH.FETCH_FORWARD, howMany=ALL, portalname=node.portalname, ismove=False)
+    session.wire.open_portal(node.portalname, session.statements.host_statement(ahead, prepared.columns))
     context.reply.complete("DECLARE CURSOR")
 
 
@@ -139,7 +142,8 @@ def _fetch_columns(session: Session, node: Any, text: str) -> Sequence[Column]:
 async def fetch(session: Session, node: Any, context: Context) -> None:
     """FETCH and MOVE."""
     cursor = _cursor(session, node.portalname)
-    rows = await cursor.move(session, node.direction, node.howMany)
+    ahead = context.reply.max_rows if node.howMany == ALL and context.reply.max_rows else node.howMany
+    rows = await cursor.move(session, node.direction, ahead)
     if node.ismove:
         context.reply.complete(f"MOVE {len(rows)}")
         return
@@ -153,10 +157,13 @@ async def fetch(session: Session, node: Any, context: Context) -> None:
 async def close(session: Session, node: Any, context: Context) -> None:
     """CLOSE name, CLOSE ALL."""
     if node.portalname is None:
+        for name in session.cursors:
+            session.wire.close_portal(name)
         session.cursors.clear()
         context.reply.complete("CLOSE CURSOR ALL")
         return
     _cursor(session, node.portalname)
+    session.wire.close_portal(node.portalname)
     del session.cursors[node.portalname]
     context.reply.complete("CLOSE CURSOR")
 

@@ -245,6 +245,10 @@ class Statements:
             token, params=what.params, columns=columns, allowed_in_failed=type(what.node).__name__ == "TransactionStmt"
         )
 
+    def host_statement(self, node: Any, columns: Sequence[Column]) -> Statement:
+        """A statement that Python runs, for a portal that is not of a Parse."""
+        return self._host(Utility(node, ""), columns, "")
+
     async def _stale(self, name: str | None, text: str) -> None:
         """Plan again what was planned under another catalogue."""
         session = self.session

@@ -275,6 +275,17 @@ impl Wire {
         Ok(())
     }
 
+    fn open_portal(&self, py: Python<'_>, name: &str, statement: &Statement) -> PyResult<()> {
+        let session = lock(&self.session)?;
+        let opened = lock(&self.connection)?.open_portal(&session, name, statement.0.clone());
+        plain(py, opened)
+    }
+
+    fn close_portal(&self, name: &str) -> PyResult<()> {
+        lock(&self.connection)?.close_portal(name);
+        Ok(())
+    }
+
     fn drop_statement(&self, name: &str) -> PyResult<bool> {
         Ok(lock(&self.connection)?.drop_statement(name))
     }

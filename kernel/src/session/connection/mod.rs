@@ -179,6 +179,23 @@ impl Connection {
         }
     }
 
+    /// A cursor of SQL's is a portal too: Describe and Execute by its name mean `statement`.
+    pub fn open_portal(
+        &mut self,
+        session: &Session,
+        name: &str,
+        statement: Arc<Statement>,
+    ) -> crate::base::Res<()> {
+        self.sweep(session);
+        let portal = Portal::new(statement, Vec::new(), Default::default())?;
+        self.portals.insert(name.to_owned(), portal);
+        Ok(())
+    }
+
+    pub fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
     pub fn close_portals(&mut self) {
         self.portals.clear();
         self.unnamed_portal = None;
