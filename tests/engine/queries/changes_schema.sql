@@ -1,0 +1,12 @@
+create table p (id int primary key, v int check (v > 0), name text not null default 'dflt');
+create table c (id int primary key, pid int references p, q int default 5, g int generated always as (q * 2) stored);
+create table node (id int primary key, parent int references node on delete cascade on update cascade, tag text unique);
+create table leaf (n int references node on delete set null on update set null, o int default 0 references node on delete set default, a int, b int);
+create table k2 (a int, b text, v int, primary key (a, b));
+create table c2 (x int, y text, z int, foreign key (x, y) references k2 (a, b) on update cascade);
+create table c3 (x int, y text, foreign key (x, y) references k2 (a, b) match full on delete restrict);
+create table u (a int primary key, b int unique, c text, d numeric(5,2));
+create table w (s smallint, i int, l bigint, f real, g float8, n numeric(6,2), t text, v varchar(5), ch char(4), bo boolean, dt date, ar int[]);
+create index c_pid on c (pid);
+create index leaf_n on leaf (n);
+create index c2_xy on c2 (x, y);

@@ -1,0 +1,11 @@
+create table t1 (a int primary key, b text, c numeric(6,2), d int);
+create table t2 (a int, b text, x int);
+create table t3 (x int, y int);
+create table t4 (k bigint primary key);
+create table t5 (i int, j int);
+create table t6 (k text primary key);
+create index t1_d on t1 (d);
+create index t2_a on t2 (a);
+create index t2_b_x on t2 (b, x);
+create index t5_i_j on t5 (i, j desc);
+create view v1 as select a, b, d from t1 where a > 3;

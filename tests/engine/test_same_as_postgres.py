@@ -1,0 +1,171 @@
+"""The analyzer, the planner and the executor answer as a real PostgreSQL 15 does: columns, errors, rows, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.pq import DiagnosticField, ExecStatus
+
+from sixfold.engine.errors import SqlError
+from tests.engine.memory import Script
+from tests.engine.random_queries import Generator
+from tests.golden import sql
+from tests.golden.runner import parse
+from tests.support.postgres import available, postgres
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not available(), reason="postgresql-15 is not installed"),
+]
+
+QUERIES = Path(__file__).parent / "queries"
+SCRIPTS = Path(sql.__file__).parent / "scripts"
+SEEDS = range(300)
+USER_OID = 16384
+
+Answer = tuple[object, ...]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[psycopg.Connection]:
+    """A connection to PostgreSQL."""
+    with postgres({"fsync": "off"}) as server, psycopg.connect(server.uri, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def clean(reference: psycopg.Connection) -> psycopg.Connection:
+    """PostgreSQL with nothing in `public`."""
+    reference.execute("drop schema if exists public cascade")
+    reference.execute("create schema public")
+    return reference
+
+
+def lines(name: str) -> list[str]:
+    """The statements of a file, one a line."""
+    return [line for line in (QUERIES / name).read_text().splitlines() if line.strip()]
+
+
+def commands(area: str) -> list[str]:
+    """The commands of an area's golden scripts."""
+    return [
+        c
+        for path in sorted((SCRIPTS / area).glob("*.txt"))
+        for block in parse(path.read_text())
+        for c in block.commands
+    ]
+
+
+# ---- analysis: what Parse and Describe say
+
+
+def described(connection: psycopg.Connection, statement: str) -> Answer:
+    """PostgreSQL's columns and parameter types, or its error."""
+    result = connection.pgconn.prepare(b"", statement.encode())
+    if result.status != ExecStatus.COMMAND_OK:
+
+        def get(field: DiagnosticField) -> str | None:
+            value = result.error_field(field)
+            return value.decode() if value else None
+
+        position = get(DiagnosticField.STATEMENT_POSITION)
+        return (
+            get(DiagnosticField.SQLSTATE),
+            get(DiagnosticField.MESSAGE_PRIMARY),
+            get(DiagnosticField.MESSAGE_DETAIL),
+            get(DiagnosticField.MESSAGE_HINT),
+            int(position) if position else None,
+        )
+    result = connection.pgconn.describe_prepared(b"")
+    columns = [
+        ((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i), result.ftablecol(i))
+        for i in range(result.nfields)
+    ]
+    return columns, [result.param_type(i) for i in range(result.nparams)]
+
+
+@pytest.mark.parametrize("area", ["columns", "errors"])
+def test_scripts_say_what_postgresql_says(clean: psycopg.Connection, area: str) -> None:
+    clean.execute(sql.SCHEMA.read_text())
+    tables = sql.catalog()
+    wrong = []
+    for statement in commands(area):
+        expected = described(clean, statement)
+        answer: Answer
+        try:
+            plan = sql.planned(tables, statement)
+            answer = ([(c.name, c.typ, c.typmod, c.attnum) for c in plan.output], plan.params)
+        except SqlError as error:
+            answer = (error.code, error.message, error.detail, error.hint, error.position)
+        if answer != expected:
+            wrong.append(f"{statement}\n  PostgreSQL {expected}\n  Sixfold    {answer}")
+    assert not wrong, "\n".join(wrong)
+
+
+# ---- answers
+
+
+def asked(connection: psycopg.Connection, statement: str) -> Answer:
+    """What PostgreSQL answers a simple Query: rows as text and the tag, or the error."""
+    result = connection.pgconn.exec_(statement.encode())
+    if result.status == ExecStatus.FATAL_ERROR:
+        fields = (DiagnosticField.SQLSTATE, DiagnosticField.MESSAGE_PRIMARY, DiagnosticField.MESSAGE_DETAIL)
+        return tuple(value.decode() if (value := result.error_field(f)) else None for f in fields)
+    rows = [
+        tuple(value.decode() if (value := result.get_value(r, c)) is not None else None for c in range(result.nfields))
+        for r in range(result.ntuples)
+    ]
+    return ordered(statement, rows), (result.command_status or b"").decode()
+
+
+def answered(script: Script, statement: str) -> Answer:
+    """The same of Sixfold."""
+    result = script.query(statement)[-1]
+    if result.error is not None:
+        return tuple(result.error.get(letter) for letter in "CMD")
+    return ordered(statement, result.rows), result.tag
+
+
+def ordered(statement: str, rows: list[tuple[str | None, ...]]) -> list[tuple[str | None, ...]]:
+    """Rows in their order where the statement asks for one."""
+    return rows if "order by" in statement.lower().rsplit(")", 1)[-1] else sorted(rows, key=repr)
+
+
+def compare(connection: psycopg.Connection, statements: list[str]) -> list[str]:
+    """Differences, after every statement ran on both."""
+    script = Script()
+    wrong = []
+    try:
+        for statement in statements:
+            expected, answer = asked(connection, statement), answered(script, statement)
+            if expected != answer:
+                wrong.append(f"{statement}\n  PostgreSQL {str(expected)[:600]}\n  Sixfold    {str(answer)[:600]}")
+    finally:
+        script.close()
+    return wrong
+
+
+def test_queries_answer_as_postgresql(clean: psycopg.Connection) -> None:
+    setup = [*lines("schema.sql"), *lines("rows.sql")]
+    wrong = compare(clean, [*setup, *lines("shapes.sql"), *lines("functions.sql")])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_random_queries_answer_as_postgresql(clean: psycopg.Connection) -> None:
+    setup = [*lines("schema.sql"), *lines("rows.sql")]
+    wrong = compare(clean, [*setup, *(Generator(seed).statement() for seed in SEEDS)])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_changes_leave_what_postgresql_leaves(clean: psycopg.Connection) -> None:
+    tables = ("p", "c", "node", "leaf", "k2", "c2", "c3", "u", "w")
+    statements = lines("changes_schema.sql")
+    for statement in lines("changes.sql"):
+        statements.append(statement)
+        if not statement.startswith("select"):
+            statements += [f"select * from {table}" for table in tables]
+    wrong = compare(clean, statements)
+    assert not wrong, "\n".join(wrong)
