@@ -16,6 +16,10 @@ mod values;
 mod volume;
 mod wire;
 
+/// Many threads free what others allocated (scan workers, journal threads): glibc keeps such memory, mimalloc gives it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
