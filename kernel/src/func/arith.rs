@@ -71,8 +71,9 @@ macro_rules! wide {
     };
 }
 
+/// `$int`: the type in which shifts are made (C's, for int2 as well), narrowed to `$narrow` after.
 macro_rules! bits {
-    ($int:ty, $and:literal, $or:literal, $xor:literal, $not:literal, $shl:literal, $shr:literal) => {
+    ($int:ty, $narrow:ty, $and:literal, $or:literal, $xor:literal, $not:literal, $shl:literal, $shr:literal) => {
         &[
             pure($and, |_, args| {
                 Ok(Datum::Int(args[0].int()? & args[1].int()?))
@@ -86,12 +87,14 @@ macro_rules! bits {
             pure($not, |_, args| Ok(Datum::Int(!args[0].int()?))),
             pure($shl, |_, args| {
                 Ok(Datum::Int(
-                    ((args[0].int()? as $int).wrapping_shl(args[1].int()? as u32)) as i64,
+                    ((args[0].int()? as $int).wrapping_shl(args[1].int()? as u32)) as $narrow
+                        as i64,
                 ))
             }),
             pure($shr, |_, args| {
                 Ok(Datum::Int(
-                    ((args[0].int()? as $int).wrapping_shr(args[1].int()? as u32)) as i64,
+                    ((args[0].int()? as $int).wrapping_shr(args[1].int()? as u32)) as $narrow
+                        as i64,
                 ))
             }),
         ]
@@ -223,9 +226,9 @@ pub const FAMILIES: &[&[Function]] = &[
     wide!("int48pl", "int48mi", "int48mul", "int48div"),
     wide!("int82pl", "int82mi", "int82mul", "int82div"),
     wide!("int84pl", "int84mi", "int84mul", "int84div"),
-    bits!(i16, "int2and", "int2or", "int2xor", "int2not", "int2shl", "int2shr"),
-    bits!(i32, "int4and", "int4or", "int4xor", "int4not", "int4shl", "int4shr"),
-    bits!(i64, "int8and", "int8or", "int8xor", "int8not", "int8shl", "int8shr"),
+    bits!(i32, i16, "int2and", "int2or", "int2xor", "int2not", "int2shl", "int2shr"),
+    bits!(i32, i32, "int4and", "int4or", "int4xor", "int4not", "int4shl", "int4shr"),
+    bits!(i64, i64, "int8and", "int8or", "int8xor", "int8not", "int8shl", "int8shr"),
     unary!("int2um", "int2up", "int2abs", "int2mod", narrow2),
     unary!("int4um", "int4up", "int4abs", "int4mod", narrow4),
     unary!("int8um", "int8up", "int8abs", "int8mod", int8),

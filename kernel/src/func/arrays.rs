@@ -76,9 +76,9 @@ fn cat(a: &Datum, b: &Datum) -> Res<Datum> {
         return Ok(a.clone());
     }
     let (m, n) = (left.dims.len(), right.dims.len());
-    let lens = |dims: &[(i32, i32)]| dims.iter().map(|d| d.0).collect::<Vec<_>>();
+
     let dims = if m == n {
-        if lens(&left.dims[1..]) != lens(&right.dims[1..]) {
+        if left.dims[1..] != right.dims[1..] {
             return incompatible(
                 "Arrays with differing element dimensions are not compatible for concatenation.",
             );
@@ -88,7 +88,7 @@ fn cat(a: &Datum, b: &Datum) -> Res<Datum> {
         dims
     } else if m + 1 == n || n + 1 == m {
         let (small, large) = if m < n { (left, right) } else { (right, left) };
-        if lens(&small.dims) != lens(&large.dims[1..]) {
+        if small.dims[..] != large.dims[1..] {
             return incompatible(
                 "Arrays with differing dimensions are not compatible for concatenation.",
             );

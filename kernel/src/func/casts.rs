@@ -216,15 +216,7 @@ pub const FAMILIES: &[&[Function]] = &[&[
     pure("char_text", |_, args| char_text(args)),
     pure("char_bpchar", |_, args| char_text(args)),
     pure("text_char", |_, args| {
-        Ok(Datum::Int(
-            args[0]
-                .str()?
-                .as_bytes()
-                .first()
-                .copied()
-                .unwrap_or(0)
-                .into(),
-        ))
+        Ok(Datum::Int(name::parse_char(args[0].str()?).into()))
     }),
     pure("name_text", |_, args| same(args)),
     pure("name_bpchar", |_, args| same(args)),

@@ -54,7 +54,16 @@ fn unrecognized<T>(name: &str, typ: &str) -> Res<T> {
     )
 }
 
-/// `None` for "epoch", which is a word and not a unit.
+/// A unit to cut to: what may also be said of intervals.
+fn step(name: &str, typ: &str) -> Res<Unit> {
+    let lower = name.to_ascii_lowercase();
+    match datetoken::unit(&lower) {
+        Some(unit) => Ok(unit),
+        None => unrecognized(&lower, typ),
+    }
+}
+
+/// A part to extract.
 fn unit(name: &str, typ: &str) -> Res<Unit> {
     let lower = name.to_ascii_lowercase();
     if let Some(unit) = datetoken::unit(&lower) {
@@ -63,7 +72,16 @@ fn unit(name: &str, typ: &str) -> Res<Unit> {
     match datetoken::word(&lower) {
         Some(Word::Epoch) => Ok(Unit::Epoch),
         Some(Word::Unit(unit)) => Ok(unit),
-        // a known word that is no unit of time is as unknown as any other
+        // the reserved words are known to these types only
+        Some(
+            Word::Now
+            | Word::Today
+            | Word::Tomorrow
+            | Word::Yesterday
+            | Word::Zulu
+            | Word::Late
+            | Word::Early,
+        ) if typ == "date" || typ.starts_with("timestamp") => unsupported(&lower, typ),
         _ => unrecognized(&lower, typ),
     }
 }
@@ -169,7 +187,7 @@ fn timestamp_part(name: &str, at: i64, zone: Option<&Zone>) -> Res<Part> {
     let unit = unit(name, typ)?;
     let lower = name.to_ascii_lowercase();
     if is_infinite(at) {
-        return infinite_part(unit, at == LATE, &lower, typ, zone.is_some());
+        return infinite_part(unit, at == LATE, &lower, typ, true);
     }
     let local = zone.map_or(at, |zone| to_local(at, zone));
     let tm = timestamp_fields(local);
@@ -335,10 +353,10 @@ fn local_of(tm: &Fields) -> Res<i64> {
 
 fn trunc(name: &str, at: i64) -> Res<Datum> {
     let typ = "timestamp without time zone";
-    let unit = unit(name, typ)?;
     if is_infinite(at) {
         return Ok(Datum::Int(at));
     }
+    let unit = step(name, typ)?;
     match truncate(unit, &timestamp_fields(at)) {
         Some(tm) => local_of(&tm).map(Datum::Int),
         None => unsupported(&name.to_ascii_lowercase(), typ),
@@ -347,10 +365,10 @@ fn trunc(name: &str, at: i64) -> Res<Datum> {
 
 fn trunc_tz(name: &str, at: i64, zone: &Zone) -> Res<Datum> {
     let typ = "timestamp with time zone";
-    let unit = unit(name, typ)?;
     if is_infinite(at) {
         return Ok(Datum::Int(at));
     }
+    let unit = step(name, typ)?;
     let Some(tm) = truncate(unit, &timestamp_fields(to_local(at, zone))) else {
         return unsupported(&name.to_ascii_lowercase(), typ);
     };
@@ -378,7 +396,7 @@ fn named_zone(name: &str) -> Res<Zone> {
 
 fn trunc_interval(name: &str, value: &Interval) -> Res<Datum> {
     let typ = "interval";
-    let unit = unit(name, typ)?;
+    let unit = step(name, typ)?;
     let years = |step: i32| Interval {
         months: value.months / (12 * step) * (12 * step),
         ..Interval::default()
@@ -463,13 +481,26 @@ pub const FAMILIES: &[&[Function]] = &[&[
         Ok(interval_part(a[0].str()?, &a[1].interval()?)?.numeric())
     }),
     pure("interval_part", |_, a| {
-        Ok(interval_part(a[0].str()?, &a[1].interval()?)?.float())
+        let value = a[1].interval()?;
+        if a[0].str()?.eq_ignore_ascii_case("epoch") {
+            // in floating point from the beginning, as PostgreSQL does it
+            let seconds = value.micros as f64 / 1e6;
+            let years = 365.25 * 86400.0 * f64::from(value.months / 12);
+            let months = 30.0 * 86400.0 * f64::from(value.months % 12);
+            return Ok(Datum::Float(
+                seconds + years + months + 86400.0 * f64::from(value.days),
+            ));
+        }
+        Ok(interval_part(a[0].str()?, &value)?.float())
     }),
     pure("timestamp_trunc", |_, a| trunc(a[0].str()?, a[1].int()?)),
     stable("timestamptz_trunc", |c, a| {
         trunc_tz(a[0].str()?, a[1].int()?, &c.settings.time_zone)
     }),
     stable("timestamptz_trunc_zone", |_, a| {
+        if is_infinite(a[1].int()?) {
+            return Ok(a[1].clone());
+        }
         trunc_tz(a[0].str()?, a[1].int()?, &named_zone(a[2].str()?)?)
     }),
     pure("interval_trunc", |_, a| {

@@ -362,6 +362,12 @@ fn convert_from(bytes: &[u8], name: &str) -> Res<Datum> {
         return Ok(Datum::text(text::utf8(bytes)?));
     }
     if is_latin1(name) {
+        if bytes.contains(&0) {
+            return fail(
+                "22021",
+                "invalid byte sequence for encoding \"LATIN1\": 0x00",
+            );
+        }
         return Ok(Datum::text(
             bytes.iter().map(|b| *b as char).collect::<String>(),
         ));

@@ -273,6 +273,8 @@ fn atand(x: f64) -> f64 {
     x.atan() / 1f64.atan() * 45.0
 }
 
+const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
+
 fn round_to_even(value: f64) -> f64 {
     value.round_ties_even()
 }
@@ -311,8 +313,8 @@ pub const FAMILIES: &[&[Function]] = &[
             0.0
         }),
         map!("dcbrt", f64::cbrt),
-        map!("degrees", f64::to_degrees),
-        map!("radians", f64::to_radians),
+        map!("degrees", |x| x / RADIANS_PER_DEGREE),
+        map!("radians", |x| x * RADIANS_PER_DEGREE),
         map!("datan", f64::atan),
         map!("datand", atand),
         map!("dsinh", f64::sinh),

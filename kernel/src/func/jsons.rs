@@ -24,6 +24,10 @@ fn found(value: Option<View<'_>>, text: bool) -> Res<Datum> {
 
 /// An element by number, from the end when negative.
 fn element<'a>(view: &View<'a>, index: i64) -> Res<Option<View<'a>>> {
+    // a bare scalar is an array of one
+    if view.is_scalar() {
+        return Ok(matches!(index, 0 | -1).then_some(*view));
+    }
     let len = view.len()? as i64;
     match usize::try_from(if index < 0 { index + len } else { index }) {
         Ok(at) => view.item(at),
@@ -353,13 +357,16 @@ fn not_scalar(tree: &Json, what: &str) -> Res<()> {
     fail("22023", format!("cannot {what} scalar"))
 }
 
+fn is_empty(tree: &Json) -> bool {
+    matches!(tree, Json::Object(f) if f.is_empty())
+        || matches!(tree, Json::Array(i) if i.is_empty())
+}
+
 fn set(args: &[Datum], value: Json) -> Res<Datum> {
     let tree = view(&args[0])?.tree()?;
     not_scalar(&tree, "set path in")?;
     let create = args.get(3).map_or(Ok(true), Datum::bool)?;
-    let empty = matches!(&tree, Json::Object(f) if f.is_empty())
-        || matches!(&tree, Json::Array(i) if i.is_empty());
-    if empty && !create {
+    if is_empty(&tree) && !create {
         return Ok(args[0].clone());
     }
     change(tree, &path_of(&args[1])?, 0, Change::Set { value, create })?.datum()
@@ -392,6 +399,9 @@ fn set_lax(args: &[Datum]) -> Res<Datum> {
 fn delete_path(args: &[Datum]) -> Res<Datum> {
     let tree = view(&args[0])?.tree()?;
     not_scalar(&tree, "delete path in")?;
+    if is_empty(&tree) {
+        return Ok(args[0].clone());
+    }
     change(tree, &path_of(&args[1])?, 0, Change::Delete)?.datum()
 }
 
@@ -566,7 +576,7 @@ fn pairs(args: &[Datum]) -> Res<Vec<(String, Option<String>)>> {
     let first = args[0].array()?;
     if let Some(second) = args.get(1) {
         let second = second.array()?;
-        if first.dims.len() > 1 || second.dims.len() > 1 {
+        if first.dims.len() > 1 || first.dims.len() != second.dims.len() {
             return fail("2202E", "wrong number of array subscripts");
         }
         if first.values.len() != second.values.len() {

@@ -24,7 +24,7 @@ fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
                 p += 1;
                 continue;
             }
-            Some(b'\\') => {
+            Some(b'\\') if t < text.len() => {
                 let Some(literal) = pattern.get(p + 1) else {
                     return fail("22025", "LIKE pattern must not end with escape character");
                 };
@@ -73,12 +73,12 @@ fn bytes_match(text: &[u8], pattern: &[u8]) -> Res<bool> {
                 continue;
             }
             Some(b'_') if t < text.len() => 1,
-            Some(b'\\') => match pattern.get(p + 1) {
+            Some(b'\\') if t < text.len() => match pattern.get(p + 1) {
                 None => return fail("22025", "LIKE pattern must not end with escape character"),
                 Some(literal) if text.get(t) == Some(literal) => 2,
                 Some(_) => 0,
             },
-            Some(literal) if text.get(t) == Some(literal) && *literal != b'_' => 1,
+            Some(literal) if text.get(t) == Some(literal) && !matches!(literal, b'_' | b'\\') => 1,
             None if t == text.len() => return Ok(true),
             _ => 0,
         };
@@ -127,7 +127,7 @@ fn escape(pattern: &str, escape: &str) -> Res<String> {
             }
         }
         (Some(_), Some(_)) => {
-            return Err(crate::base::SqlError::new("22019", "invalid escape string")
+            return Err(crate::base::SqlError::new("22025", "invalid escape string")
                 .hint("Escape string must be empty or one character.")
                 .into())
         }

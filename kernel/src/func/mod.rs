@@ -6,11 +6,15 @@ mod answers_tests;
 mod arith;
 mod arrays;
 mod casts;
+#[cfg(test)]
+mod catalogue_tests;
 mod compare;
 pub mod ctx;
 mod dateparts;
 pub mod encoding;
 mod floats;
+pub mod formats;
+mod fromchar;
 pub mod intervals;
 mod jsons;
 pub mod jsontext;
@@ -25,6 +29,8 @@ mod sha2;
 mod splitting;
 pub mod strings;
 pub mod timestamps;
+mod tochar;
+mod tocharnum;
 pub mod tojson;
 pub mod vector;
 

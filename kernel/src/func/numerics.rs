@@ -1,7 +1,7 @@
 //! Functions of numeric.
 
 use super::registry::{pure, Function};
-use crate::base::error::Res;
+use crate::base::error::{fail, Res};
 use crate::types::{Datum, Numeric};
 use num_traits::ToPrimitive;
 
@@ -104,21 +104,42 @@ pub const FAMILIES: &[&[Function]] = &[&[
     pure("numeric_pl_pg_lsn", |_, args| {
         lsn_add(args[1].int()?, args[0].numeric()?)
     }),
+    pure("numeric_pg_lsn", |_, args| to_lsn(args[0].numeric()?)),
     pure("pg_lsn_pli", |_, args| {
         lsn_add(args[0].int()?, args[1].numeric()?)
     }),
-    pure("pg_lsn_mii", |_, args| {
-        lsn_add(args[0].int()?, &args[1].numeric()?.neg())
+    pure("pg_lsn_mii", |_, args| match args[1].numeric()? {
+        Numeric::NaN => fail("0A000", "cannot subtract NaN from pg_lsn"),
+        bytes => lsn_add(args[0].int()?, &bytes.neg()),
     }),
 ]];
 
 fn lsn_add(lsn: i64, bytes: &Numeric) -> Res<Datum> {
-    if bytes.is_nan() {
-        return crate::base::error::fail("0A000", "cannot add NaN to pg_lsn");
+    match bytes {
+        Numeric::NaN => return fail("0A000", "cannot add NaN to pg_lsn"),
+        Numeric::PosInf | Numeric::NegInf => {
+            return fail("0A000", "cannot convert infinity to pg_lsn")
+        }
+        _ => {}
     }
     let whole = bytes.round(0).coefficient() + num_bigint::BigInt::from(lsn as u64);
     match whole.to_u64() {
         Some(value) => Ok(Datum::Int(value as i64)),
-        None => crate::base::error::fail("22003", "pg_lsn out of range"),
+        None => fail("22023", "pg_lsn out of range"),
+    }
+}
+
+/// numeric to pg_lsn.
+fn to_lsn(value: &Numeric) -> Res<Datum> {
+    match value {
+        Numeric::NaN => return fail("0A000", "cannot convert NaN to pg_lsn"),
+        Numeric::PosInf | Numeric::NegInf => {
+            return fail("0A000", "cannot convert infinity to pg_lsn")
+        }
+        _ => {}
+    }
+    match value.round(0).coefficient().to_u64() {
+        Some(value) => Ok(Datum::Int(value as i64)),
+        None => fail("22023", "pg_lsn out of range"),
     }
 }

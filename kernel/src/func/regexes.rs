@@ -99,6 +99,8 @@ impl Translator<'_> {
         self.rest.next();
         match self.rest.next() {
             Some(':') => self.out.push_str("(?:"),
+            // ours: the part before an escape-double-quote is as short as can be
+            Some('U') => self.out.push_str("(?U"),
             Some('#') => {
                 for c in self.rest.by_ref() {
                     if c == ')' {
@@ -299,7 +301,9 @@ fn compile(pattern: &str, flags: Flags) -> Res<Regex> {
 }
 
 fn reason(error: &str, source: &str) -> &'static str {
-    if error.contains("unclosed group") || error.contains("unopened group") {
+    if error.contains("repetition count range") {
+        "invalid repetition count(s)"
+    } else if error.contains("unclosed group") || error.contains("unopened group") {
         "parentheses () not balanced"
     } else if error.contains("unclosed character class") {
         "brackets [] not balanced"
@@ -451,10 +455,10 @@ fn start_at(text: &str, start: i64) -> Res<usize> {
             format!("invalid value for parameter \"start\": {start}"),
         );
     }
-    Ok(text
-        .char_indices()
-        .nth(start as usize - 1)
-        .map_or(text.len(), |(at, _)| at))
+    Ok(text.char_indices().nth(start as usize - 1).map_or(
+        text.len() + usize::from(start as usize > text.chars().count() + 1),
+        |(at, _)| at,
+    ))
 }
 
 fn replace_with_flags(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -521,12 +525,11 @@ fn optional_int(args: &[Datum], at: usize, default: i64) -> Res<i64> {
 }
 
 fn count(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
-    let start = optional_int(args, 2, 1)?;
+    let text = args[0].str()?;
+    let from = start_at(text, optional_int(args, 2, 1)?)?;
     let flags = args.get(3).map_or(Ok(Flags::default()), |f| {
         Flags::parse_single(f.str()?, "regexp_count()")
     })?;
-    let text = args[0].str()?;
-    let from = start_at(text, start)?;
     Ok(Datum::Int(
         captures_from(regex(ctx, args[1].str()?, flags)?, text, from).count() as i64,
     ))
@@ -602,18 +605,18 @@ fn regexp_like(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 }
 
 /// SIMILAR TO's pattern as a regular expression.
-fn similar(pattern: &str, escape: Option<&str>) -> Res<String> {
+fn similar(pattern: &str, escape: Option<&str>, shortest: bool) -> Res<String> {
     let mut mark = Some('\\');
     if let Some(escape) = escape {
         let mut chars = escape.chars();
         mark = chars.next();
         if chars.next().is_some() {
-            return Err(crate::base::SqlError::new("22019", "invalid escape string")
+            return Err(crate::base::SqlError::new("22025", "invalid escape string")
                 .hint("Escape string must be empty or one character.")
                 .into());
         }
     }
-    let mut out = String::from("^(?:");
+    let mut out = String::from(if shortest { "^(?U:" } else { "^(?:" });
     let mut quotes = 0;
     let mut class = false;
     let mut chars = pattern.chars();
@@ -622,7 +625,9 @@ fn similar(pattern: &str, escape: Option<&str>) -> Res<String> {
             match chars.next() {
                 Some('"') if !class => {
                     out.push_str(match quotes {
+                        0 if shortest => ")(",
                         0 => "){1,1}?(",
+                        1 if shortest => ")(?:",
                         1 => "){1,1}(?:",
                         _ => return fail("2200C", "SQL regular expression may not contain more than two escape-double-quote separators"),
                     });
@@ -632,7 +637,7 @@ fn similar(pattern: &str, escape: Option<&str>) -> Res<String> {
                     out.push('\\');
                     out.push(next);
                 }
-                None => out.push_str("\\\\"),
+                None => {}
             }
         } else if class {
             if c == '\\' {
@@ -711,19 +716,27 @@ pub const FAMILIES: &[&[Function]] = &[
         pure("regexp_like", regexp_like),
         pure("regexp_like_no_flags", regexp_like),
         pure("similar_to_escape_1", |_, args| {
-            Ok(Datum::text(similar(args[0].str()?, None)?))
+            Ok(Datum::text(similar(args[0].str()?, None, false)?))
         }),
         pure("similar_to_escape_2", |_, args| {
-            Ok(Datum::text(similar(args[0].str()?, Some(args[1].str()?))?))
+            Ok(Datum::text(similar(
+                args[0].str()?,
+                Some(args[1].str()?),
+                false,
+            )?))
         }),
         super::registry::lax("similar_escape", |_, args| match (&args[0], &args[1]) {
             (Datum::Null, _) => Ok(Datum::Null),
-            (pattern, Datum::Null) => Ok(Datum::text(similar(pattern.str()?, None)?)),
-            (pattern, escape) => Ok(Datum::text(similar(pattern.str()?, Some(escape.str()?))?)),
+            (pattern, Datum::Null) => Ok(Datum::text(similar(pattern.str()?, None, false)?)),
+            (pattern, escape) => Ok(Datum::text(similar(
+                pattern.str()?,
+                Some(escape.str()?),
+                false,
+            )?)),
         }),
         // substring(text from pattern for escape)
         pure("substring", |ctx, args| {
-            let pattern = Datum::text(similar(args[1].str()?, Some(args[2].str()?))?);
+            let pattern = Datum::text(similar(args[1].str()?, Some(args[2].str()?), true)?);
             substr(ctx, &[args[0].clone(), pattern])
         }),
     ],

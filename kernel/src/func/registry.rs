@@ -74,6 +74,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::dateparts::FAMILIES,
     super::encoding::FAMILIES,
     super::floats::FAMILIES,
+    super::fromchar::FAMILIES,
     super::intervals::FAMILIES,
     super::jsons::FAMILIES,
     super::like::FAMILIES,
@@ -83,6 +84,8 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::splitting::FAMILIES,
     super::strings::FAMILIES,
     super::timestamps::FAMILIES,
+    super::tochar::FAMILIES,
+    super::tocharnum::FAMILIES,
 ];
 
 fn entries() -> impl Iterator<Item = &'static Function> {

@@ -247,7 +247,7 @@ fn chr(code: i64) -> Res<Datum> {
         return fail("54000", "null character not permitted");
     }
     if code < 0 {
-        return fail("54000", "character number must be positive");
+        return fail("22023", "character number must be positive");
     }
     match u32::try_from(code).ok().and_then(char::from_u32) {
         Some(c) => text_out(c.to_string()),

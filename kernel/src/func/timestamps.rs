@@ -274,15 +274,19 @@ fn bin(stride: &Interval, source: i64, origin: i64) -> Res<Datum> {
     ))?))
 }
 
-fn make_date(args: &[Datum]) -> Res<i64> {
+/// `shown`: the year that an error names, from the real one.
+fn make_day(args: &[Datum], shown: fn(i64, i64) -> i64) -> Res<i64> {
     let (year, month, day) = (args[0].int()?, args[1].int()?, args[2].int()?);
+    let real = if year < 0 { year + 1 } else { year };
     let refuse = || {
         fail(
             "22008",
-            format!("date field value out of range: {year}-{month:02}-{day:02}"),
+            format!(
+                "date field value out of range: {}-{month:02}-{day:02}",
+                shown(year, real)
+            ),
         )
     };
-    let real = if year < 0 { year + 1 } else { year };
     if year == 0 || !(1..=12).contains(&month) || day < 1 || day > calendar::month_days(real, month)
     {
         return refuse();
@@ -316,7 +320,10 @@ fn make_time(args: &[Datum]) -> Res<i64> {
 }
 
 fn make_timestamp(args: &[Datum]) -> Res<i64> {
-    let local = date_plus_time(make_date(&args[..3])?, make_time(&args[3..6])?)?;
+    let local = date_plus_time(
+        make_day(&args[..3], |year, _| year)?,
+        make_time(&args[3..6])?,
+    )?;
     Ok(local)
 }
 
@@ -410,10 +417,11 @@ fn by_int(a: &Datum, b: &Datum) -> Res<Ordering> {
 fn overlaps_lengths(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let mut ends = args.to_vec();
     for at in [1, 3] {
-        if ctx.call.arg_types.get(at) != Some(&oids::INTERVAL)
-            || args[at].is_null()
-            || args[at - 1].is_null()
-        {
+        if ctx.call.arg_types.get(at) != Some(&oids::INTERVAL) {
+            continue;
+        }
+        if args[at].is_null() || args[at - 1].is_null() {
+            ends[at] = Datum::Null;
             continue;
         }
         let (start, length) = (args[at - 1].int()?, args[at].interval()?);
@@ -649,7 +657,9 @@ const CONVERTING: &[Function] = &[
 ];
 
 const MAKING: &[Function] = &[
-    pure("make_date", |_, a| Ok(Datum::Int(make_date(a)?))),
+    pure("make_date", |_, a| {
+        Ok(Datum::Int(make_day(a, |_, real| real)?))
+    }),
     pure("make_time", |_, a| Ok(Datum::Int(make_time(a)?))),
     pure("make_timestamp", |_, a| Ok(Datum::Int(make_timestamp(a)?))),
     stable("make_timestamptz", |c, a| {

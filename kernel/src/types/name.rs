@@ -51,6 +51,18 @@ impl TypeOps for NameOps {
     }
 }
 
+/// One byte as it stands, or \ooo; nothing is 0.
+pub fn parse_char(text: &str) -> u8 {
+    let bytes = text.as_bytes();
+    let octal = |b: u8| matches!(b, b'0'..=b'7');
+    match bytes {
+        [b'\\', a, b, c] if octal(*a) && octal(*b) && octal(*c) => {
+            (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0')
+        }
+        _ => bytes.first().copied().unwrap_or(0),
+    }
+}
+
 fn byte(datum: &Datum) -> u8 {
     match datum {
         Datum::Int(value) => *value as u8,
@@ -66,9 +78,7 @@ impl TypeOps for CharOps {
         _typmod: i32,
         _settings: &Settings,
     ) -> Res<Datum> {
-        Ok(Datum::Int(
-            text.as_bytes().first().copied().unwrap_or(0).into(),
-        ))
+        Ok(Datum::Int(parse_char(text).into()))
     }
 
     fn output(
@@ -80,7 +90,8 @@ impl TypeOps for CharOps {
     ) -> Res<()> {
         match value.int()? as u8 {
             0 => {}
-            byte => out.push(byte),
+            byte if byte.is_ascii() => out.push(byte),
+            byte => out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
         }
         Ok(())
     }

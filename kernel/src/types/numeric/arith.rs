@@ -215,6 +215,14 @@ impl Numeric {
         }
     }
 
+    /// The quotient rounded to a given scale.
+    pub fn div_scaled(&self, other: &Numeric, scale: i64) -> Res<Numeric> {
+        match self.div_special(other)? {
+            Some(value) => Ok(value),
+            None => self.div_at(other, scale, Rounding::Half),
+        }
+    }
+
     fn div_special(&self, other: &Numeric) -> Res<Option<Numeric>> {
         if self.is_nan() || other.is_nan() {
             return Ok(Some(Numeric::NaN));

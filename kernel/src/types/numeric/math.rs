@@ -337,10 +337,11 @@ impl Numeric {
         if weight + 1.0 < -(MAX_DISPLAY_SCALE as f64) {
             return Ok(Numeric::small(0, MAX_DISPLAY_SCALE as u16));
         }
-        let scale = (MIN_SIG_DIGITS - weight as i64)
-            .max(i64::from(self.scale()))
-            .max(exponent_scale);
-        let scale = display(scale);
+        let scale = display(
+            MIN_SIG_DIGITS
+                .max(i64::from(self.scale()))
+                .max(exponent_scale),
+        );
         if n == 0 {
             return Ok(Numeric::ONE.round(scale));
         }
