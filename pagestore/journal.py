@@ -151,12 +151,11 @@ class Journal:
         data = _kernel.journal_frame(BATCH, self._sequence, writing.payloads)
         try:
             file = self._current(len(data))
-            file.pwrite(self._position, data)
         except OSError as error:
             self._failed(error)
             return
         self.syncs += 1
-        file.sync(lambda error: self._synced(writing, len(data), error))
+        file.write_sync(self._position, data, lambda error: self._synced(writing, len(data), error))
 
     def _current(self, size: int) -> File:
         if self._file is None or self._position >= FILE_BYTES:

@@ -332,18 +332,31 @@ class MixedNet:
         return await (self.tcp if ":" in address else self.local).connect(address, timeout)
 
 
+_Sync = tuple[int, int, bytes, asyncio.AbstractEventLoop, Callable[[OSError | None], None]]
+
+
+def _pwrite(fd: int, offset: int, data: bytes) -> None:
+    """All of `data`, or OSError."""
+    done = os.pwrite(fd, data, offset)
+    while done < len(data):
+        more = os.pwrite(fd, memoryview(data)[done:], offset + done)
+        if more == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done += more
+
+
 class SyncThread:
     """One thread that makes files durable in the order asked for, and reports on the loop's thread."""
 
     def __init__(self, name: str) -> None:
-        self._queue: queue.SimpleQueue[tuple[int, asyncio.AbstractEventLoop, Callable[[OSError | None], None]] | None]
-        self._queue = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Sync | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, fd: int, done: Callable[[OSError | None], None]) -> None:
-        """Sync `fd`, then call `done` on the loop that is running now."""
-        self._queue.put((fd, asyncio.get_running_loop(), done))
+    def submit(self, fd: int, done: Callable[[OSError | None], None], offset: int = 0, data: bytes = b"") -> None:
+        """Write `data`, sync `fd`, then call `done` on the loop that is running now. Both without the GIL: a write can
+        wait for the writeback of the page before it."""
+        self._queue.put((fd, offset, data, asyncio.get_running_loop(), done))
 
     def stop(self) -> None:
         """End after what was submitted."""
@@ -351,9 +364,11 @@ class SyncThread:
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
-            fd, loop, done = work
+            fd, offset, data, loop, done = work
             error: OSError | None = None
             try:
+                if data:
+                    _pwrite(fd, offset, data)
                 os.fdatasync(fd)
             except OSError as failure:
                 error = failure
@@ -390,12 +405,7 @@ class RealFile:
 
     def pwrite(self, offset: int, data: bytes) -> None:
         """See File."""
-        done = os.pwrite(self._fd, data, offset)
-        while done < len(data):
-            more = os.pwrite(self._fd, memoryview(data)[done:], offset + done)
-            if more == 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-            done += more
+        _pwrite(self._fd, offset, data)
 
     def truncate(self, length: int) -> None:
         """See File."""
@@ -407,6 +417,19 @@ class RealFile:
             self._thread.submit(self._fd, done)
             return
         try:
+            self.sync_now()
+        except OSError as error:
+            done(error)
+        else:
+            done(None)
+
+    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
+        """See File."""
+        if self._thread is not None and self._durable:
+            self._thread.submit(self._fd, done, offset, data)
+            return
+        try:
+            self.pwrite(offset, data)
             self.sync_now()
         except OSError as error:
             done(error)

@@ -122,6 +122,9 @@ class File(Protocol):
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """Make all writes so far durable, then call `done` on the loop's thread: possibly before this returns."""
 
+    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
+        """`pwrite`, then `sync`; an error of either goes to `done`. One at a time a file."""
+
     def sync_now(self) -> None:
         """The same, before it returns."""
 

@@ -157,6 +157,14 @@ class SimFile:
 
         host.clock.call_later(host.world.sync_delay(host), finish)
 
+    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
+        try:
+            self.pwrite(offset, data)
+        except OSError as error:
+            self._disk.host.clock.call_soon(done, error)
+            return
+        self.sync(done)
+
     def sync_now(self) -> None:
         self._disk.check()
         self._inode.sync(len(self._inode.unsynced))
