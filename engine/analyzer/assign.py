@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.coerce import base_type, coerce, coerce_to_boolean, type_row
+from sixfold.engine.analyzer.coerce import coerce, coerce_to_boolean
 from sixfold.engine.analyzer.exprs import position_of, transform
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
-from sixfold.engine.analyzer.tree import Query, Rte, Var
+from sixfold.engine.analyzer.tree import Query, Rte, RteColumn, Var
+from sixfold.engine.analyzer.typerows import base_type, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import rewrite, type_of
 from sixfold.engine.catalog.model import Column, Relation
@@ -164,8 +165,6 @@ def domain_checks(scope: Scope, typ: int, value: Expr) -> list[tuple[Expr, str, 
         inner.kind = "check"
         # VALUE reads as a column of that name.
         marker = scope.context.new_rte("relation", "value", [])
-        from sixfold.engine.analyzer.tree import RteColumn
-
         marker.columns = [RteColumn("value", base)]
         inner.items = [NsItem("value", marker.columns, marker)]
         raw = parse_expression(constraint.expr or "NULL")

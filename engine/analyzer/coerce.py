@@ -9,45 +9,18 @@ from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.host import is_host
 from sixfold.engine.analyzer.names import lookup_reg
 from sixfold.engine.analyzer.oids import UNKNOWN
+from sixfold.engine.analyzer.polymorphic import Solver
 from sixfold.engine.analyzer.scope import Scope
+from sixfold.engine.analyzer.typerows import base_type, base_type_and_typmod, category, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import contains, type_of, typmod_of
-from sixfold.engine.catalog.model import Cast, CatalogReader, Type
+from sixfold.engine.catalog.model import Cast, CatalogReader
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
 # How a cast may come about: implicitly, by assignment, by an explicit cast.
 _RANK = {"i": 0, "a": 1, "e": 2}
-
-
-def type_row(catalog: CatalogReader, oid: int) -> Type:
-    """The type, which must be there."""
-    typ = catalog.type_by_oid(oid)
-    if typ is None:
-        raise SqlError("XX000", f"cache lookup failed for type {oid}")
-    return typ
-
-
-def base_type(catalog: CatalogReader, oid: int) -> int:
-    """The type under a domain."""
-    return base_type_and_typmod(catalog, oid)[0]
-
-
-def base_type_and_typmod(catalog: CatalogReader, oid: int, typmod: int = -1) -> tuple[int, int]:
-    """The type under a domain, with the typmod that the domain gives it."""
-    typ = catalog.type_by_oid(oid)
-    while typ is not None and typ.kind == "d":
-        typmod = typ.typmod
-        oid = typ.basetype
-        typ = catalog.type_by_oid(oid)
-    return oid, typmod
-
-
-def category(catalog: CatalogReader, oid: int) -> tuple[str, bool]:
-    """Type category, and whether the type is preferred in it."""
-    typ = type_row(catalog, oid)
-    return typ.category, typ.preferred
 
 
 class Pathway:
@@ -486,6 +459,17 @@ def coerce_to_type(scope: Scope, expr: Expr, target: int, construct: str, positi
 # ---- polymorphic types
 
 
+class _CatalogOnly:
+    """Enough of a scope for `common_type`."""
+
+    def __init__(self, catalog: CatalogReader) -> None:
+        self.catalog = catalog
+
+
+def _common_of(catalog: CatalogReader, types: Sequence[int]) -> int:
+    return common_type(_CatalogOnly(catalog), (), None, [None] * len(types), types)
+
+
 def polymorphic_consistent(catalog: CatalogReader, declared: Sequence[int], actual: Sequence[int]) -> bool:
     """check_generic_type_consistency."""
     try:
@@ -499,6 +483,4 @@ def resolve_polymorphic(
     catalog: CatalogReader, declared: Sequence[int], actual: list[int], rettype: int, checking: bool = False
 ) -> tuple[list[int], int]:
     """enforce_generic_type_consistency: the declared argument types with the polymorphic ones replaced, and the result type."""
-    from sixfold.engine.analyzer.polymorphic import Solver
-
-    return Solver(catalog, checking).solve(declared, actual, rettype)
+    return Solver(catalog, checking, _common_of).solve(declared, actual, rettype)

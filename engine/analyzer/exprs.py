@@ -6,26 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
-from sixfold.engine.analyzer.coerce import (
-    coerce,
-    coerce_to_boolean,
-    coerce_to_common,
-    coerce_type,
-    common_type,
-    type_row,
-)
+from sixfold.engine.analyzer.coerce import coerce, coerce_to_boolean, coerce_to_common, coerce_type, common_type
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import (
     NsItem,
     Scope,
     column_by_name,
+    expand_star,
     item_by_alias,
     missing_column,
     missing_table,
     pos,
     system_column,
 )
+from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.errors import SqlError, not_built
@@ -533,8 +528,6 @@ def _row(scope: Scope, node: Any) -> Expr:
     args: list[Expr] = []
     for item in node.args or ():
         if type(item) is ast.ColumnRef and type(item.fields[-1]) is ast.A_Star:
-            from sixfold.engine.analyzer.targets import expand_star
-
             args += [e for _, e, _ in expand_star(scope, item)]
         else:
             args.append(transform(scope, item))

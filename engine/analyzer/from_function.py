@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
-from sixfold.engine.analyzer.coerce import type_row
 from sixfold.engine.analyzer.exprs import transform
 from sixfold.engine.analyzer.functions import set_query
 from sixfold.engine.analyzer.host import HOST_SETS
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.targets import column_name
 from sixfold.engine.analyzer.tree import FuncCall, RteColumn, SetRef
+from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import resolve_type
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError, not_built

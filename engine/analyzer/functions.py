@@ -6,12 +6,13 @@ from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.aggregates import aggregate_call, window_call
-from sixfold.engine.analyzer.coerce import coerce, coerce_type, resolve_polymorphic, type_row
+from sixfold.engine.analyzer.coerce import coerce, coerce_type, resolve_polymorphic
 from sixfold.engine.analyzer.exprs import field_of, handles, position_of, transform
 from sixfold.engine.analyzer.host import is_host
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import Resolved, find_function, function_call_text
 from sixfold.engine.analyzer.scope import Scope, pos
+from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type, name_of, resolve_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.catalog.model import Function

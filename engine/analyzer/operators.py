@@ -6,21 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.coerce import (
-    base_type,
-    can_coerce,
-    coerce_to_boolean,
-    coerce_to_common,
-    coerce_type,
-    common_type,
-    type_row,
-)
+from sixfold.engine.analyzer.coerce import can_coerce, coerce_to_boolean, coerce_to_common, coerce_type, common_type
 from sixfold.engine.analyzer.exprs import handles, position_of, transform
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import apply_operator, find_operator, operator_call
 from sixfold.engine.analyzer.scope import Scope, pos
 from sixfold.engine.analyzer.sublinks import row_compare_sublink
 from sixfold.engine.analyzer.tree import Var
+from sixfold.engine.analyzer.typerows import base_type, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import contains, type_of
 from sixfold.engine.errors import SqlError, not_built

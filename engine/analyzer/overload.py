@@ -6,17 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.coerce import (
-    base_type,
-    can_coerce,
-    category,
-    coerce_type,
-    find_pathway,
-    resolve_polymorphic,
-    type_row,
-)
+from sixfold.engine.analyzer.coerce import can_coerce, coerce_type, find_pathway, resolve_polymorphic
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.scope import Scope
+from sixfold.engine.analyzer.typerows import base_type, category, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.catalog.model import CatalogReader, Function, Operator

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sixfold.engine.analyzer import coerce as _coerce
 from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.oids import UNKNOWN
+from sixfold.engine.analyzer.typerows import base_type, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import CatalogReader, Type
 from sixfold.engine.errors import SqlError
@@ -18,8 +18,12 @@ _RANGES = (oids.ANYRANGE, oids.ANYCOMPATIBLERANGE)
 class Solver:
     """One call's polymorphic arguments."""
 
-    def __init__(self, catalog: CatalogReader, checking: bool) -> None:
+    def __init__(
+        self, catalog: CatalogReader, checking: bool, common_type: Callable[[CatalogReader, Sequence[int]], int]
+    ) -> None:
         self.catalog = catalog
+        # select_common_type, which itself asks what can be coerced.
+        self.common_type = common_type
         self.checking = checking
         self.elem = 0
         self.array = 0
@@ -37,7 +41,7 @@ class Solver:
         return args, self._result(rettype, common)
 
     def _row(self, oid: int) -> Type:
-        return _coerce.type_row(self.catalog, oid)
+        return type_row(self.catalog, oid)
 
     def _shown(self, oid: int) -> str:
         return format_type(self.catalog, oid)
@@ -47,7 +51,7 @@ class Solver:
             if d in oids.FAMILY_ELEMENT:
                 if a == UNKNOWN:
                     continue
-                base = _coerce.base_type(self.catalog, a) if d in _ARRAYS or d in _RANGES else a
+                base = base_type(self.catalog, a) if d in _ARRAYS or d in _RANGES else a
                 if d == oids.ANYARRAY:
                     self._same("array", "anyarray", base)
                 elif d == oids.ANYRANGE:
@@ -68,7 +72,7 @@ class Solver:
             self.compatible_arrays = True
             if a == UNKNOWN:
                 return
-            row = self._row(_coerce.base_type(self.catalog, a))
+            row = self._row(base_type(self.catalog, a))
             if not row.is_array:
                 raise SqlError(
                     "42804", f"argument declared anycompatiblearray is not an array but type {self._shown(a)}"
@@ -76,7 +80,7 @@ class Solver:
             self.compatible.append(row.elem)
         elif d == oids.ANYCOMPATIBLERANGE:
             if a != UNKNOWN:
-                if self._row(_coerce.base_type(self.catalog, a)).kind != "r":
+                if self._row(base_type(self.catalog, a)).kind != "r":
                     raise SqlError(
                         "42804", f"argument declared anycompatiblerange is not a range type but type {self._shown(a)}"
                     )
@@ -111,9 +115,9 @@ class Solver:
             self.elem = row.elem
         elif self.array == oids.ANYARRAY:
             self.elem = self.elem or oids.ANYELEMENT
-        if self.elem and oids.ANYNONARRAY in wanted and self._row(_coerce.base_type(self.catalog, self.elem)).is_array:
+        if self.elem and oids.ANYNONARRAY in wanted and self._row(base_type(self.catalog, self.elem)).is_array:
             raise SqlError("42804", f"type matched to anynonarray is an array type: {self._shown(self.elem)}")
-        if self.elem and oids.ANYENUM in wanted and self._row(_coerce.base_type(self.catalog, self.elem)).kind != "e":
+        if self.elem and oids.ANYENUM in wanted and self._row(base_type(self.catalog, self.elem)).kind != "e":
             raise SqlError("42804", f"type matched to anyenum is not an enum type: {self._shown(self.elem)}")
         if not self.elem and not self.checking and wanted & oids.FAMILY_ELEMENT:
             raise SqlError("42804", "could not determine polymorphic type because input has type unknown")
@@ -122,7 +126,7 @@ class Solver:
         known = list(self.compatible)
         if not known:
             return oids.TEXT
-        found = _coerce.common_type(self, (), None, [None] * len(known), known)
+        found = self.common_type(self.catalog, known)
         if not found:
             raise SqlError("42804", "arguments of anycompatible family cannot be cast to a common type")
         return found

@@ -335,3 +335,24 @@ def levenshtein(a: str, b: str) -> int:
         for j, y in enumerate(b, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
     return row[-1]
+
+
+def expand_star(scope: Scope, ref: Any) -> list[tuple[str, Expr, NsItem]]:
+    """`*` and `alias.*`."""
+    fields = ref.fields
+    if len(fields) == 1:
+        result = [
+            (item.columns[i].name, item.expr(i), item)
+            for item in scope.items
+            if item.open and not item.lateral_only
+            for i in item.visible()
+        ]
+        if not scope.items:
+            raise SqlError("42601", "SELECT * with no tables specified is not valid", position=pos(ref))
+        return result
+    alias = fields[-2].sval
+    schema = fields[-3].sval if len(fields) > 2 else None
+    item = item_by_alias(scope, alias, schema, pos(ref))
+    if item is None:
+        raise missing_table(scope, alias, pos(ref))
+    return [(item.columns[i].name, item.expr(i), item) for i in item.visible()]

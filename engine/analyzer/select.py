@@ -13,7 +13,7 @@ from sixfold.engine.analyzer.from_function import values_entry
 from sixfold.engine.analyzer.grouping import check_grouping, group_clause
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.ordering import distinct_clause, sort_clause
-from sixfold.engine.analyzer.scope import Scope, pos
+from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.targets import target, target_list
 from sixfold.engine.analyzer.tree import Lock, Query, RteColumn, SetOperation, SortItem, Target, Var
 from sixfold.engine.analyzer.types import format_type
@@ -184,8 +184,6 @@ def _result_clauses(scope: Scope, node: Any, rte: tree.Rte) -> None:
 def result_order(scope: Scope, node: Any, rte: tree.Rte) -> list[SortItem]:
     """ORDER BY over result columns."""
     if node.valuesLists:
-        from sixfold.engine.analyzer.scope import NsItem
-
         scope.items = [NsItem(rte.alias, rte.columns, rte)]
     before = len(scope.query.targets)
     try:

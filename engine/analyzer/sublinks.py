@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer import oids, tree
-from sixfold.engine.analyzer.coerce import coerce_to_boolean, type_row
+from sixfold.engine.analyzer.coerce import coerce_to_boolean
 from sixfold.engine.analyzer.exprs import handles, position_of, transform
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import Scope, pos
 from sixfold.engine.analyzer.tree import Query, Slot, SubLink
+from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import ast, enums

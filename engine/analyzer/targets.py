@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sixfold.engine.analyzer.coerce import type_row
 from sixfold.engine.analyzer.exprs import field_of, named_row, position_of, transform
-from sixfold.engine.analyzer.scope import NsItem, Scope, item_by_alias, missing_table, pos
+from sixfold.engine.analyzer.scope import Scope, expand_star, pos
 from sixfold.engine.analyzer.tree import NamedRow, SetRef, Target, Var
+from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError
 from sixfold.engine.parser import ast, enums
@@ -119,27 +119,6 @@ def target_list(scope: Scope, items: Any) -> list[Target]:
         made.position = position_of(value)
         result.append(made)
     return result
-
-
-def expand_star(scope: Scope, ref: Any) -> list[tuple[str, Expr, NsItem]]:
-    """`*` and `alias.*`."""
-    fields = ref.fields
-    if len(fields) == 1:
-        result = [
-            (item.columns[i].name, item.expr(i), item)
-            for item in scope.items
-            if item.open and not item.lateral_only
-            for i in item.visible()
-        ]
-        if not scope.items:
-            raise SqlError("42601", "SELECT * with no tables specified is not valid", position=pos(ref))
-        return result
-    alias = fields[-2].sval
-    schema = fields[-3].sval if len(fields) > 2 else None
-    item = item_by_alias(scope, alias, schema, pos(ref))
-    if item is None:
-        raise missing_table(scope, alias, pos(ref))
-    return [(item.columns[i].name, item.expr(i), item) for i in item.visible()]
 
 
 def _expand_row(scope: Scope, node: Any) -> list[Target]:

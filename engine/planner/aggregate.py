@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.tree import AggRef, FromRel, GroupingRef, Query, SubLink, Var
+from sixfold.engine.analyzer.tree import AggRef, FromRel, GroupingRef, Query, SortItem, SubLink, Target, Var
 from sixfold.engine.analyzer.walk import children, contains, strip, type_of, walk
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
@@ -42,6 +42,7 @@ def aggregate(ctx: PlanContext, query: Query, stage: Any, aggs: list[AggRef], ab
         out.put(k, i)
     for i, a in enumerate(aggs):
         out.exprs.append((a, len(keys) + i))
+        out.columns[ctx.aggregate_key(a)] = len(keys) + i
     for expr in above:
         for ref in _grouping_refs(query, expr):
             out.exprs.append((ref, -1))
@@ -199,8 +200,6 @@ def _is_end(agg: AggRef, rel: int) -> bool:
 
 
 def _ends(ctx: PlanContext, query: Query, aggs: list[AggRef]) -> tuple[Node, set[Key]] | None:
-    from sixfold.engine.analyzer.tree import SortItem, Target
-
     exprs: list[Expr] = []
     free: set[Key] = set()
     for agg in aggs:

@@ -14,6 +14,7 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import PlanContext
 from sixfold.engine.planner.dml import plan_dml
 from sixfold.engine.planner.select import plan_query
+from sixfold.engine.planner.subqueries import lower_sublink
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ def analyze_and_plan(
     ctx.next_with = context.ctes
     ctx.plan_query = lambda q: plan_query(ctx, q)
     ctx.plan_dml = lambda q: plan_dml(ctx, q)
+    ctx.lower_sublink = lower_sublink
     built = plan_query(ctx, query)
     kind = _KINDS[query.kind]
     plan = nodes.Plan(

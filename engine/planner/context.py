@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 Key = tuple[int, int]
 
 
+def aggregate_rel(query: int) -> int:
+    """The entry that stands for a query's aggregates in keys."""
+    return -1_000_000_000 - query
+
+
 class Built(msgspec.Struct):
     """A planned query: its node, what its columns are, and which outer columns it needs."""
 
@@ -45,6 +50,8 @@ class PlanContext:
         self.params: dict[Key, int] = {}
         self.param_types: dict[Key, int] = {}
         self.subplans: list[Node] = []
+        # Aggregates that subqueries take from the query around them.
+        self.outer_aggregates: list[tree.AggRef] = []
         self.estimates: dict[int, Estimate] = {}
         self.tables: dict[int, nodes.Table] = {}
         # Expressions that stand for the columns of entries which were pulled up.
@@ -60,6 +67,7 @@ class PlanContext:
         # The query planner, for parts below it.
         self.plan_query: Callable[[Query], Built]
         self.plan_dml: Callable[[Query], Built]
+        self.lower_sublink: Callable[[Env, SubLink], Expr]
         self.writes = False
 
     # ---- parameters
@@ -76,6 +84,12 @@ class PlanContext:
             number = self.params[key] = self.new_param()
             self.param_types[key] = typ
         return number
+
+    def aggregate_key(self, ref: tree.AggRef) -> Key:
+        """An aggregate of an outer query as if it were a column, of an entry that no query has."""
+        if ref not in self.outer_aggregates:
+            self.outer_aggregates.append(ref)
+        return (aggregate_rel(ref.query), self.outer_aggregates.index(ref))
 
     # ---- tables
 
@@ -197,12 +211,17 @@ class Env:
         return nodes.Exec(self.ctx.param_for(key, var.typ), var.typ)
 
     def _outer_value(self, expr: Expr) -> Expr:
-        raise not_built("an aggregate of an outer query inside a subquery")
+        if not isinstance(expr, tree.AggRef):
+            raise not_built("GROUPING of an outer query inside a subquery")
+        key = self.ctx.aggregate_key(expr)
+        column = self.columns.get(key)
+        if column is not None:
+            return nodes.Col(column, expr.typ)
+        self.free.add(key)
+        return nodes.Exec(self.ctx.param_for(key, expr.typ), expr.typ)
 
     def _sublink(self, link: SubLink) -> Expr:
-        from sixfold.engine.planner.subqueries import lower_sublink
-
-        return lower_sublink(self, link)
+        return self.ctx.lower_sublink(self, link)
 
     def bind(self, free: set[Key]) -> list[tuple[int, Expr]]:
         """Executor parameters for those of `free` that are columns here; the others stay free."""

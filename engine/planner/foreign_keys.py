@@ -7,12 +7,12 @@ Each becomes an `After`: a subplan that runs once a changed row, with the key as
 from __future__ import annotations
 
 from sixfold.engine.analyzer import oids
-from sixfold.engine.analyzer.assign import check_constraints, default_of, generated_columns
-from sixfold.engine.analyzer.coerce import base_type
+from sixfold.engine.analyzer.assign import assigned, check_constraints, default_of, generated_columns
 from sixfold.engine.analyzer.from_clause import relation_columns
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import Scope
 from sixfold.engine.analyzer.tree import Dml, FromRel, Lock, Query, Rte, SubLink, Target, Var
+from sixfold.engine.analyzer.typerows import base_type
 from sixfold.engine.catalog.model import Column, Constraint, Relation
 from sixfold.engine.errors import SqlError
 from sixfold.engine.planner import nodes
@@ -279,6 +279,4 @@ def _assign(ctx: PlanContext, dml: Dml, constraint: Constraint, what: str, new: 
 
 
 def _cast(ctx: PlanContext, value: Expr, column: Column) -> Expr:
-    from sixfold.engine.analyzer.assign import assigned
-
     return assigned(Scope(ctx.analysis, None, Query(0)), value, column, None)

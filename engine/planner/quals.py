@@ -6,11 +6,11 @@ from functools import cache
 
 from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.grouping import inner_queries, query_exprs
-from sixfold.engine.analyzer.tree import Query, SubLink, Var
+from sixfold.engine.analyzer.tree import AggRef, Query, SubLink, Var
 from sixfold.engine.analyzer.walk import children, strip, walk
 from sixfold.engine.facts import FACTS
 from sixfold.engine.planner import nodes
-from sixfold.engine.planner.context import Key, PlanContext
+from sixfold.engine.planner.context import Key, PlanContext, aggregate_rel
 from sixfold.engine.planner.nodes import Expr
 
 
@@ -67,6 +67,7 @@ def outer_vars(ctx: PlanContext, query: Query) -> set[Key]:
 
 def _all_rels(ctx: PlanContext, query: Query, result: set[int]) -> None:
     result |= {rte.id for rte in query.rtes}
+    result.add(aggregate_rel(query.number))
     for inner in inner_queries(query):
         _all_rels(ctx, inner, result)
     for expr in query_exprs(query):
@@ -96,6 +97,10 @@ def _collect(ctx: PlanContext, expr: Expr, result: set[Key]) -> None:
             ctx.param_types.setdefault((expr.rel, expr.col), expr.typ)  # type: ignore[attr-defined]
         return
     if kind is nodes.Const or kind is nodes.Param:
+        return
+    if kind is AggRef:
+        # Its columns are read below the aggregation; to everything above it is a column of its own.
+        result.add(ctx.aggregate_key(expr))  # type: ignore[arg-type]
         return
     if kind is SubLink:
         result |= outer_vars(ctx, ctx.analysis.sublinks.queries[expr.number])  # type: ignore[attr-defined]

@@ -94,9 +94,7 @@ class JoinUnit:
     def paths(self) -> list[Path]:
         """Ways to do the join."""
         problem = self.problem
-        left = Problem(
-            problem.ctx, self.left_items, self.left_quals, problem.used, problem.statistics, problem.wanted
-        )
+        left = Problem(problem.ctx, self.left_items, self.left_quals, problem.used, problem.statistics, problem.wanted)
         lefts = left.solve()
         right = Problem(problem.ctx, self.right_items, self.right_quals, problem.used, problem.statistics)
         rights = right.solve()

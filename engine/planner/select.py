@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import log2
 
 from sixfold.engine.analyzer import oids, tree
+from sixfold.engine.analyzer.grouping import inner_queries, query_exprs
 from sixfold.engine.analyzer.tree import AggRef, Query, SetRef, SortItem, SubLink, Target, Var, WindowRef
-from sixfold.engine.analyzer.walk import contains, strip, type_of, walk
+from sixfold.engine.analyzer.walk import children, contains, rewrite, strip, type_of, walk
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.aggregate import aggregate, min_max
 from sixfold.engine.planner.context import Built, Env, Key, PlanContext
@@ -39,6 +40,10 @@ def used_columns(ctx: PlanContext, query: Query) -> dict[int, set[int]]:
     used: dict[int, set[int]] = {}
     for rel, col in query_vars(ctx, query):
         used.setdefault(rel, set()).add(col)
+    for ref in _own_aggregates(ctx, query):
+        for part in [*ref.args, *([ref.filter] if ref.filter is not None else []), *(o.expr for o in ref.order)]:
+            for rel, col in expr_vars(ctx, part):
+                used.setdefault(rel, set()).add(col)
     return used
 
 
@@ -75,7 +80,7 @@ def _select_stage(ctx: PlanContext, query: Query) -> Stage:
         env = Env(ctx)
         env.free |= free
         # The aggregates' values are the input's columns.
-        for i, agg in enumerate(_own_aggregates(query)):
+        for i, agg in enumerate(_own_aggregates(ctx, query)):
             env.put(agg, i)
         return _finish(ctx, query, Stage(node, env, 1.0, 0.0, 1.0))
     stage = from_stage(ctx, query)
@@ -86,13 +91,26 @@ def _select_stage(ctx: PlanContext, query: Query) -> Stage:
     return _finish(ctx, query, stage)
 
 
-def _own_aggregates(query: Query) -> list[AggRef]:
+def _own_aggregates(ctx: PlanContext, query: Query) -> list[AggRef]:
+    """The query's aggregates, those in its subqueries included."""
     found: list[AggRef] = []
-    for expr in upper_exprs(query):
-        for part in walk(expr):
-            if isinstance(part, AggRef) and part.query == query.number and part not in found:
-                found.append(part)
+    if query.has_aggs:
+        for expr in upper_exprs(query):
+            _collect_aggregates(ctx, query, expr, found)
     return found
+
+
+def _collect_aggregates(ctx: PlanContext, query: Query, expr: Expr, found: list[AggRef]) -> None:
+    for part in walk(expr):
+        if isinstance(part, AggRef) and part.query == query.number and part not in found:
+            found.append(part)
+        elif isinstance(part, SubLink):
+            queries = [ctx.analysis.sublinks.queries[part.number]]
+            while queries:
+                inner = queries.pop()
+                queries += inner_queries(inner)
+                for below in query_exprs(inner):
+                    _collect_aggregates(ctx, query, below, found)
 
 
 def upper_exprs(query: Query) -> list[Expr]:
@@ -231,7 +249,7 @@ def _fraction(query: Query, paths: list[Path]) -> float:
 
 
 def _aggregate_stage(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
-    made: Stage = aggregate(ctx, query, stage, _own_aggregates(query), upper_exprs(query), Stage)
+    made: Stage = aggregate(ctx, query, stage, _own_aggregates(ctx, query), upper_exprs(query), Stage)
     return made
 
 
@@ -297,8 +315,6 @@ def _is_heavy(expr: Expr) -> bool:
 
 
 def _compose(expr: Expr, below: list[Expr]) -> Expr:
-    from sixfold.engine.analyzer.walk import rewrite
-
     return rewrite(expr, lambda e: below[e.i] if type(e) is nodes.Col else None)
 
 
@@ -340,8 +356,6 @@ def _left_over(expr: Expr, done: list[SetRef]) -> bool:
         return False
     if type(expr) is SetRef:
         return True
-    from sixfold.engine.analyzer.walk import children
-
     return any(_left_over(c, done) for c in children(expr))
 
 

@@ -14,6 +14,7 @@ from sixfold.engine.analyzer.tree import (
     SetRef,
     Slot,
     SubLink,
+    Target,
     Var,
 )
 from sixfold.engine.analyzer.walk import contains, rewrite, strip
@@ -244,8 +245,6 @@ def _row_compare(env: Env, link: SubLink) -> Expr:
     outer = ctx.analysis.new_query()
     outer.rtes.append(rte)
     outer.from_items.append(FromRel(rte))
-    from sixfold.engine.analyzer.tree import Target
-
     test: Expr = nodes.And(tests) if link.op == "=" else nodes.Or(tests)
     outer.targets.append(Target(test, "?column?", oids.BOOL))
     built = ctx.plan_query(outer)

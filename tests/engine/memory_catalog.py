@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Seq
 
+from sixfold.engine.analyzer.analyze import analyze, new_context
 from sixfold.engine.analyzer.types import resolve_type
 from sixfold.engine.catalog.model import (
     PG_CATALOG,
@@ -247,8 +248,6 @@ class MemoryCatalog:
         self._put(relation, indexes=(*relation.indexes, index))
 
     def _view(self, node: ast.ViewStmt, text: str) -> None:
-        from sixfold.engine.analyzer.analyze import analyze, new_context
-
         query_text = text[text.lower().index(" as ") + 4 :]
         query = analyze(new_context(self, query_text), parse(query_text)[0].node)
         names = [n.sval for n in node.aliases or ()]

@@ -166,3 +166,8 @@ select count(*) from (select 1 from t1 limit 5) q
 select a from t1 order by b desc, a limit 4
 select a from t1 order by a fetch first 2 rows with ties
 select d from t1 where d is not null order by d fetch first 2 rows with ties
+select b, (select count(*) from t2 where t2.x > count(t1.a)) from t1 group by b order by b
+select b, sum(a), (select max(t2.x) from t2 where t2.a < max(t1.d)) from t1 group by b having (select count(*) from t2 where t2.x < count(t1.a)) > 2 order by b
+select (select count(t1.a)) from t1
+select (select sum(t1.a) + x from t2 order by x limit 1) from t1
+select b, (select array_agg(x order by x) from (select x from t2 where t2.b = t1.b and x > min(t1.a)) q) from t1 group by b order by 1
