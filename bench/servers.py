@@ -35,7 +35,7 @@ class Server:
 
     @property
     def uri(self) -> str:
-        return f"postgresql://{self.user}@127.0.0.1:{self.port}/{self.database}"
+        return f"postgresql://{self.user}@127.0.0.1:{self.port}/{self.database}?sslmode=disable"
 
     def resident_bytes(self) -> int:
         total = 0
