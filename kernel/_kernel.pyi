@@ -68,11 +68,15 @@ class Volume:
         """A new, empty volume, with this process as its writer. Page 0 and the first space map are in the log tail."""
 
     @staticmethod
-    def open(*, volume_id: int, epoch: int, cache_bytes: int, vdl: int, tail: int, pages_per_group: int = 1310720) -> Volume:
+    def open(
+        *, volume_id: int, epoch: int, cache_bytes: int, vdl: int, tail: int, pages_per_group: int = 1310720
+    ) -> Volume:
         """The writer of an existing volume after recovery: durable up to `vdl`, to be continued at `tail` (above the void range)."""
 
     @staticmethod
-    def open_reader(*, volume_id: int, epoch: int, cache_bytes: int, vdl: int, pages_per_group: int = 1310720) -> Volume:
+    def open_reader(
+        *, volume_id: int, epoch: int, cache_bytes: int, vdl: int, pages_per_group: int = 1310720
+    ) -> Volume:
         """A reader that begins at `vdl`; redo above it comes by `apply_stream`."""
 
     def promote(self, epoch: int, vdl: int, tail: int) -> None:
@@ -360,7 +364,9 @@ class Session:
     def lock_relation(self, oid: int, mode: int, nowait: bool = False) -> Step:
         """PostgreSQL's modes 1 (ACCESS SHARE) … 8 (ACCESS EXCLUSIVE), till the transaction's end. `nowait`: 55P03."""
 
-    def lock_advisory(self, key: int, *, shared: bool = False, transaction: bool = False, wait: bool = True, pair: bool = False) -> Step:
+    def lock_advisory(
+        self, key: int, *, shared: bool = False, transaction: bool = False, wait: bool = True, pair: bool = False
+    ) -> Step:
         """`pair`: key is (int4 << 32 | int4). Done: granted? (False only without `wait`)."""
 
     def unlock_advisory(self, key: int, *, shared: bool = False, pair: bool = False) -> bool: ...
@@ -484,7 +490,13 @@ class CopyIn:
     ``HostScan(name="copy", types=[...])``: one column for each of the COPY column list."""
 
     def __new__(
-        cls, session: Session, plan: Plan, format: CopyFormat, table: str, types: Sequence[int], typmods: Sequence[int] = ()
+        cls,
+        session: Session,
+        plan: Plan,
+        format: CopyFormat,
+        table: str,
+        types: Sequence[int],
+        typmods: Sequence[int] = (),
     ) -> CopyIn:
         """`types` (and `typmods`) of the COPY column list, as in the plan's HostScan. `table` and the format's `names` are for error
         context: ``COPY t, line 3, column b: "x"``."""
@@ -567,7 +579,9 @@ class Wire:
     Python checks `Session.status`.
     """
 
-    def __new__(cls, session: Session, queries: Queries, *, max_message: int = 1073741824, startup: bool = True) -> Wire:
+    def __new__(
+        cls, session: Session, queries: Queries, *, max_message: int = 1073741824, startup: bool = True
+    ) -> Wire:
         """`startup=False` begins after authentication (pooled connections, tests)."""
 
     def feed(self, data: bytes, now: int) -> None:
@@ -655,7 +669,9 @@ class Wire:
     def notification(self, pid: int, channel: str, payload: str) -> None:
         """NotificationResponse; between messages or at the end of a transaction."""
 
-    def row_description(self, columns: Sequence[tuple[str, int, int, int, int]], formats: Sequence[int] = ()) -> None: ...
+    def row_description(
+        self, columns: Sequence[tuple[str, int, int, int, int]], formats: Sequence[int] = ()
+    ) -> None: ...
     def data_rows(self, types: Sequence[int], rows: Sequence[Sequence[Any]], formats: Sequence[int] = ()) -> int:
         """DataRow for each row of Python values (`str` is also taken as the type's output form). Answers the number of rows."""
 
@@ -745,6 +761,7 @@ class QuorumTracker:
     def scls(self, group: int) -> list[int]: ...
 
 def quorum_reached(clauses: Sequence[tuple[int, int]], scls: Sequence[int]) -> int: ...
+
 @final
 class SegmentStore:
     """One volume's segments on one storage node."""

@@ -70,9 +70,7 @@ def _address(text: str) -> str:
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data.")]
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="SQL port; 0 picks a free one.")]
-Cache = Annotated[
-    str, typer.Option("--cache", callback=lambda text: text if _size(text) else text, help="Cache of pages.")
-]
+Cache = Annotated[str, typer.Option("--cache", help="Cache of pages.")]
 Auth = Annotated[AuthMethod | None, typer.Option("--auth", help="Default: trust on a loopback address.")]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; options given here override it.")]
 Members = Annotated[

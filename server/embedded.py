@@ -39,7 +39,7 @@ class Marker(msgspec.Struct, forbid_unknown_fields=True):
 async def run_embedded(config: EmbeddedConfig) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError and PortTaken."""
     stop = stop_event()
-    folder = Path(os.path.abspath(config.data))
+    folder = _folder(config.data)
     lock = _lock(folder)
     try:
         new = _check_marker(folder, config.topology)
@@ -70,6 +70,10 @@ async def _until(*events: asyncio.Event) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _folder(data: str) -> Path:
+    return Path(os.path.abspath(data))
 
 
 def _lock(folder: Path) -> int:

@@ -12,6 +12,7 @@ from sixfold.engine.database import Database
 from sixfold.kernel._kernel import Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
+from sixfold.server.writer_log import resolve
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogTailer
 from sixfold.wal.volume import VolumeConfig
@@ -40,7 +41,7 @@ class ReaderLog:
     async def durable(self, lsn: int) -> None:
         """Wait until the stream has brought VDL to `lsn`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when_durable(lsn, lambda: future.done() or future.set_result(None))
+        self.when_durable(lsn, lambda: resolve(future))
         await future
 
     def moved(self, vdl: int) -> None:

@@ -40,7 +40,7 @@ class WriterLog:
         if self._volume.vdl >= lsn:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when_durable(lsn, lambda: future.done() or future.set_result(None))
+        self.when_durable(lsn, lambda: resolve(future))
         await future
 
     def moved(self, vdl: int) -> None:
@@ -48,3 +48,9 @@ class WriterLog:
         waiting = self._waiting
         while waiting and waiting[0][0] <= vdl:
             heapq.heappop(waiting)[2]()
+
+
+def resolve(future: asyncio.Future[None]) -> None:
+    """Wake whoever waits, unless they gave up."""
+    if not future.done():
+        future.set_result(None)
