@@ -183,13 +183,16 @@ def reader(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
+    folder: Annotated[Path, typer.Option("--dir", help="Folder of a cluster.")] = Path("cluster"),
     host: Host = "127.0.0.1",
-    port: Port = DEFAULT_PORT,
+    port: Annotated[int | None, typer.Option("--port", help="SQL port; that of the cluster in --dir, or 5432.")] = None,
 ) -> None:
     """Open psql on the cluster; what follows is passed on to it."""
     found = shutil.which("psql")
     if found is None:
         finish("psql is not installed; apt-get install postgresql-client")
+    if port is None:
+        port = cluster_command.sql_port(folder)
     sys.stdout.flush()
     os.execv(found, [found, "-h", host, "-p", str(port), "-U", "postgres", "-d", "postgres", *context.args])
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,34 @@ def places(topology: str) -> dict[str, tuple[str, str]]:
     return {f"node-{zone[-1]}{node[-1]}": (zone, f"{zone}/{node}") for zone, node in found}
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, below those that the system gives to outgoing connections: while a daemon is down, a
+    connection that somebody opens must not take its port."""
+    found: list[int] = []
+    for port in random.sample(range(10000, _first_ephemeral()), 10 * count):
+        if port_is_free(port):
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise ConfigError(f"there are not {count} free ports on {HOST}")
+
+
+def _first_ephemeral() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a daemon could listen there now."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def load(folder: Path) -> Cluster:
@@ -98,15 +122,17 @@ def load(folder: Path) -> Cluster:
 def create(folder: Path, port: int, readers: int, topology: str, cache: int) -> Cluster:
     """A new cluster's configuration; nothing is started."""
     names = [f"reader-{i + 1}" for i in range(readers)]
-    addresses = {name: f"{HOST}:{free_port()}" for name in [*places(topology), "writer", *names]}
+    daemons = [*places(topology), "writer", *names]
+    ports = iter(free_ports(len(daemons) + 1 + len(names)))
+    addresses = {name: f"{HOST}:{next(ports)}" for name in daemons}
     shape = Shape(
         port=port,
         topology=topology,
         readers=readers,
         cache=cache,
-        stream=f"{HOST}:{free_port()}",
+        stream=f"{HOST}:{next(ports)}",
         addresses=addresses,
-        reader_ports={name: free_port() for name in names},
+        reader_ports={name: next(ports) for name in names},
     )
     cluster = Cluster(folder, shape)
     for name in places(topology):

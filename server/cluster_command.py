@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +15,7 @@ import typer
 
 from sixfold.server import cluster as clusters
 from sixfold.server.config import DEFAULT_PORT, ConfigError
-from sixfold.server.processes import Process, stop_all
+from sixfold.server.processes import stop_all
 from sixfold.server.sizes import parse_size
 from sixfold.server.status import cluster_status, wait_answering
 from sixfold.wal.volume import TOPOLOGIES
@@ -35,6 +39,11 @@ def _load(folder: Path) -> clusters.Cluster:
         raise _fail(str(error)) from error
 
 
+def sql_port(folder: Path) -> int:
+    """The writer's SQL port of the cluster in a folder; the default one when there is none."""
+    return _load(folder).shape.port if (folder / "cluster.toml").exists() else DEFAULT_PORT
+
+
 def _chosen(cluster: clusters.Cluster, names: list[str] | None) -> list[str]:
     unknown = [name for name in names or [] if name not in cluster.names()]
     if unknown:
@@ -46,38 +55,72 @@ def _chosen(cluster: clusters.Cluster, names: list[str] | None) -> list[str]:
 def start(
     names: Names = None,
     folder: Folder = Path("cluster"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The writer's SQL port.")] = DEFAULT_PORT,
-    readers: Annotated[int, typer.Option(min=0, max=15, help="How many readers.")] = 0,
-    topology: Annotated[str, typer.Option(help="6x3, 3x3 or 1.")] = "6x3",
-    cache: Annotated[str, typer.Option(help="Cache of each compute process.")] = "256MB",
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help=f"The writer's SQL port; {DEFAULT_PORT}.")] = None,
+    readers: Annotated[int | None, typer.Option(min=0, max=15, help="How many readers; 0.")] = None,
+    topology: Annotated[str | None, typer.Option(help="6x3, 3x3 or 1; 6x3.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Cache of each compute process; 256MB.")] = None,
 ) -> None:
     """Start what is not running; makes the cluster when the folder has none."""
-    if topology not in TOPOLOGIES:
+    if topology is not None and topology not in TOPOLOGIES:
         raise _fail(f"--topology {topology!r} is none of {', '.join(TOPOLOGIES)}")
     try:
-        size = parse_size(cache)
+        size = parse_size(cache or "256MB")
     except ValueError as error:
+        raise _fail(f"--cache: {error}") from error
+    with _alone(folder):
+        if names or (folder / "cluster.toml").exists():
+            cluster = _load(folder)
+            _same(cluster.shape, port=port, readers=readers, topology=topology, cache=size if cache else None)
+        else:
+            cluster = _create(folder, port or DEFAULT_PORT, readers or 0, topology or "6x3", size)
+        started = _start(cluster, names)
+    typer.echo(f"{started} started, {cluster.uri}" if started else f"all running, {cluster.uri}")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One command at a time starts daemons of a cluster."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "cluster.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _fail(f"cannot use {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _same(shape: clusters.Shape, **given: Any) -> None:
+    """An existing cluster keeps what it was made with."""
+    for name, value in given.items():
+        kept = getattr(shape, name)
+        if value is not None and value != kept:
+            raise _fail(f"this cluster was made with --{name} {kept}, not {value}")
+
+
+def _create(folder: Path, port: int, readers: int, topology: str, cache: int) -> clusters.Cluster:
+    if not clusters.port_is_free(port):
+        raise _fail(f"cannot listen on {clusters.HOST}:{port}: the port is taken by another process")
+    try:
+        return clusters.create(folder.resolve(), port, readers, topology, cache)
+    except ConfigError as error:
         raise _fail(str(error)) from error
-    if (folder / "cluster.toml").exists():
-        cluster = _load(folder)
-    else:
-        cluster = clusters.create(folder.resolve(), port, readers, topology, size)
-    started = []
-    for name in _chosen(cluster, names):
-        process = cluster.process(name)
-        if process.pid() is None:
-            process.start(cluster.arguments(name))
-            started.append(process)
-    failed = asyncio.run(wait_answering(cluster, [p.name for p in started], START_SECONDS))
-    if failed:
-        _complain(cluster.process(failed[0]), stopped=[])
-    typer.echo(f"{len(started)} started, {cluster.uri}" if started else f"all running, {cluster.uri}")
+    except OSError as error:
+        raise _fail(f"cannot use {folder}: {error.strerror}") from error
 
 
-def _complain(process: Process, stopped: list[Process]) -> None:
-    stop_all(stopped)
-    said = process.last_words()
-    raise _fail(f"{process.name} does not answer" + (f"; it said:\n{said}" if said else ""))
+def _start(cluster: clusters.Cluster, names: list[str] | None) -> int:
+    """Start those that are not running, and wait until they answer. How many."""
+    dead = [process for process in map(cluster.process, _chosen(cluster, names)) if process.pid() is None]
+    for process in dead:
+        process.start(cluster.arguments(process.name))
+    silent = asyncio.run(wait_answering(cluster, [process.name for process in dead], START_SECONDS))
+    if silent:
+        said = cluster.process(silent[0]).last_words(1)
+        raise _fail(said.removeprefix("sixfold: ") if said else f"{silent[0]} does not answer")
+    return len(dead)
 
 
 @app.command()
@@ -106,12 +149,11 @@ def _table(found: dict[str, Any]) -> str:
         ]
         lines.append(f"{node['name']:<12} {state}  {node['zone']}  {'; '.join(scls)}")
     for reader in found["readers"]:
-        if reader["pid"] is None:
+        if reader["lag_ms"] is None:
             lines.append(f"{reader['name']:<12} down")
         else:
-            lines.append(
-                f"{reader['name']:<12} pid {reader['pid']}  VDL {reader['vdl']}  lag {reader['lag_ms']:.1f} ms  port {reader['port']}"
-            )
+            shown = f"epoch {reader['epoch']}  VDL {reader['vdl']}  lag {reader['lag_ms']:.1f} ms"
+            lines.append(f"{reader['name']:<12} pid {reader['pid']}  {shown}  port {reader['port']}")
     return "\n".join(lines)
 
 

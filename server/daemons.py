@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import run_storage_node
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import serve_status
+from sixfold.server.locking import lock_folder
 from sixfold.server.reader import Reader
 from sixfold.server.service import open_listener
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
 from sixfold.wal.recovery import RecoveryFailed
+from sixfold.wal.runtime import Listener, Runtime
 from sixfold.wal.volume import VolumeConfig, make_config
+
+T = TypeVar("T")
+# What a writer says of itself before it is one.
+RECOVERING: dict[str, Any] = {
+    "role": "writer",
+    "epoch": None,
+    "vdl": None,
+    "tail": None,
+    "sessions": 0,
+    "members": [],
+    "readers": [],
+}
 
 
 async def run_node(config: NodeConfig) -> None:
     """One storage node, until it is told to stop."""
     stop = stop_event()
+    lock = lock_folder(Path(config.data), "sixfold storage-node")
     try:
         await run_storage_node(config, real_runtime(config.data, durable=config.fsync), stop)
-    except OSError as error:
-        raise ConfigError(f"storage node {config.name}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"storage node {config.name}: {_reason(config.address, error)}") from error
+    finally:
+        os.close(lock)
+
+
+def _reason(address: str, error: Exception) -> str:
+    """What an operator must know of an address that can't be used, or a file."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {address}: the port is taken by another process"
+    return str(error)
 
 
 def _volume(config: WriterConfig | ReaderConfig) -> VolumeConfig:
@@ -34,37 +62,75 @@ def _volume(config: WriterConfig | ReaderConfig) -> VolumeConfig:
         raise ConfigError(f"members: {error}") from error
 
 
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The work's result; None when it was told to stop before that."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    await asyncio.wait([working])
+    return None
+
+
+async def _serve_status(runtime: Runtime, address: str, status: Callable[[], dict[str, Any]]) -> Listener:
+    try:
+        return await serve_status(runtime, address, status)
+    except (OSError, ValueError) as error:
+        raise ConfigError(_reason(address, error)) from error
+
+
 async def run_writer(config: WriterConfig) -> None:
     """The writer, until it is told to stop or fenced off."""
-    stop = stop_event()
-    folder = Path(config.data)
+    stop, ready = stop_event(), asyncio.Event()
     runtime = real_runtime(config.data)
+    volume = _volume(config)
+    opened: Writer | None = None
+
+    def status() -> dict[str, Any]:
+        return (opened.status() if opened else dict(RECOVERING)) | {"ready": ready.is_set()}
+
+    # Before anything else: a second one that is started by mistake must not fence the first one off.
+    control = await _serve_status(runtime, config.control, status)
     try:
         # A volume that no node knows is made; where it exists this changes nothing.
-        writer = await Writer.open(runtime, _volume(config), config.sql.cache, create=True, options={})
+        opened = await _unless(stop, Writer.open(runtime, volume, config.sql.cache, create=True, options={}))
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
-    listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)
-    control = await serve_status(runtime, config.control, writer.status)
-    stream = await writer.publisher.serve(config.stream)
+    if opened is not None:
+        await _serve_writer(config, opened, runtime, stop, ready)
+    control.close()
+
+
+async def _serve_writer(
+    config: WriterConfig, writer: Writer, runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    listener = await open_listener(writer.current, writer.log, config.sql, runtime, Path(config.data))
+    try:
+        stream = await writer.publisher.serve(config.stream)
+    except (OSError, ValueError) as error:
+        raise ConfigError(_reason(config.stream, error)) from error
+    ready.set()
     done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
-    control.close()
+    for task in done:
+        task.cancel()
     stream.close()
     await listener.close()
     await writer.close()
-    for task in done:
-        task.cancel()
 
 
 async def run_reader(config: ReaderConfig) -> None:
     """A reader, until it is told to stop."""
-    stop = stop_event()
+    stop, ready = stop_event(), asyncio.Event()
     runtime = real_runtime(config.data)
-    reader = await Reader.open(runtime, config, _volume(config))
-    listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
-    control = await serve_status(runtime, config.control, reader.status)
-    await stop.wait()
+    reader = Reader(runtime, config, _volume(config))
+    control = await _serve_status(runtime, config.control, lambda: reader.status() | {"ready": ready.is_set()})
+    if await _unless(stop, reader.opened()):
+        listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
+        ready.set()
+        await stop.wait()
+        await listener.close()
     control.close()
-    await listener.close()
     await reader.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import typer
 from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.server.config import ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
+from sixfold.server.locking import lock_folder
 from sixfold.server.service import open_listener
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
@@ -40,7 +40,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError and PortTaken."""
     stop = stop_event()
     folder = _folder(config.data)
-    lock = _lock(folder)
+    lock = lock_folder(folder, "sixfold serve")
     try:
         new = _check_marker(folder, config.topology)
         runtime = real_runtime(str(folder), durable=config.fsync)
@@ -74,21 +74,6 @@ async def _until(*events: asyncio.Event) -> None:
 
 def _folder(data: str) -> Path:
     return Path(os.path.abspath(data))
-
-
-def _lock(folder: Path) -> int:
-    """One server a folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "sixfold.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise ConfigError(f"cannot use {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise ConfigError(f"{folder} is in use by another sixfold serve") from error
-    return descriptor
 
 
 def _check_marker(folder: Path, topology: str) -> bool:

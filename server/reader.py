@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from sixfold.engine.database import Database
-from sixfold.kernel._kernel import Volume
+from sixfold.kernel._kernel import KernelError, Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
 from sixfold.server.writer_log import resolve
@@ -55,7 +55,7 @@ class ReaderLog:
 
 
 class Reader:
-    """Made by `Reader.open`. After a gap in the stream it begins anew: new cache, new database, old sessions ended."""
+    """After a gap in the stream it begins anew: new cache, new database, old sessions ended."""
 
     def __init__(self, runtime: Runtime, config: ReaderConfig, volume: VolumeConfig) -> None:
         self._runtime = runtime
@@ -63,7 +63,7 @@ class Reader:
         self.log = ReaderLog(runtime)
         self.volume: Volume
         self.database: Database
-        self._opened = asyncio.Event()
+        self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self.tailer = LogTailer(
             runtime,
@@ -77,12 +77,9 @@ class Reader:
         self.pages = PageReader(runtime, volume, tail=self.tailer.tail)
         self._keeper = runtime.spawn(self._keep(), "reader database")
 
-    @classmethod
-    async def open(cls, runtime: Runtime, config: ReaderConfig, volume: VolumeConfig) -> Reader:
+    async def opened(self) -> bool:
         """Returns when SQL can be served: the writer was heard, and the catalogue was read."""
-        reader = cls(runtime, config, volume)
-        await reader._opened.wait()
-        return reader
+        return await self._ready.wait()
 
     def current(self) -> Database:
         """The database for new connections."""
@@ -110,16 +107,16 @@ class Reader:
                 await before.close()
             try:
                 self.database = await Database.open(self.volume, self.pages, self.log, self._runtime)
-            except OSError as error:
+            except (OSError, KernelError) as error:
                 log.error("the catalogue can't be read yet", reason=str(error))
                 self._changed.set()
                 await self._runtime.clock.sleep(0.5)
                 continue
-            self._opened.set()
+            self._ready.set()
 
     def _advanced(self, vdl: int) -> None:
         self.log.moved(vdl)
-        if self._opened.is_set():
+        if self._ready.is_set():
             self.database.woken()
 
     def _horizon(self) -> int:
@@ -137,7 +134,7 @@ class Reader:
             "lag_ms": self.tailer.lag_ms,
             "connected": self.tailer.connected,
             "last_error": self.tailer.last_error,
-            "sessions": len(self.database.sessions) if self._opened.is_set() else 0,
+            "sessions": len(self.database.sessions) if self._ready.is_set() else 0,
         }
 
     async def close(self) -> None:

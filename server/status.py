@@ -59,6 +59,8 @@ def _reader(cluster: Cluster, name: str, said: dict[str, Any] | None) -> dict[st
         "pid": None,
         "vdl": None,
         "lag_ms": None,
+        "epoch": None,
+        "ready": False,
     }
     if said is not None:
         told |= said | {"pid": cluster.process(name).pid()}
@@ -72,7 +74,7 @@ async def wait_answering(cluster: Cluster, names: list[str], seconds: float) -> 
     left = list(names)
     while left and runtime.clock.monotonic() < deadline:
         answers = await asyncio.gather(*(_ask(runtime, cluster, name) for name in left))
-        left = [name for name, said in zip(left, answers, strict=True) if said is None]
+        left = [name for name, said in zip(left, answers, strict=True) if said is None or not said.get("ready", True)]
         if any(cluster.process(name).pid() is None for name in left):
             break
         if left:

@@ -105,8 +105,8 @@ class Writer:
 
     def _durable(self, vdl: int) -> None:
         self.log.moved(vdl)
+        self.publisher.advance(vdl)
         if self._complete:
-            self.publisher.advance(vdl)
             self.database.woken()
 
     def _fenced(self, epoch: int) -> None:

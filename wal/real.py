@@ -193,9 +193,13 @@ class TcpNet:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, connection = await loop.create_connection(TcpConnection, host, port)
+                transport, connection = await loop.create_connection(TcpConnection, host, port)
         except (OSError, TimeoutError) as error:
             raise ConnectionLost(f"could not connect to {address}: {error or 'timed out'}") from error
+        if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+            # TCP connects a socket to itself when nobody listens and chance gave it that very port.
+            transport.abort()
+            raise ConnectionLost(f"could not connect to {address}: nobody listens")
         return connection
 
 
