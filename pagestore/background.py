@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
@@ -18,9 +19,10 @@ _TICK_SECONDS = 0.05
 _IMAGES_PER_TURN = 8
 _IMAGES_PER_TICK = 256
 _GOSSIP_BYTES = 2 << 20
-# Acknowledgements wait this long when memory is this many times over its bound: the quorum absorbs it, chains stay bounded.
-_SLOW_SECONDS = 0.02
-_SLOW_FACTOR = 2
+# Acknowledgements wait while memory is this many times over its bound, but no longer than so: the quorum absorbs one slow node, and
+# six of them slow the writer down, so that memory and chains stay bounded.
+_HOLD_FACTOR = 2
+_HOLD_SECONDS_MAX = 1.0
 
 
 class Background:
@@ -30,13 +32,19 @@ class Background:
         self._node = node
         self._tasks: list[asyncio.Task[Any]] = []
         self._links: dict[str, Rpc] = {}
+        # Acknowledgements that wait for room in memory.
+        self._held: list[Callable[[], None]] = []
         self.layers = Layers(node)
 
     def start(self) -> None:
         """Begin to work."""
         runtime = self._node.runtime
         name = self._node.config.name
-        self._tasks = [runtime.spawn(self._work(), f"{name} layers"), runtime.spawn(self._gossip(), f"{name} gossip")]
+        self._tasks = [
+            runtime.spawn(self._work(), f"{name} layers"),
+            runtime.spawn(self._merge(), f"{name} merge"),
+            runtime.spawn(self._gossip(), f"{name} gossip"),
+        ]
 
     def stop(self) -> None:
         """Stop wherever it is."""
@@ -46,11 +54,25 @@ class Background:
             link.connection.abort()
         self._links.clear()
 
-    def ack_delay(self) -> float:
-        """How long to hold acknowledgements back: back pressure when layers can't keep up."""
-        limit = self._node.config.memory_bytes * _SLOW_FACTOR
-        memory = sum(volume.store.memory for volume in self._node.volumes.values())
-        return _SLOW_SECONDS if memory > limit else 0.0
+    def acknowledge(self, send: Callable[[], None]) -> None:
+        """Send acknowledgements now, or later when layers can't keep up with what comes in."""
+        if not self._held and not self._full():
+            send()
+            return
+        clock = self._node.runtime.clock
+        if not self._held:
+            clock.call_later(_HOLD_SECONDS_MAX, self._release, True)
+        self._held.append(send)
+
+    def _full(self) -> bool:
+        limit = self._node.config.memory_bytes * _HOLD_FACTOR
+        return sum(volume.store.memory for volume in self._node.volumes.values()) > limit
+
+    def _release(self, force: bool = False) -> None:
+        if self._held and (force or not self._full()):
+            held, self._held = self._held, []
+            for send in held:
+                send()
 
     # -- images and layers ---------------------------------------------------------------------------------------
 
@@ -60,11 +82,20 @@ class Background:
             await clock.sleep(_TICK_SECONDS)
             for volume in list(self._node.volumes.values()):
                 await self._images(volume)
-                if volume.store.memory > self._node.config.memory_bytes:
-                    await self.layers.freeze(volume)
+                while volume.store.memory > self._node.config.memory_bytes:
+                    if not await self.layers.freeze(volume):
+                        break
+                    self._release()
+                    self.trim()
+            self._release()
+
+    async def _merge(self) -> None:
+        clock = self._node.runtime.clock
+        while True:
+            await clock.sleep(_TICK_SECONDS)
+            for volume in list(self._node.volumes.values()):
                 while await self.layers.merge(volume):
-                    pass
-            self.trim()
+                    await clock.sleep(0)
 
     async def _images(self, volume: NodeVolume) -> None:
         for turn in range(_IMAGES_PER_TICK // _IMAGES_PER_TURN):
@@ -111,6 +142,7 @@ class Background:
             await node.runtime.clock.sleep(node.config.gossip_seconds * (0.5 + node.runtime.random.random()))
             if not node.config.peers:
                 return
+            self.trim()
             peer = node.runtime.random.choice(node.config.peers)
             for volume in list(node.volumes.values()):
                 await self._ask(peer, volume)

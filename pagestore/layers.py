@@ -1,12 +1,14 @@
 """Writing layer files: freezing memory into a new one, merging several into one, removing what nothing names.
 
-Each is a few steps of work with the loop free in between; a file counts from the moment that the manifest names it.
+Each is a few steps of work in a worker thread, without the GIL, each holding the volume's lock for a moment. A file counts from the
+moment that the manifest names it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sixfold.kernel import _kernel
@@ -39,11 +41,12 @@ async def synced(file: File) -> None:
 
 
 class Layers:
-    """One node's layer files. One of them is written at a time."""
+    """One node's layer files. One freeze and one merge may be under way."""
 
     def __init__(self, node: StorageNode) -> None:
         self._node = node
-        self._busy = False
+        self._freezing = False
+        self._merging = False
         # Why no layer can be written at the moment.
         self.failure: OSError | None = None
 
@@ -63,41 +66,61 @@ class Layers:
         self._node.manifest.next_layer += 1
         return layer
 
-    async def freeze(self, volume: NodeVolume) -> None:
-        """Everything in memory that is durable for the whole volume goes to one new layer."""
-        if self._busy:
-            return
+    async def freeze(self, volume: NodeVolume) -> bool:
+        """Everything in memory that is durable for the whole volume goes to one new layer. False: there was nothing, or no room."""
+        if self._freezing:
+            return False
         layer = self.new_layer()
         if not volume.store.freeze_begin(layer):
-            return
+            return False
+        self._freezing = True
+        layers = volume.state.layers
 
         def name() -> None:
-            volume.state.layers.append(layer)
+            layers.append(layer)
             volume.state.vdl = volume.store.vdl
 
-        if not await self._write(volume, layer, lambda file: self._frozen(volume, file), name):
-            volume.store.freeze_failed()
-            return
-        volume.store.freeze_install()
+        done = False
+        try:
+            fill = partial(self._fill_frozen, volume)
+            done = await self._write(volume, layer, fill, name, lambda: layers.remove(layer))
+        finally:
+            self._freezing = False
+            if done:
+                volume.store.freeze_install()
+            else:
+                volume.store.freeze_failed()
+        return done
 
     async def merge(self, volume: NodeVolume) -> bool:
         """Merge one run of layers when there are too many. True: something was merged."""
         ids = self._run(volume)
-        if self._busy or not ids:
+        if self._merging or not ids:
             return False
+        self._merging = True
         layer = self.new_layer()
-        volume.store.merge_begin(ids, layer)
+        layers = volume.state.layers
 
         def name() -> None:
-            at = volume.state.layers.index(ids[0])
-            volume.state.layers[at : at + len(ids)] = [layer]
+            at = layers.index(ids[0])
+            layers[at : at + len(ids)] = [layer]
 
-        if not await self._write(volume, layer, lambda file: self._merged(volume, file), name):
-            volume.store.merge_failed()
-            return False
-        volume.store.merge_install()
-        self.remove(volume, ids)
-        return True
+        def unname() -> None:
+            at = layers.index(layer)
+            layers[at : at + 1] = ids
+
+        done = False
+        try:
+            volume.store.merge_begin(ids, layer)
+            done = await self._write(volume, layer, partial(self._fill_merged, volume), name, unname)
+        finally:
+            self._merging = False
+            if done:
+                volume.store.merge_install()
+                self.remove(volume, ids)
+            else:
+                volume.store.merge_failed()
+        return done
 
     def remove(self, volume: NodeVolume, ids: list[int]) -> None:
         """Files that nothing names any more."""
@@ -124,12 +147,15 @@ class Layers:
         return layers[first:]
 
     async def _write(
-        self, volume: NodeVolume, layer: int, fill: Callable[[File], Awaitable[None]], name: Callable[[], None]
+        self,
+        volume: NodeVolume,
+        layer: int,
+        fill: Callable[[File], Awaitable[None]],
+        name: Callable[[], None],
+        unname: Callable[[], None],
     ) -> bool:
         """Write a file, make it durable, name it in the manifest."""
         node = self._node
-        self._busy = True
-        before = list(volume.state.layers)
         file: File | None = None
         try:
             node.disk.mkdir(LAYERS)
@@ -139,38 +165,39 @@ class Layers:
             await synced(file)
             node.disk.sync_dir(LAYERS)
             name()
-            node.save_manifest()
+            try:
+                node.save_manifest()
+            except OSError:
+                unname()
+                raise
         except (OSError, _kernel.KernelError) as error:
-            volume.state.layers[:] = before
             self.failure = error if isinstance(error, OSError) else OSError(str(error))
             if file is not None:
                 file.close()
             await node.runtime.clock.sleep(_RETRY_SECONDS)
             return False
-        finally:
-            self._busy = False
         volume.files[layer] = file
         self.failure = None
         return True
 
-    async def _frozen(self, volume: NodeVolume, file: File) -> None:
+    async def _fill_frozen(self, volume: NodeVolume, file: File) -> None:
         position = 0
-        while (data := volume.store.freeze_step(_STEP_BYTES)) is not None:
-            file.pwrite(position, data)
+        offload = self._node.runtime.offload
+        while (data := await offload(volume.store.freeze_step, _STEP_BYTES)) is not None:
+            await offload(file.pwrite, position, data)
             position += len(data)
-            await self._node.runtime.clock.sleep(0)
         last = volume.store.freeze_finish()
         if last is not None:
             file.pwrite(position, last)
 
-    async def _merged(self, volume: NodeVolume, file: File) -> None:
+    async def _fill_merged(self, volume: NodeVolume, file: File) -> None:
         position = 0
         pieces: list[tuple[int, int, bytes]] = []
-        while (step := volume.store.merge_step(pieces, _STEP_BYTES)) is not None:
+        offload = self._node.runtime.offload
+        while (step := await offload(volume.store.merge_step, pieces, _STEP_BYTES)) is not None:
             if isinstance(step, bytes):
-                file.pwrite(position, step)
+                await offload(file.pwrite, position, step)
                 position += len(step)
-                await self._node.runtime.clock.sleep(0)
             else:
                 pieces = [(layer, offset, volume.files[layer].pread(offset, size)) for layer, offset, size in step]
         last = volume.store.merge_finish()

@@ -180,13 +180,9 @@ class StorageNode:
         return partial(self._durable, acks)
 
     def _durable(self, acks: list[tuple[NodeVolume, bytes]]) -> None:
-        delay = self.background.ack_delay()
         for volume, entries in acks:
             volume.note_durable(entries)
-            if delay:
-                self.runtime.clock.call_later(delay, self._acknowledge, volume, entries)
-            else:
-                self._acknowledge(volume, entries)
+            self.background.acknowledge(partial(self._acknowledge, volume, entries))
 
     def _acknowledge(self, volume: NodeVolume, entries: bytes) -> None:
         if volume.writer is not None:

@@ -186,6 +186,8 @@ class Host:
 
 
 async def _inline(work: Callable[..., Any], *args: Any) -> Any:
+    # A worker thread takes its time: others run meanwhile.
+    await asyncio.sleep(0)
     return work(*args)
 
 

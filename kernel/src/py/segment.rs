@@ -7,9 +7,10 @@ use crate::segment::freeze::Freeze;
 use crate::segment::layer::{Layer, FOOTER};
 use crate::segment::merge::{Merge, Step};
 use crate::segment::quorum::{Clause, Quorum, Tracker};
-use crate::segment::read::{Answer, Pieces};
+use crate::segment::read::{Answer, Piece, Pieces};
 use crate::segment::store::{Store, Verdict, Void};
 use crate::segment::{journal, quorum};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
@@ -192,12 +193,15 @@ fn verdict_name(verdict: Verdict) -> &'static str {
 }
 
 /// One volume's segments on one storage node.
-#[pyclass(module = "sixfold.kernel._kernel")]
-pub struct SegmentStore {
+///
+/// Steps of a freeze or a merge may run in a worker thread, without the GIL: the lock is held for one step.
+#[pyclass(frozen, module = "sixfold.kernel._kernel")]
+pub struct SegmentStore(Mutex<Inner>, Mutex<Option<Merge>>);
+
+struct Inner {
     store: Store,
     freeze: Option<Freeze>,
     frozen: Option<Layer>,
-    merge: Option<Merge>,
     merged: Option<(Vec<u64>, Layer)>,
 }
 
@@ -216,26 +220,30 @@ type MetaFields = (u32, u64, u64, u64, u32, Vec<u32>);
 impl SegmentStore {
     #[new]
     fn new(volume: u64, pages_per_group: u64) -> SegmentStore {
-        SegmentStore {
-            store: Store::new(volume, pages_per_group),
-            freeze: None,
-            frozen: None,
-            merge: None,
-            merged: None,
-        }
+        SegmentStore(
+            Mutex::new(Inner {
+                store: Store::new(volume, pages_per_group),
+                freeze: None,
+                frozen: None,
+                merged: None,
+            }),
+            Mutex::new(None),
+        )
     }
 
-    fn accept(&mut self, py: Python<'_>, batch: &[u8], fresh: bool) -> PyResult<&'static str> {
-        self.store
+    fn accept(&self, py: Python<'_>, batch: &[u8], fresh: bool) -> PyResult<&'static str> {
+        self.0
+            .lock()
+            .store
             .accept(batch, fresh)
             .map(verdict_name)
             .map_err(|stop| failed(py, stop))
     }
 
     /// Acknowledgement entries of all segments that rose since the last call, as `QuorumTracker.ack` takes them.
-    fn take_acks<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn take_acks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let mut out = Vec::new();
-        for (group, scl) in self.store.take_acks() {
+        for (group, scl) in self.0.lock().store.take_acks() {
             out.extend_from_slice(&group.0.to_le_bytes());
             out.extend_from_slice(&scl.0.to_le_bytes());
         }
@@ -245,7 +253,7 @@ impl SegmentStore {
     /// Acknowledgement entries of all segments.
     fn all_acks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let mut out = Vec::new();
-        for (group, scl) in self.store.scls() {
+        for (group, scl) in self.0.lock().store.scls() {
             out.extend_from_slice(&group.0.to_le_bytes());
             out.extend_from_slice(&scl.0.to_le_bytes());
         }
@@ -253,7 +261,9 @@ impl SegmentStore {
     }
 
     fn scls(&self) -> Vec<(u32, u64)> {
-        self.store
+        self.0
+            .lock()
+            .store
             .scls()
             .into_iter()
             .map(|(group, scl)| (group.0, scl.0))
@@ -261,44 +271,50 @@ impl SegmentStore {
     }
 
     fn scl(&self, group: u32) -> u64 {
-        self.store.scl(GroupNo(group)).0
+        self.0.lock().store.scl(GroupNo(group)).0
     }
 
     fn frozen(&self, group: u32) -> u64 {
-        self.store
+        self.0
+            .lock()
+            .store
             .segments
             .get(&GroupNo(group))
             .map_or(0, |segment| segment.frozen.0)
     }
 
-    fn install_epoch(&mut self, epoch: u32) -> bool {
-        self.store.install_epoch(Epoch(epoch))
+    fn install_epoch(&self, epoch: u32) -> bool {
+        self.0.lock().store.install_epoch(Epoch(epoch))
     }
 
     /// `voids`: (epoch, start, end), all of them.
-    fn install_voids(&mut self, epoch: u32, voids: Vec<(u32, u64, u64)>) -> bool {
+    fn install_voids(&self, epoch: u32, voids: Vec<(u32, u64, u64)>) -> bool {
         let void = |(epoch, start, end)| Void {
             epoch: Epoch(epoch),
             start: Lsn(start),
             end: Lsn(end),
         };
-        self.store
+        self.0
+            .lock()
+            .store
             .install_voids(Epoch(epoch), voids.into_iter().map(void).collect())
     }
 
     #[getter]
     fn epoch(&self) -> u32 {
-        self.store.epoch.0
+        self.0.lock().store.epoch.0
     }
 
     #[getter]
     fn voids_epoch(&self) -> u32 {
-        self.store.voids_epoch.0
+        self.0.lock().store.voids_epoch.0
     }
 
     #[getter]
     fn voids(&self) -> Vec<(u32, u64, u64)> {
-        self.store
+        self.0
+            .lock()
+            .store
             .voids
             .iter()
             .map(|void| (void.epoch.0, void.start.0, void.end.0))
@@ -307,26 +323,27 @@ impl SegmentStore {
 
     #[getter]
     fn vdl(&self) -> u64 {
-        self.store.vdl.0
+        self.0.lock().store.vdl.0
     }
 
     #[getter]
     fn pgmrpl(&self) -> u64 {
-        self.store.pgmrpl.0
+        self.0.lock().store.pgmrpl.0
     }
 
     #[getter]
     fn floor(&self) -> u64 {
-        self.store.floor.0
+        self.0.lock().store.floor.0
     }
 
     #[getter]
     fn memory(&self) -> usize {
-        self.store.memory + self.store.held_bytes
+        let inner = self.0.lock();
+        inner.store.memory + inner.store.held_bytes
     }
 
-    fn set_hints(&mut self, vdl: u64, pgmrpl: u64) {
-        self.store.set_hints(Lsn(vdl), Lsn(pgmrpl));
+    fn set_hints(&self, vdl: u64, pgmrpl: u64) {
+        self.0.lock().store.set_hints(Lsn(vdl), Lsn(pgmrpl));
     }
 
     /// (group, prev, start, end, epoch, groups) of batches that end above `above`, in order.
@@ -342,7 +359,9 @@ impl SegmentStore {
                 groups,
             )
         };
-        self.store
+        self.0
+            .lock()
+            .store
             .metas(Lsn(above))
             .into_iter()
             .map(fields)
@@ -351,7 +370,9 @@ impl SegmentStore {
 
     /// (group, SCL, where the batches behind the hole begin).
     fn holes(&self) -> Vec<(u32, u64, u64)> {
-        self.store
+        self.0
+            .lock()
+            .store
             .holes()
             .into_iter()
             .map(|(group, scl, prev)| (group.0, scl.0, prev.0))
@@ -366,7 +387,11 @@ impl SegmentStore {
         scl: u64,
         max: usize,
     ) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let batches = self.store.batches_after(GroupNo(group), Lsn(scl), max)?;
+        let batches = self
+            .0
+            .lock()
+            .store
+            .batches_after(GroupNo(group), Lsn(scl), max)?;
         Some(
             batches
                 .iter()
@@ -378,7 +403,7 @@ impl SegmentStore {
     /// Pages at `lsn`. `pages`: (page, end of its group's last batch at or below `lsn`). `pieces`: (layer, offset, bytes) read so far.
     /// Answers one of, for each page: bytes; ("needs", layer, offset, length); ("behind", scl); ("too old", floor).
     fn read<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         pages: Vec<(u64, u64)>,
         lsn: u64,
@@ -388,6 +413,8 @@ impl SegmentStore {
         let out = PyList::empty(py);
         for (page, tail) in pages {
             let answer = self
+                .0
+                .lock()
                 .store
                 .page_at(PageNo(page), Lsn(lsn), Lsn(tail), &pieces)
                 .map_err(|stop| failed(py, stop))?;
@@ -404,111 +431,115 @@ impl SegmentStore {
     }
 
     /// The next page whose chain is long: (page, LSN). Reading it there makes the image.
-    fn next_wanted(&mut self) -> Option<(u64, u64)> {
-        self.store.next_wanted().map(|(page, lsn)| (page.0, lsn.0))
+    fn next_wanted(&self) -> Option<(u64, u64)> {
+        self.0
+            .lock()
+            .store
+            .next_wanted()
+            .map(|(page, lsn)| (page.0, lsn.0))
     }
 
     /// Begin to write what is durable to layer `id`. False: nothing to write.
-    fn freeze_begin(&mut self, py: Python<'_>, id: u64) -> PyResult<bool> {
-        self.freeze = self.store.freeze(id).map_err(|stop| failed(py, stop))?;
-        Ok(self.freeze.is_some())
+    fn freeze_begin(&self, py: Python<'_>, id: u64) -> PyResult<bool> {
+        let mut inner = self.0.lock();
+        inner.freeze = inner.store.freeze(id).map_err(|stop| failed(py, stop))?;
+        Ok(inner.freeze.is_some())
     }
 
     /// The next bytes of the file, after about `budget` bytes of work; None at the end, when `freeze_finish` gives the last ones.
     fn freeze_step<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         budget: usize,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some(freeze) = &mut self.freeze else {
-            return Ok(None);
-        };
-        let bytes = self
-            .store
-            .freeze_step(freeze, budget)
-            .map_err(|stop| failed(py, stop))?;
+        let step = py.detach(|| {
+            let mut inner = self.0.lock();
+            let Inner { store, freeze, .. } = &mut *inner;
+            match freeze {
+                Some(freeze) => store.freeze_step(freeze, budget),
+                None => Ok(None),
+            }
+        });
+        let bytes = step.map_err(|stop| failed(py, stop))?;
         Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
     }
 
-    fn freeze_finish<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let (bytes, layer) = self.store.freeze_end(self.freeze.take()?);
-        self.frozen = Some(layer);
+    fn freeze_finish<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let mut inner = self.0.lock();
+        let freeze = inner.freeze.take()?;
+        let (bytes, layer) = inner.store.freeze_end(freeze);
+        inner.frozen = Some(layer);
         Some(PyBytes::new(py, &bytes))
     }
 
     /// The file is durable and in the manifest: memory may forget what it holds.
-    fn freeze_install(&mut self) {
-        if let Some(layer) = self.frozen.take() {
-            self.store.install_layer(layer);
+    fn freeze_install(&self) {
+        let mut inner = self.0.lock();
+        if let Some(layer) = inner.frozen.take() {
+            inner.store.install_layer(layer);
         }
     }
 
-    fn freeze_failed(&mut self) {
-        self.freeze = None;
-        self.frozen = None;
-        self.store.freeze_failed();
+    fn freeze_failed(&self) {
+        let mut inner = self.0.lock();
+        inner.freeze = None;
+        inner.frozen = None;
+        inner.store.freeze_failed();
     }
 
     /// Begin to merge neighbouring layers, oldest first, into layer `id`.
-    fn merge_begin(&mut self, py: Python<'_>, ids: Vec<u64>, id: u64) -> PyResult<()> {
-        self.merge = Some(
-            self.store
-                .merge(&ids, id)
-                .map_err(|stop| failed(py, stop))?,
-        );
+    fn merge_begin(&self, py: Python<'_>, ids: Vec<u64>, id: u64) -> PyResult<()> {
+        let merge = self.0.lock().store.merge(&ids, id);
+        *self.1.lock() = Some(merge.map_err(|stop| failed(py, stop))?);
         Ok(())
     }
 
     /// Bytes to append, or [(layer, offset, length)] to be read and given with the next call, or None at the end.
     fn merge_step<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         pieces: PyPieces,
         budget: usize,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(merge) = &mut self.merge else {
-            return Ok(None);
-        };
-        let pieces = read_pieces(&pieces);
-        match merge
-            .step(&pieces, budget)
-            .map_err(|stop| failed(py, stop))?
-        {
+        let step = py.detach(|| match &mut *self.1.lock() {
+            Some(merge) => merge.step(&read_pieces(&pieces), budget),
+            None => Ok(Step::Done),
+        });
+        match step.map_err(|stop| failed(py, stop))? {
             Step::Bytes(bytes) => Ok(Some(PyBytes::new(py, &bytes).into_any())),
             Step::Needs(needs) => {
-                let needs: Vec<_> = needs
-                    .iter()
-                    .map(|piece| (piece.layer, piece.offset, piece.len))
-                    .collect();
+                let place = |piece: &Piece| (piece.layer, piece.offset, piece.len);
+                let needs: Vec<_> = needs.iter().map(place).collect();
                 Ok(Some(PyList::new(py, needs)?.into_any()))
             }
             Step::Done => Ok(None),
         }
     }
 
-    fn merge_finish<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let merge = self.merge.take()?;
+    fn merge_finish<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let merge = self.1.lock().take()?;
         let ids = merge.ids().to_vec();
         let (bytes, layer) = merge.finish();
-        self.merged = Some((ids, layer));
+        self.0.lock().merged = Some((ids, layer));
         Some(PyBytes::new(py, &bytes))
     }
 
-    fn merge_install(&mut self) {
-        if let Some((ids, layer)) = self.merged.take() {
-            self.store.install_merged(&ids, layer);
+    fn merge_install(&self) {
+        let mut inner = self.0.lock();
+        if let Some((ids, layer)) = inner.merged.take() {
+            inner.store.install_merged(&ids, layer);
         }
     }
 
-    fn merge_failed(&mut self) {
-        self.merge = None;
-        self.merged = None;
+    fn merge_failed(&self) {
+        *self.1.lock() = None;
+        self.0.lock().merged = None;
     }
 
     /// At start: a layer that the manifest names.
-    fn open_layer(&mut self, py: Python<'_>, id: u64, footer: &[u8], index: &[u8]) -> PyResult<()> {
+    fn open_layer(&self, py: Python<'_>, id: u64, footer: &[u8], index: &[u8]) -> PyResult<()> {
         let layer = Layer::open(id, footer, index).map_err(|stop| failed(py, stop))?;
-        self.store.install_layer(layer);
+        self.0.lock().store.install_layer(layer);
         Ok(())
     }
 
@@ -524,25 +555,26 @@ impl SegmentStore {
 
     #[getter]
     fn layers(&self) -> Vec<u64> {
-        self.store.layers.iter().map(|layer| layer.id).collect()
+        self.0
+            .lock()
+            .store
+            .layers
+            .iter()
+            .map(|layer| layer.id)
+            .collect()
     }
 
     /// Counters: pages and records in memory, layers, groups.
     fn stats(&self) -> Vec<(&'static str, usize)> {
+        let store = &self.0.lock().store;
+        let records = store.pages.values().map(|chain| chain.records.len()).sum();
         vec![
-            ("memory_pages", self.store.pages.len()),
-            (
-                "memory_records",
-                self.store
-                    .pages
-                    .values()
-                    .map(|chain| chain.records.len())
-                    .sum(),
-            ),
-            ("memory_bytes", self.store.memory),
-            ("held_bytes", self.store.held_bytes),
-            ("layers", self.store.layers.len()),
-            ("groups", self.store.segments.len()),
+            ("memory_pages", store.pages.len()),
+            ("memory_records", records),
+            ("memory_bytes", store.memory),
+            ("held_bytes", store.held_bytes),
+            ("layers", store.layers.len()),
+            ("groups", store.segments.len()),
         ]
     }
 }
