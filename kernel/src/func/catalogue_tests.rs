@@ -64,10 +64,20 @@ fn loosened(prosrc: &str, got: String, want: String) -> (String, String) {
     (got, want)
 }
 
+fn wanted(row: &[Value]) -> String {
+    let text = |at: usize| row[at].as_str();
+    match text(4) {
+        Some("ok") => text(5).map_or("null".to_owned(), |text| format!("ok {text}")),
+        _ => format!("error {} {}", text(5).unwrap(), text(6).unwrap()),
+    }
+}
+
 #[test]
 fn calls_answer_what_postgresql_answers() {
-    let mut settings = Settings::default();
-    settings.time_zone = Zone::named("America/New_York").unwrap();
+    let settings = Settings {
+        time_zone: Zone::named("America/New_York").unwrap(),
+        ..Settings::default()
+    };
     let mut memo = Memo::default();
     let (mut wrong, mut missing, mut right) = (Vec::new(), BTreeMap::new(), 0);
     for line in include_str!("testdata/catalogue.golden").lines() {
@@ -91,16 +101,7 @@ fn calls_answer_what_postgresql_answers() {
             .zip(&types)
             .map(read)
             .collect();
-        let want = match row[4].as_str().unwrap() {
-            "ok" => row[5]
-                .as_str()
-                .map_or("null".to_owned(), |text| format!("ok {text}")),
-            _ => format!(
-                "error {} {}",
-                row[5].as_str().unwrap(),
-                row[6].as_str().unwrap()
-            ),
-        };
+        let want = wanted(&row);
         let mut call = CallInfo::new(&types, typ);
         call.columns = vec![typ];
         let result = match args {

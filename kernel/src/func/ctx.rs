@@ -112,6 +112,8 @@ impl Rng {
         Rng { state }
     }
 
+    /// Not an iterator's: it never ends.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[1].wrapping_mul(5).rotate_left(7).wrapping_mul(9);

@@ -177,11 +177,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn key(&mut self, key: &str, free: bool) -> Res<()> {
-        let upper = key.to_uppercase();
-        self.mode(&upper)?;
-        match upper.as_str() {
-            "FX" => self.exact = true,
+    /// Fields of the time of day; `false`: not one of them.
+    fn clock_key(&mut self, upper: &str, key: &str, free: bool) -> Res<bool> {
+        match upper {
             "HH" | "HH12" => {
                 self.out.hour = self.integer(2, free, key)?;
                 self.out.twelve_hours = true;
@@ -196,6 +194,19 @@ impl<'a> Reader<'a> {
                 let digits = usize::from(upper.as_bytes()[2] - b'0');
                 self.out.micros = self.fraction(digits, free, key)? * 10i64.pow(6 - digits as u32);
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn key(&mut self, key: &str, free: bool) -> Res<()> {
+        let upper = key.to_uppercase();
+        self.mode(&upper)?;
+        if self.clock_key(&upper, key, free)? {
+            return Ok(());
+        }
+        match upper.as_str() {
+            "FX" => self.exact = true,
             "A.M." | "P.M." => self.out.pm = Some(self.word(&["a.m.", "p.m."], key)? == 1),
             "AM" | "PM" => self.out.pm = Some(self.word(&["am", "pm"], key)? == 1),
             "A.D." | "B.C." => self.out.bc = self.word(&["a.d.", "b.c."], key)? == 1,

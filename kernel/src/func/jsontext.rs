@@ -11,6 +11,9 @@ pub struct Piece<'a> {
     text: &'a str,
 }
 
+/// Key and value.
+pub type Field<'a> = (Cow<'a, str>, Piece<'a>);
+
 pub fn whole(text: &str) -> Piece<'_> {
     Piece { text: trim(text) }
 }
@@ -126,7 +129,7 @@ impl<'a> Piece<'a> {
     }
 
     /// `None`: not an object. Keys may come several times.
-    pub fn fields(&self) -> Res<Option<Vec<(Cow<'a, str>, Piece<'a>)>>> {
+    pub fn fields(&self) -> Res<Option<Vec<Field<'a>>>> {
         if !self.is_object() {
             return Ok(None);
         }

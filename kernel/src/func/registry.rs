@@ -76,6 +76,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::floats::FAMILIES,
     super::fromchar::FAMILIES,
     super::intervals::FAMILIES,
+    super::jsonchange::FAMILIES,
     super::jsons::FAMILIES,
     super::like::FAMILIES,
     super::numerics::FAMILIES,
@@ -83,9 +84,11 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::sequences::FAMILIES,
     super::splitting::FAMILIES,
     super::strings::FAMILIES,
+    super::timemaking::FAMILIES,
     super::timestamps::FAMILIES,
     super::tochar::FAMILIES,
     super::tocharnum::FAMILIES,
+    super::tonumber::FAMILIES,
 ];
 
 fn entries() -> impl Iterator<Item = &'static Function> {

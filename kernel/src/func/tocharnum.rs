@@ -1,4 +1,4 @@
-//! to_char() and to_number() of numbers: a template of digits is filled from the left.
+//! to_char() of numbers: a template of digits is filled from the left.
 
 use super::formats::{self, Node, Ordinal};
 use super::registry::{stable, Function};
@@ -6,7 +6,7 @@ use crate::base::error::{fail, Res};
 use crate::types::{Datum, Numeric};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Sign {
+pub(super) enum Sign {
     #[default]
     None,
     Before,
@@ -15,13 +15,13 @@ enum Sign {
 
 /// What a template asks for.
 #[derive(Debug, Clone, Default)]
-struct Shape {
+pub(super) struct Shape {
     before: i64,
     after: i64,
     /// S, and how many digits stood before it.
     sign: Sign,
     sign_at: i64,
-    multiply: i64,
+    pub(super) multiply: i64,
     zero_start: i64,
     zero_end: i64,
     decimal: bool,
@@ -30,9 +30,9 @@ struct Shape {
     bracket: bool,
     minus: bool,
     plus: bool,
-    roman: bool,
-    scientific: bool,
-    scaled: bool,
+    pub(super) roman: bool,
+    pub(super) scientific: bool,
+    pub(super) scaled: bool,
 }
 
 fn wrong<T>(message: &str) -> Res<T> {
@@ -40,7 +40,7 @@ fn wrong<T>(message: &str) -> Res<T> {
 }
 
 impl Shape {
-    fn of(nodes: &[Node]) -> Res<Shape> {
+    pub(super) fn of(nodes: &[Node]) -> Res<Shape> {
         let mut shape = Shape::default();
         for node in nodes {
             if let Node::Key { key, .. } = node {
@@ -48,6 +48,51 @@ impl Shape {
             }
         }
         Ok(shape)
+    }
+
+    fn take_exponent(&mut self) -> Res<()> {
+        if self.scientific {
+            return wrong("cannot use \"EEEE\" twice");
+        }
+        let other = self.fill
+            || self.sign != Sign::None
+            || self.bracket
+            || self.minus
+            || self.plus
+            || self.roman
+            || self.scaled;
+        if other {
+            let error =
+                crate::base::SqlError::new("42601", "\"EEEE\" is incompatible with other formats");
+            let detail =
+                "\"EEEE\" may only be used together with digit and decimal point patterns.";
+            return Err(error.detail(detail).into());
+        }
+        self.scientific = true;
+        Ok(())
+    }
+
+    fn take_sign(&mut self, key: &str) -> Res<()> {
+        let other = self.plus || self.minus;
+        match key {
+            "S" if self.sign != Sign::None => return wrong("cannot use \"S\" twice"),
+            "S" if other || self.bracket => {
+                return wrong("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together")
+            }
+            "S" if self.decimal => self.sign = Sign::After,
+            "S" => (self.sign, self.sign_at) = (Sign::Before, self.before),
+            "PR" if self.sign != Sign::None || other => {
+                return wrong("cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together")
+            }
+            "PR" => self.bracket = true,
+            _ if self.sign != Sign::None => {
+                return wrong(&format!("cannot use \"S\" and \"{key}\" together"))
+            }
+            "MI" => self.minus = true,
+            "PL" => self.plus = true,
+            _ => (self.minus, self.plus) = (true, true),
+        }
+        Ok(())
     }
 
     fn take(&mut self, key: &str) -> Res<()> {
@@ -83,30 +128,7 @@ impl Shape {
                 self.decimal = true;
             }
             "FM" => self.fill = true,
-            "S" => {
-                if self.sign != Sign::None {
-                    return wrong("cannot use \"S\" twice");
-                }
-                if self.plus || self.minus || self.bracket {
-                    return wrong("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together");
-                }
-                if self.decimal {
-                    self.sign = Sign::After;
-                } else {
-                    self.sign = Sign::Before;
-                    self.sign_at = self.before;
-                }
-            }
-            "MI" | "PL" | "SG" if self.sign != Sign::None => {
-                return wrong(&format!("cannot use \"S\" and \"{key}\" together"));
-            }
-            "MI" => self.minus = true,
-            "PL" => self.plus = true,
-            "SG" => (self.minus, self.plus) = (true, true),
-            "PR" if self.sign != Sign::None || self.plus || self.minus => {
-                return wrong("cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together");
-            }
-            "PR" => self.bracket = true,
+            "S" | "MI" | "PL" | "SG" | "PR" => self.take_sign(key)?,
             "RN" => self.roman = true,
             "V" => {
                 if self.decimal {
@@ -114,28 +136,7 @@ impl Shape {
                 }
                 self.scaled = true;
             }
-            "EEEE" => {
-                if self.scientific {
-                    return wrong("cannot use \"EEEE\" twice");
-                }
-                let other = self.fill
-                    || self.sign != Sign::None
-                    || self.bracket
-                    || self.minus
-                    || self.plus
-                    || self.roman
-                    || self.scaled;
-                if other {
-                    let error = crate::base::SqlError::new(
-                        "42601",
-                        "\"EEEE\" is incompatible with other formats",
-                    );
-                    let detail =
-                        "\"EEEE\" may only be used together with digit and decimal point patterns.";
-                    return Err(error.detail(detail).into());
-                }
-                self.scientific = true;
-            }
+            "EEEE" => self.take_exponent()?,
             _ => {}
         }
         Ok(())
@@ -579,100 +580,6 @@ fn float_to_char(value: f64, format: &str, significant: i64) -> Res<Datum> {
     Ok(Datum::text(fill(&nodes, shape, &text)))
 }
 
-/// to_number(): digits where the template has them, signs and brackets anywhere that it allows.
-fn to_number(text: &str, format: &str) -> Res<Datum> {
-    if format.is_empty() {
-        return Ok(Datum::Null);
-    }
-    let nodes = formats::numbers(format);
-    let shape = Shape::of(&nodes)?;
-    if shape.scientific {
-        return fail("0A000", "\"EEEE\" not supported for input");
-    }
-    if shape.roman {
-        return fail("0A000", "\"RN\" not supported for input");
-    }
-    let mut input = text.chars().peekable();
-    let (mut negative, mut out, mut point) = (false, String::new(), false);
-    while input.peek() == Some(&' ') {
-        input.next();
-    }
-    let mut sign = |input: &mut std::iter::Peekable<std::str::Chars<'_>>| match input.peek() {
-        Some('-') | Some('<') => {
-            negative = true;
-            input.next();
-        }
-        Some('+') => {
-            input.next();
-        }
-        _ => {}
-    };
-    for node in &nodes {
-        let Node::Key { key, .. } = node else {
-            if input
-                .peek()
-                .is_some_and(|c| !c.is_ascii_digit() && *c != '-' && *c != '+')
-            {
-                input.next();
-            }
-            continue;
-        };
-        match key.to_uppercase().as_str() {
-            "9" | "0" => {
-                while input.peek() == Some(&' ') {
-                    input.next();
-                }
-                if out.is_empty() {
-                    sign(&mut input);
-                }
-                match input.peek() {
-                    Some(c) if c.is_ascii_digit() => out.extend(input.next()),
-                    Some('.') if shape.decimal && !point => {}
-                    _ => {}
-                }
-            }
-            "." | "D" => {
-                if input.peek() == Some(&'.') {
-                    input.next();
-                    out.push('.');
-                    point = true;
-                }
-            }
-            "," | "G" => {
-                if input.peek() == Some(&',') {
-                    input.next();
-                }
-            }
-            "L" => {
-                if input
-                    .peek()
-                    .is_some_and(|c| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.' | ','))
-                {
-                    input.next();
-                }
-            }
-            "S" | "MI" | "PL" | "SG" | "PR" => sign(&mut input),
-            _ => {}
-        }
-    }
-    sign(&mut input);
-    let digits = out.trim_end_matches('.');
-    let value = match digits {
-        "" => {
-            return fail(
-                "22P02",
-                format!("invalid input syntax for type numeric: \"{}\"", " "),
-            )
-        }
-        digits => Numeric::parse(digits)?,
-    };
-    let mut value = if negative { value.neg() } else { value };
-    if shape.scaled {
-        value = value.div(&Numeric::from(10).power(&Numeric::from(shape.multiply))?)?;
-    }
-    Ok(Datum::Numeric(value))
-}
-
 pub const FAMILIES: &[&[Function]] = &[&[
     stable("numeric_to_char", |_, a| {
         numeric_to_char(a[0].numeric()?, a[1].str()?)
@@ -684,8 +591,5 @@ pub const FAMILIES: &[&[Function]] = &[&[
     }),
     stable("float8_to_char", |_, a| {
         float_to_char(a[0].float()?, a[1].str()?, 15)
-    }),
-    stable("numeric_to_number", |_, a| {
-        to_number(a[0].str()?, a[1].str()?)
     }),
 ]];

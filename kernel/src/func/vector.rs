@@ -77,6 +77,11 @@ fn table() -> AHashMap<String, Kernel> {
             table.insert(format!("{prefix}{operator}"), over_floats);
         }
     }
+    arithmetic(&mut table);
+    table
+}
+
+fn arithmetic(table: &mut AHashMap<String, Kernel>) {
     let mut add = |names: &[&str], kernel: Kernel| {
         for name in names {
             table.insert((*name).to_owned(), kernel);
@@ -123,7 +128,6 @@ fn table() -> AHashMap<String, Kernel> {
     add(&["int28", "int48", "i2toi4", "ftod"], |a, _| {
         Ok(a[0].clone())
     });
-    table
 }
 
 /// Null in either column.

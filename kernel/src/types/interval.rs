@@ -245,7 +245,7 @@ fn sql(parts: &Parts, out: &mut Vec<u8>) {
     let (negative, positive) = (all.iter().any(|&x| x < 0), all.iter().any(|&x| x > 0));
     let year_month = parts.years != 0 || parts.months != 0;
     let day_time = parts.days != 0 || parts.has_time();
-    let standard = !(negative && positive) && !(year_month && day_time);
+    let mixed = (negative && positive) || (year_month && day_time);
     if !negative && !positive {
         return out.push(b'0');
     }
@@ -261,7 +261,7 @@ fn sql(parts: &Parts, out: &mut Vec<u8>) {
         );
         put_fraction(parts.micros.abs(), out);
     };
-    if !standard {
+    if mixed {
         let sign = |negative: bool| if negative { '-' } else { '+' };
         let years = sign(parts.years < 0 || parts.months < 0);
         put(

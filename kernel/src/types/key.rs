@@ -69,38 +69,8 @@ fn body(value: &Datum, info: &TypeInfo, out: &mut Vec<u8>) -> Res<()> {
             out.extend_from_slice(&value.int()?.to_be_bytes());
         }
         Repr::Int8 => int8(value.int()?, out),
-        Repr::Float4 => {
-            let value = value.float()? as f32;
-            let bits = if value == 0.0 {
-                0
-            } else if value.is_nan() {
-                f32::NAN.to_bits() & i32::MAX as u32
-            } else {
-                value.to_bits()
-            };
-            let bits = if bits >> 31 == 1 {
-                !bits
-            } else {
-                bits | 1 << 31
-            };
-            out.extend_from_slice(&bits.to_be_bytes());
-        }
-        Repr::Float8 => {
-            let value = value.float()?;
-            let bits = if value == 0.0 {
-                0
-            } else if value.is_nan() {
-                f64::NAN.to_bits() & i64::MAX as u64
-            } else {
-                value.to_bits()
-            };
-            let bits = if bits >> 63 == 1 {
-                !bits
-            } else {
-                bits | 1 << 63
-            };
-            out.extend_from_slice(&bits.to_be_bytes());
-        }
+        Repr::Float4 => float4(value.float()? as f32, out),
+        Repr::Float8 => float8(value.float()?, out),
         Repr::Text => {
             let all = value.str()?;
             let counted = if info.oid == oids::BPCHAR {
@@ -135,6 +105,34 @@ fn body(value: &Datum, info: &TypeInfo, out: &mut Vec<u8>) -> Res<()> {
         Repr::Pseudo => return unsupported(format_args!("an index on type {}", info.name)),
     }
     Ok(())
+}
+
+fn float4(value: f32, out: &mut Vec<u8>) {
+    let bits = match value {
+        0.0 => 0,
+        value if value.is_nan() => f32::NAN.to_bits() & i32::MAX as u32,
+        value => value.to_bits(),
+    };
+    let bits = if bits >> 31 == 1 {
+        !bits
+    } else {
+        bits | 1 << 31
+    };
+    out.extend_from_slice(&bits.to_be_bytes());
+}
+
+fn float8(value: f64, out: &mut Vec<u8>) {
+    let bits = match value {
+        0.0 => 0,
+        value if value.is_nan() => f64::NAN.to_bits() & i64::MAX as u64,
+        value => value.to_bits(),
+    };
+    let bits = if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
+    out.extend_from_slice(&bits.to_be_bytes());
 }
 
 fn int8(value: i64, out: &mut Vec<u8>) {

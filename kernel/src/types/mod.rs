@@ -9,6 +9,7 @@ pub mod bytea;
 pub mod calendar;
 pub mod date;
 pub mod dateparse;
+pub mod datepieces;
 pub mod dateput;
 pub mod datetoken;
 pub mod datum;

@@ -9,7 +9,7 @@ use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-const LOG10_E: f64 = 0.434294481903252;
+use std::f64::consts::LOG10_E;
 
 fn display(scale: i64) -> i64 {
     scale.clamp(0, MAX_DISPLAY_SCALE)

@@ -42,7 +42,7 @@ pub(super) fn send(value: &Numeric, out: &mut Vec<u8>) {
     let mut group = 0u16;
     for (at, digit) in text.iter().enumerate() {
         group = group * 10 + u16::from(digit - b'0');
-        if (at + 1 + lead) % 4 == 0 {
+        if (at + 1 + lead).is_multiple_of(4) {
             groups.push(group);
             group = 0;
         }
