@@ -15,6 +15,8 @@ class Ledger:
 
     uri: str
     clients: int = 4
+    # Where several ledgers share the tables, each has numbers of its own for its clients.
+    first_client: int = 0
     acknowledged: set[tuple[int, int]] = field(default_factory=set)
     # Sent, but the connection broke before an answer: may be there or not.
     unknown: set[tuple[int, int]] = field(default_factory=set)
@@ -32,7 +34,7 @@ class Ledger:
             connection.execute("INSERT INTO balances SELECT id, 0 FROM generate_series(1, 20) AS id")
 
     def start(self) -> None:
-        self._threads = [threading.Thread(target=self._run, args=(client,)) for client in range(self.clients)]
+        self._threads = [threading.Thread(target=self._run, args=(self.first_client + i,)) for i in range(self.clients)]
         for thread in self._threads:
             thread.start()
 
@@ -84,7 +86,10 @@ class Ledger:
     def check(self) -> None:
         """Every acknowledged transaction is there, whole; nothing else is but what was under way."""
         with psycopg.connect(self.uri) as connection:
-            rows = connection.execute("SELECT client, number FROM ledger").fetchall()
+            rows = connection.execute(
+                "SELECT client, number FROM ledger WHERE client >= %s AND client < %s",
+                (self.first_client, self.first_client + self.clients),
+            ).fetchall()
             total = connection.execute("SELECT sum(amount) FROM balances").fetchone()
         there = {(int(str(a)), int(str(b))) for a, b in rows}
         assert len(there) == len(rows), "a row is there twice"

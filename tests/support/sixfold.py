@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,12 @@ class Cluster:
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.command("status", "--json"))
         return found
+
+    def reader_port(self, name: str) -> int:
+        return int(tomllib.loads((self.folder / "cluster.toml").read_text())["reader_ports"][name])
+
+    def reader_uri(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.reader_port(name)}/postgres"
 
     def pid(self, name: str) -> int:
         return int((self.folder / "run" / f"{name}.pid").read_text().split()[0])
