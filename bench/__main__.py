@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "join": measures.join_and_aggregate,
     "redo": measures.redo_bytes,
     "lag": measures.reader_lag,
+    "log": measures.log_costs,
     "memory": measures.memory,
 }
 

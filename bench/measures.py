@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from bench import pgbench, queries, servers
+from bench import log_path, pgbench, queries, servers
 from bench.servers import SIXFOLD, Server
 
 SCALE = 10
@@ -178,7 +178,7 @@ def reader_lag(options: Options) -> list[Result]:
     samples: list[float] = []
     with servers.cluster(readers=1) as ours:
         pgbench.init(ours, SCALE)
-        folder = servers.cluster_folder(ours)
+        folder = ours.folder
         load = threading.Thread(
             target=pgbench.measure, args=(ours, ["-M", "prepared", "-c", "8"], options.seconds * options.rounds)
         )
@@ -192,6 +192,18 @@ def reader_lag(options: Options) -> list[Result]:
         load.join()
     p99 = sorted(samples)[int(len(samples) * 0.99)]
     return [Result("reader lag under that load, p99", "ms", p99, None, "≤ 20 ms", None, p99 <= 20)]
+
+
+def log_costs(_: Options) -> list[Result]:
+    """A commit with 1 and with 1,000 protection groups; a page read after 10 and after 10,000 records."""
+    commits, reads = log_path.compare()
+    found = []
+    for what, (few, many) in (
+        ("a commit with 1,000 protection groups against 1 (left: 1,000, right: 1; both ours)", commits),
+        ("a page read after 10,000 records against 10 (left: 10,000, right: 10; both ours)", reads),
+    ):
+        found.append(Result(what, "µs", many, few, "the same (≥ 0.8)", few / many, few / many >= 0.8))
+    return found
 
 
 def memory(options: Options) -> list[Result]:

@@ -32,6 +32,7 @@ class Server:
     user: str
     database: str
     pids: tuple[int, ...]
+    folder: Path = Path()
 
     @property
     def uri(self) -> str:
@@ -87,7 +88,7 @@ def cluster(readers: int = 0, cache: str = CACHE) -> Iterator[Server]:
     try:
         wait_port(port)
         pids = tuple(int(f.read_text().split()[0]) for f in (folder / "run").glob("*.pid"))
-        yield Server("sixfold cluster", port, "postgres", "postgres", pids)
+        yield Server("sixfold cluster", port, "postgres", "postgres", pids, folder)
     finally:
         subprocess.run([*command, "stop", "--dir", str(folder)], check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
