@@ -418,16 +418,15 @@ class Scenario:
         if not self.writers[-1].host.alive or self.writers[-1].fenced:
             self.start_writer()
         deadline = self.world.loop.time() + 120
-        while not self.writers[-1].open:
-            await asyncio.sleep(0.1)
-            if self.writers[-1].fenced:
+        before: dict[SimWriter, int] = {}
+        while True:
+            writer = self.writers[-1]
+            if writer.fenced:
                 self.start_writer()
-            self.fail_if(self.world.loop.time() > deadline, "no writer could open the volume in peace")
-        writer = self.writers[-1]
-        before = writer.branch.acknowledged
-        while writer.branch.acknowledged <= before:
+            elif writer.open and writer.branch.acknowledged > before.setdefault(writer, writer.branch.acknowledged):
+                break
             await asyncio.sleep(0.1)
-            self.fail_if(self.world.loop.time() > deadline, "nothing is acknowledged in peace")
+            self.fail_if(self.world.loop.time() > deadline, "no writer could open the volume and write to it in peace")
         writer.fenced = True
         while True:
             await asyncio.sleep(0.2)
