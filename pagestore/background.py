@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
 from sixfold.pagestore.layers import Layers
+from sixfold.pagestore.repair import Repair
 from sixfold.pagestore.volume import NodeVolume
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import ConnectionLost
@@ -35,6 +36,7 @@ class Background:
         # Acknowledgements that wait for room in memory.
         self._held: list[Callable[[], None]] = []
         self.layers = Layers(node)
+        self.repair = Repair(node)
 
     def start(self) -> None:
         """Begin to work."""
@@ -171,7 +173,11 @@ class Background:
                 }
                 answer = await link.call("gossip", question, timeout=5.0)
                 if not self._take(peer, volume, answer):
-                    return
+                    # More is missing than journals have: only layer files can help.
+                    if answer["gone"] and not await self.repair.run(volume, link):
+                        return
+                    if not answer["gone"]:
+                        return
         except (ConnectionLost, RemoteError, OSError):
             return  # a peer that is away is asked again another time
 
@@ -212,8 +218,13 @@ class Background:
                 continue
             batches += found
             size += sum(map(len, found))
+        gone: set[int] = set()
         if older and size < _GOSSIP_BYTES:
-            batches += self._node.journal.scan_after(volume.state.volume, older, _GOSSIP_BYTES - size)
+            found = self._node.journal.scan_after(volume.state.volume, older, _GOSSIP_BYTES - size)
+            # Group and prev at their places in the batch's header.
+            begins = {(int.from_bytes(b[20:24], "little"), int.from_bytes(b[24:32], "little")) for b in found}
+            gone = {group for group, have in older.items() if (group, have) not in begins}
+            batches += found
         return {
             "voids_epoch": store.voids_epoch,
             # Only the recovery of the current epoch vouches for its list.
@@ -221,4 +232,6 @@ class Background:
             "voids": store.voids,
             "durable": volume.durable_scls(),
             "batches": batches,
+            # Groups of which this node has more, but no batch that goes on where the asker stands.
+            "gone": sorted(gone),
         }

@@ -98,6 +98,11 @@ class Journal:
         return self._pending_bytes
 
     @property
+    def pending(self) -> list[bytes]:
+        """Payloads that are not durable yet."""
+        return [*(self._writing.payloads if self._writing is not None else ()), *self._pending.payloads]
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(info.size for info in self.files) + self._position

@@ -60,6 +60,11 @@ class Layers:
             if f"{LAYERS}/{name}" not in named:
                 disk.unlink(f"{LAYERS}/{name}")
 
+    @property
+    def busy(self) -> bool:
+        """Whether a file is being written."""
+        return self._freezing or self._merging
+
     def new_layer(self) -> int:
         """A number that no file has."""
         layer = self._node.manifest.next_layer

@@ -243,6 +243,10 @@ class StorageNode:
             return await self._voids(volume, params)
         if method == "hello":
             return await self._hello(client, volume, params)
+        if method == "layers":
+            return await self.background.repair.offer(volume)
+        if method == "fetch":
+            return self.background.repair.fetch(volume, params["layer"], params["offset"], params["length"])
         if method in ("scls", "heal"):
             if method == "heal":
                 await self.background.heal(volume)
@@ -340,6 +344,7 @@ class StorageNode:
             "layer_failure": None if self.background.layers.failure is None else str(self.background.layers.failure),
             "journal_bytes": self.journal.size,
             "syncs": self.journal.syncs,
+            "repairs": self.background.repair.done,
             "volumes": [volume.status() for volume in self.volumes.values()],
         }
 

@@ -105,6 +105,10 @@ class NodeVolume:
         """(group, SCL), as far as the journal has it."""
         return sorted(self.durable.items())
 
+    def durable_acks(self) -> bytes:
+        """The same as acknowledgements."""
+        return b"".join(_ACK.pack(group, scl) for group, scl in self.durable_scls())
+
     def durable_metas(self) -> list[tuple[int, int, int, int, int, list[int]]]:
         """Batches above the known VDL, as far as the journal has them."""
         return [meta for meta in self.store.metas(self.store.vdl) if meta[3] <= self.durable.get(meta[0], 0)]

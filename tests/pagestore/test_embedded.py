@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -261,6 +262,46 @@ def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
         for page, value in writer.values.items():
             (answer,) = node.volumes[1].read([(page, 0)], writer.sender.vdl)
             assert value_of(answer[1:]) == value
+        writer.close()
+
+    with_cluster(tmp_path, body)
+
+
+def test_a_node_with_a_new_disk_is_repaired_from_layers(tmp_path: Path) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        for i in range(400):
+            writer.volume.mtr([(i % 90, 200, bytes(200))])
+            if i % 20 == 0:
+                await writer.put(i % 77, value=i + 1)
+        await writer.put(3, value=4)
+        name = "zone-c/node-1"
+        cluster.nodes[name].crash()
+        shutil.rmtree(tmp_path / name)
+        for node in cluster.nodes.values():
+            if node.config.name != name:
+                node.volumes[1].store.set_hints(writer.sender.vdl, writer.sender.vdl)
+                await node.background.freeze()
+                # As after long use: the journal reaches back to the last layer only.
+                while len(node.journal.files) > 1:
+                    node.disk.unlink(node.journal.files.pop(0).path)
+                node.journal.files[0].ends.clear()
+                node.journal.scan_after = lambda *_: []  # type: ignore[method-assign]
+        node = await cluster.start_node(name)
+        deadline = time.monotonic() + 10
+        tail = writer.sender.tracker.tail(0)
+        while 1 not in node.volumes or node.volumes[1].durable.get(0, 0) < tail:
+            assert time.monotonic() < deadline, node.status()
+            await asyncio.sleep(0.05)
+        assert node.background.repair.done == 1
+        await writer.put(5, value=6)
+        for page, value in writer.values.items():
+            (answer,) = node.volumes[1].read([(page, 0)], tail)
+            if page != 5:
+                assert value_of(answer[1:]) == value
+        node.crash()
+        node = await cluster.start_node(name)
+        assert node.volumes[1].store.scl(0) >= tail
         writer.close()
 
     with_cluster(tmp_path, body)
