@@ -139,7 +139,22 @@ impl Connection {
             return Ok(Flow::On);
         }
         let before = self.at;
-        let result = match frame.tag {
+        let size = frame.size;
+        let result = self.dispatch(session, frame);
+        // A message is used up by its error, unless the work that it began has failed.
+        if matches!(result, Err(Stop::Error(_))) && self.at == before {
+            self.at += size;
+        }
+        self.raised = if matches!(self.doing, Doing::Event { .. }) {
+            self.raised
+        } else {
+            0
+        };
+        result
+    }
+
+    fn dispatch(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
+        match frame.tag {
             b'B' => self.bind(session, frame),
             b'E' => self.execute(session, frame),
             b'S' => {
@@ -168,17 +183,7 @@ impl Connection {
                     body: frame.body.to_vec(),
                 },
             ))),
-        };
-        // A message is used up by its error, unless the work that it began has failed.
-        if matches!(result, Err(Stop::Error(_))) && self.at == before {
-            self.at += frame.size;
         }
-        self.raised = if matches!(self.doing, Doing::Event { .. }) {
-            self.raised
-        } else {
-            0
-        };
-        result
     }
 
     fn login(&mut self, frame: Frame<'_>) -> Res<Flow> {
