@@ -6,6 +6,7 @@ What has no case here is written by pglast.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,10 @@ VALUE_FUNCTIONS = {
 }
 LIKES = {KIND.AEXPR_LIKE: "~~", KIND.AEXPR_ILIKE: "~~*"}
 
+# What a string constant of a number or Boolean column is shown as.
+NUMBER = re.compile(r"\d+(\.\d+)?")
+BOOLEANS = {"t": "true", "true": "true", "on": "true", "1": "true", "f": "false", "false": "false", "off": "false", "0": "false"}
+
 # SQL name of a column's type, by column name: gives string constants beside a column their type.
 Types = Callable[[str], str | None]
 
@@ -73,6 +78,10 @@ class Deparser:
             return f"NULL::{hint}" if hint else "NULL"
         kind = type(node.val).__name__
         if kind == "String":
+            if hint is not None and (hint == "integer" or hint.startswith("numeric")) and NUMBER.fullmatch(node.val.sval):
+                return str(node.val.sval)
+            if hint == "boolean" and node.val.sval.lower() in BOOLEANS:
+                return BOOLEANS[node.val.sval.lower()]
             return literal(node.val.sval) + (f"::{hint}" if hint else "")
         if kind == "Boolean":
             return "true" if node.val.boolval else "false"
