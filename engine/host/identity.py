@@ -111,10 +111,6 @@ def terminate_backend(session: Session, pid: int, timeout: int = 0) -> bool:
     return other is not None
 
 
-def _lsn(lsn: int) -> str:
-    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
-
-
 def _awaited(name: str) -> Callable[..., Any]:
     """A function that was awaited before the query ran; `name` is SQL's."""
     return lambda session, *args: take(session, name)
@@ -148,12 +144,12 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_postmaster_start_time": lambda session: session.database.started_at - EPOCH,
     "pg_conf_load_time": lambda session: session.database.started_at - EPOCH,
     "pg_is_in_recovery": lambda session: session.database.read_only,
-    "pg_current_wal_lsn": lambda session: _lsn(session.database.volume.tail),
-    "pg_current_wal_insert_lsn": lambda session: _lsn(session.database.volume.tail),
-    "pg_current_wal_flush_lsn": lambda session: _lsn(session.database.volume.vdl),
-    "pg_last_wal_replay_lsn": lambda session: _lsn(session.database.volume.vdl) if session.database.read_only else None,
+    "pg_current_wal_lsn": lambda session: session.database.volume.tail,
+    "pg_current_wal_insert_lsn": lambda session: session.database.volume.tail,
+    "pg_current_wal_flush_lsn": lambda session: session.database.volume.vdl,
+    "pg_last_wal_replay_lsn": lambda session: session.database.volume.vdl if session.database.read_only else None,
     "pg_last_wal_receive_lsn": lambda session: (
-        _lsn(session.database.volume.vdl) if session.database.read_only else None
+        session.database.volume.vdl if session.database.read_only else None
     ),
     "pg_cancel_backend": cancel_backend,
     "pg_terminate_backend": terminate_backend,

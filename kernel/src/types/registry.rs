@@ -291,6 +291,7 @@ static SCALARS: &[Entry] = &[
     (FLOAT4, "float4", "real", Repr::Float4, 4, NONE, FLOAT4_ARRAY, "_float4", "real[]", &float::Float4),
     (FLOAT8, "float8", "double precision", Repr::Float8, 8, NONE, FLOAT8_ARRAY, "_float8", "double precision[]", &float::Float8),
     (UNKNOWN, "unknown", "unknown", Repr::Text, -2, NONE, NONE, "", "", &text::TextOps),
+    (ACLITEM, "aclitem", "aclitem", Repr::Text, 12, NONE, ACLITEM_ARRAY, "_aclitem", "aclitem[]", &text::TextOps),
     (BPCHAR, "bpchar", "character", Repr::Text, -1, NONE, BPCHAR_ARRAY, "_bpchar", "character[]", &text::BpcharOps),
     (VARCHAR, "varchar", "character varying", Repr::Text, -1, NONE, VARCHAR_ARRAY, "_varchar", "character varying[]", &text::VarcharOps),
     (DATE, "date", "date", Repr::Int4, 4, NONE, DATE_ARRAY, "_date", "date[]", &date::Ops),
