@@ -464,6 +464,16 @@ def row_start(scope: Scope, node: Any) -> tuple[Expr, Any]:
     return transform(scope, node.arg), node.indirection
 
 
+def _name_subscript(scope: Scope, arg: Expr, item: Any) -> Expr:
+    """name[n], from 0: its n-th byte as "char"."""
+    at = _subscript_bound(scope, item.uidx)
+    one = nodes.Const(oids.INT4, "1")
+    place = nodes.Func("int4pl", [at, one], [oids.INT4, oids.INT4], oids.INT4)
+    text = nodes.Func("name_text", [arg], [oids.NAME], oids.TEXT)
+    part = nodes.Func("text_substr", [text, place, one], [oids.TEXT, oids.INT4, oids.INT4], oids.TEXT)
+    return nodes.Func("text_char", [part], [oids.TEXT], oids.CHAR)
+
+
 def subscript(scope: Scope, arg: Expr, items: list[Any], position: int | None) -> Expr:
     """array[…][…], array[a:b], jsonb['key']."""
     typ = type_of(arg)
@@ -471,6 +481,8 @@ def subscript(scope: Scope, arg: Expr, items: list[Any], position: int | None) -
     base = type_row(scope.catalog, row.basetype) if row.kind == "d" else row
     if base.oid == oids.JSONB:
         return _jsonb_subscript(scope, arg, items)
+    if base.oid == oids.NAME and len(items) == 1 and not items[0].is_slice:
+        return _name_subscript(scope, arg, items[0])
     if not base.elem or (not base.is_array and base.oid not in (oids.INT2VECTOR, oids.OIDVECTOR)):
         raise SqlError(
             "42804",

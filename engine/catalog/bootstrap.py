@@ -9,12 +9,14 @@ from sixfold.engine.waits import Waits
 from sixfold.kernel._kernel import Session, Volume
 
 from . import facts
-from .model import PG_CATALOG
+from .model import PG_CATALOG, PUBLIC
 from .rows import SHAPES, Row
 from .store import Store
 from .system import STORAGE, by_oid, index_oids, served
 
 BOOTSTRAP_ROLE = 10
+# What a new schema public grants, also as its initial privileges (pg_init_privs).
+PUBLIC_ACL = ["pg_database_owner=UC/pg_database_owner", "=U/pg_database_owner"]
 # The named roots FIRST_ROOT, + 1, + 2 of page 0 (those below 32 are the kernel's): sixfold_storage's rows, overflow and index.
 FIRST_ROOT = 32
 TEMPLATE1, TEMPLATE0, POSTGRES = 1, 4, 5
@@ -153,7 +155,8 @@ def contents(roots: dict[int, tuple[int, int]], superuser: str, password: str | 
     ]
     return {
         STORAGE: [{"relid": oid, "root": root, "overflow": overflow} for oid, (root, overflow) in roots.items()],
-        "pg_namespace": [dict(row) for row in facts.typed("pg_namespace")],
+        "pg_namespace": [{**row, "nspacl": PUBLIC_ACL if row["nspname"] == "public" else None} for row in facts.typed("pg_namespace")],
+        "pg_description": [{"objoid": PUBLIC, "classoid": 2615, "objsubid": 0, "description": "standard public schema"}],
         "pg_authid": roles,
         "pg_auth_members": facts.typed("pg_auth_members"),
         "pg_database": databases,

@@ -11,7 +11,6 @@ from collections.abc import Sequence as Seq
 from functools import cache
 from typing import Any
 
-from sixfold.engine.errors import quote_ident
 from sixfold.engine.facts import FACTS
 
 from . import facts
@@ -129,8 +128,7 @@ class Snapshot:
                 else None
             )
             if sequence is not None:
-                name = f"{quote_ident(sequence.schema)}.{quote_ident(sequence.name)}".replace("'", "''")
-                found[row["refobjsubid"]] = f"nextval('{name}'::regclass)"
+                found[row["refobjsubid"]] = f"nextval('{sequence.oid}'::regclass)"
         return found
 
     def _indexes(self, table: int) -> tuple[Index, ...]:
@@ -216,6 +214,10 @@ class Snapshot:
     def enum_labels(self, typ: int) -> list[Row]:
         """pg_enum's rows of a type, in order."""
         return sorted(self.rows["pg_enum"].group(("enumtypid",), typ), key=lambda row: row["enumsortorder"])
+
+
+# Under this schema name relations are known by their OIDs: in SQL text that the catalogue keeps (`engine/stored.py`).
+OID_SCHEMA = "pg_oid"
 
 
 def column(row: Row, default: str | None, statistics: Row | None) -> Column:
@@ -340,6 +342,8 @@ class Catalog:
         return () if oid is None else (oid,)
 
     def relation(self, name: str, schema: str | None = None) -> Relation | None:
+        if schema == OID_SCHEMA and name.isdigit():
+            return self.snapshot.relation(int(name))
         for namespace in self._namespaces(schema):
             found = self.snapshot.find(namespace, name)
             if found is not None:

@@ -50,7 +50,6 @@ WITHOUT_ROWS = frozenset(
         "pg_user_mapping",
         "pg_event_trigger",
         "pg_extension",
-        "pg_init_privs",
         "pg_largeobject",
         "pg_largeobject_metadata",
         "pg_policy",
@@ -89,6 +88,7 @@ WITHOUT_ROWS = frozenset(
 # Views that `engine/host/relations.py` makes from the catalogue's and the database's state.
 HOSTED = frozenset(
     (
+        "pg_init_privs",
         "pg_settings",
         "pg_stat_activity",
         "pg_locks",

@@ -13,6 +13,7 @@ from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.parser import enums
 from sixfold.engine.plans import prepare_own
 from sixfold.engine.reply import SilentReply
+from sixfold.engine.stored import renamed_column
 from sixfold.engine.utility import Context, entry, find
 
 from .base import CLASS, CONSTRAINT, NAMESPACE, REWRITE, TYPE, Change, truncated
@@ -512,11 +513,8 @@ async def rename(session: Session, node: Any, context: Context) -> None:
         OBJECT.OBJECT_SEQUENCE,
         OBJECT.OBJECT_VIEW,
     ):
-        tag = "ALTER " + {
-            OBJECT.OBJECT_INDEX: "INDEX",
-            OBJECT.OBJECT_SEQUENCE: "SEQUENCE",
-            OBJECT.OBJECT_VIEW: "VIEW",
-        }.get(kind, "TABLE")
+        words = {OBJECT.OBJECT_INDEX: "INDEX", OBJECT.OBJECT_SEQUENCE: "SEQUENCE", OBJECT.OBJECT_VIEW: "VIEW"}
+        tag = "ALTER " + words.get(node.relationType if kind == OBJECT.OBJECT_COLUMN else kind, "TABLE")
         table = change.relation(node.relation.relname, node.relation.schemaname, missing_ok=bool(node.missing_ok))
         if table is None:
             session.notice(f'relation "{node.relation.relname}" does not exist, skipping')
@@ -551,6 +549,10 @@ async def _rename_column(change: Change, table: Relation, old: str, new: str) ->
     for row in change.rows["pg_attrdef"].group(("adrelid",), table.oid):
         if table.columns[row["adnum"] - 1].generated:
             await change.writer.update("pg_attrdef", row, adbin=_renamed(row["adbin"], old, new))
+    for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
+        rule = change.rows["pg_rewrite"].get(row["objid"]) if row["classid"] == REWRITE and row["refobjsubid"] == column.attnum else None
+        if rule is not None and rule["ev_class"] != table.oid:
+            await change.writer.update("pg_rewrite", rule, ev_action=renamed_column(rule["ev_action"], table.oid, old, new))
     for index in table.indexes:
         for number, key in enumerate(index.keys, 1):
             if key.attnum == column.attnum:

@@ -16,6 +16,7 @@ from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
 from sixfold.engine.plans import prepare_own
+from sixfold.engine.stored import kept_expression
 
 from .base import ATTRDEF, CLASS, TYPE, Change, truncated
 from .dependencies import remove_default
@@ -237,6 +238,7 @@ async def set_default(
         _check_default(table, node, generated, column.name)
         hint = format_type(change.catalog, column.typ, -1)
         text = expression(node, type_names(change, table), hint)
+    text = kept_expression(change.catalog, text)
     check_expression(change, table if generated else None, text, column.typ, column.typmod, column.name, generated)
     await drop_default(change, table.oid, attnum)
     if node is not None and not generated and type(node).__name__ == "A_Const" and node.isnull:
@@ -352,6 +354,8 @@ def _sequences_of(node: Any) -> list[str]:
 
 
 def _relation_by_text(change: Change, text: str) -> Relation | None:
+    if text.isdigit():
+        return change.catalog.relation_by_oid(int(text))
     names = split_name(text)
     return change.catalog.relation(names[-1], names[-2] if len(names) > 1 else None)
 

@@ -10,6 +10,7 @@ from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.plans import Prepared, prepare
+from sixfold.engine.stored import expand_star, keep_query
 from sixfold.engine.utility import Context, entry
 
 from .base import CLASS, NAMESPACE, REWRITE, Change, class_row, truncated
@@ -36,7 +37,7 @@ async def create_view(session: Session, node: Any, context: Context) -> None:
         node.view.relpersistence = "t"
     namespace, persistence = await target_namespace(change, node.view)
     name = truncated(node.view.relname)
-    text = _text(node.query, specs, prepared)
+    text = _text(change, node.query, specs, prepared)
     if change.is_taken(namespace, name):
         if not node.replace:
             raise SqlError("42P07", f'relation "{name}" already exists')
@@ -70,25 +71,17 @@ def _uses_temporary(change: Change, prepared: Prepared) -> bool:
     return any(relation is not None and relation.persistence == "t" for relation in relations)
 
 
-def _text(query: Any, specs: list[Spec], prepared: Prepared) -> str:
-    """The query as it is kept. One with a star, or with other names than its columns', stands below a list of the view's
-    columns, so that columns added to its tables later do not show."""
+def _text(change: Change, query: Any, specs: list[Spec], prepared: Prepared) -> str:
+    """The query as it is kept. Stars are written out, so that columns added to its tables later do not show; where that can not be
+    done, or the view gives its columns other names, it stands below a list of the view's columns."""
+    written = expand_star(query, [column.name for column in prepared.planned.output])
+    keep_query(change.catalog, query)
     text = parser.deparse(query)
     names = [spec.name for spec in specs]
-    if not _has_star(query) and names == [column.name for column in prepared.planned.output]:
+    if written and names == [column.name for column in prepared.planned.output]:
         return text
     listed = ", ".join(quote_ident(name) for name in names)
     return f"SELECT {listed} FROM ({text}) sixfold_view({listed})"
-
-
-def _has_star(query: Any) -> bool:
-    while query.larg is not None:
-        query = query.larg
-    for target in query.targetList or ():
-        fields = getattr(target.val, "fields", None)
-        if fields and type(fields[-1]).__name__ == "A_Star":
-            return True
-    return False
 
 
 async def _make(change: Change, namespace: int, name: str, specs: list[Spec], persistence: str) -> int:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from sixfold.engine.catalog.bootstrap import PUBLIC_ACL
+from sixfold.engine.catalog.model import PUBLIC
 from sixfold.engine.settings import known
 from sixfold.engine.show import shown
 
@@ -113,12 +115,18 @@ def stat_database(session: Session) -> Rows:
         }
 
 
+def initial_privileges(session: Session) -> Rows:
+    """pg_init_privs"""
+    yield {"objoid": PUBLIC, "classoid": 2615, "objsubid": 0, "privtype": "i", "initprivs": PUBLIC_ACL}
+
+
 def nothing(session: Session) -> Rows:
     """What there is none of, or what the kernel does not show."""
     return ()
 
 
 ACTIVITY: dict[str, Callable[[Session], Rows]] = {
+    "pg_init_privs": initial_privileges,
     "pg_stat_activity": stat_activity,
     "pg_settings": settings,
     "pg_cursors": cursors,

@@ -10,6 +10,7 @@ from sixfold.engine.catalog.model import Constraint, Relation
 from sixfold.engine.catalog.snapshot import constraint
 from sixfold.engine.errors import SqlError, quote_ident
 from sixfold.engine.facts import FACTS
+from sixfold.engine.stored import shown_expression, shown_query
 
 from .names import regclassin, shown
 
@@ -32,7 +33,7 @@ def format_type(session: Session, oid: int | None, typmod: int | None) -> str | 
 
 def get_expr(session: Session, text: str, relation: int, pretty: bool = False) -> str:
     """pg_get_expr: expressions are kept as SQL text."""
-    return text
+    return shown_expression(session.catalog(), text)
 
 
 def get_userbyid(session: Session, oid: int) -> str:
@@ -111,7 +112,7 @@ def _list(table: Relation, attnums: tuple[int, ...]) -> str:
 def constraint_text(session: Session, item: Constraint, table: Relation | None) -> str:
     """A constraint without its attributes."""
     if item.kind == "c":
-        expr = item.expr or ""
+        expr = shown_expression(session.catalog(), item.expr or "")
         text = f"CHECK ({expr})"
         return text + (" NO INHERIT" if item.no_inherit else "")
     assert table is not None
@@ -140,7 +141,7 @@ def get_viewdef(session: Session, view: Any, pretty: Any = False) -> str | None:
     found = session.snapshot.relation(oid)
     if found is None or found.view is None:
         return None if found is None else ""
-    return f" {found.view};"
+    return f" {shown_query(session.catalog(), found.view)};"
 
 
 def get_serial_sequence(session: Session, table: str, column: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog import facts
 from sixfold.engine.catalog.model import Column, Constraint, Relation
+from sixfold.engine.stored import shown_expression
 
 from .definitions import get_viewdef
 from .sysviews import relations
@@ -108,6 +109,12 @@ def _identity(session: Session, relation: Relation, column: Column) -> dict[str,
     return row
 
 
+def _default(session: Session, column: Column) -> str | None:
+    if column.generated or column.identity or column.default is None:
+        return None
+    return shown_expression(session.catalog(), column.default)
+
+
 def columns(session: Session) -> Rows:
     """information_schema.columns"""
     for relation in _visible(session):
@@ -121,7 +128,7 @@ def columns(session: Session) -> Rows:
                 "table_name": relation.name,
                 "column_name": column.name,
                 "ordinal_position": column.attnum,
-                "column_default": None if column.generated or column.identity else column.default,
+                "column_default": _default(session, column),
                 "is_nullable": _yes(not column.not_null),
                 **type_facts(session, column.typ, column.typmod),
                 "dtd_identifier": str(column.attnum),
