@@ -49,7 +49,16 @@ LIKES = {KIND.AEXPR_LIKE: "~~", KIND.AEXPR_ILIKE: "~~*"}
 
 # What a string constant of a number or Boolean column is shown as.
 NUMBER = re.compile(r"\d+(\.\d+)?")
-BOOLEANS = {"t": "true", "true": "true", "on": "true", "1": "true", "f": "false", "false": "false", "off": "false", "0": "false"}
+BOOLEANS = {
+    "t": "true",
+    "true": "true",
+    "on": "true",
+    "1": "true",
+    "f": "false",
+    "false": "false",
+    "off": "false",
+    "0": "false",
+}
 
 # SQL name of a column's type, by column name: gives string constants beside a column their type.
 Types = Callable[[str], str | None]
@@ -78,7 +87,11 @@ class Deparser:
             return f"NULL::{hint}" if hint else "NULL"
         kind = type(node.val).__name__
         if kind == "String":
-            if hint is not None and (hint == "integer" or hint.startswith("numeric")) and NUMBER.fullmatch(node.val.sval):
+            if (
+                hint is not None
+                and (hint == "integer" or hint.startswith("numeric"))
+                and NUMBER.fullmatch(node.val.sval)
+            ):
                 return str(node.val.sval)
             if hint == "boolean" and node.val.sval.lower() in BOOLEANS:
                 return BOOLEANS[node.val.sval.lower()]

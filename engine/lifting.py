@@ -9,6 +9,7 @@ The text is parsed with every literal written as a parameter, which shows where 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,15 @@ PLAIN_CASTS = frozenset(
         "bool",
         "bytea",
     )
+)
+# Where the grammar wants a constant: type modifiers, and `interval '1 day'`.
+BEFORE_MODIFIER = re.compile(
+    r"\b(?:var(?:char|bit)|char(?:acter)?|varying|numeric|decimal|dec|bit|float|interval|time(?:stamp)?(?:tz)?)\s*\(\s*(?:\d+\s*,\s*)?$",
+    re.I,
+)
+BEFORE_TYPED = re.compile(
+    r"\b(?:interval|date|time(?:stamp)?(?:tz)?|zone|u?int[248]?|bool|numeric|float[48]|text|jsonb?|uuid|bytea|name|point|inet)\s*$",
+    re.I,
 )
 EQUALITY = frozenset(("=", "<>", "+", "-", "*", "/", "%", "||"))
 # Statement parts that are looked into, by node class.
@@ -118,6 +128,8 @@ class Places:
 def _end(text: str, literal: Literal) -> int | None:
     """Where a literal ends in the text; None for one that is not written plainly."""
     kind, value, start = literal
+    if (BEFORE_MODIFIER if kind == "int4" else BEFORE_TYPED).search(text, max(start - 40, 0), start):
+        return None
     if kind == "string":
         written = "'" + value.replace("'", "''") + "'"
         before = text[start - 1 : start]

@@ -163,7 +163,9 @@ def expand_star(query: Any, names: list[str]) -> bool:
     at = stars[0]
     before = query.targetList[at].val.fields[:-1]
     count = len(names) - len(query.targetList) + 1
-    columns = tuple(ast.ResTarget(val=ast.ColumnRef(fields=(*before, ast.String(name)))) for name in names[at : at + count])
+    columns = tuple(
+        ast.ResTarget(val=ast.ColumnRef(fields=(*before, ast.String(name)))) for name in names[at : at + count]
+    )
     query.targetList = (*query.targetList[:at], *columns, *query.targetList[at + 1 :])
     return True
 

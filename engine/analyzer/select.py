@@ -11,6 +11,7 @@ from sixfold.engine.analyzer.exprs import boolean, position_of, transform
 from sixfold.engine.analyzer.from_clause import from_clause, query_columns
 from sixfold.engine.analyzer.from_function import values_entry
 from sixfold.engine.analyzer.grouping import check_grouping, group_clause
+from sixfold.engine.analyzer.host import HOST_SETS
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.ordering import distinct_clause, sort_clause
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
@@ -56,9 +57,20 @@ def subquery(parent: Scope, node: Any, resolve: bool = True) -> Query:
     return analyze_select(parent, node, scope, resolve)
 
 
+def _host_set_to_from(node: Any) -> None:
+    """SELECT f(…), where Python makes the rows of f: the same as SELECT f FROM f(…)."""
+    if node.fromClause or not node.targetList or len(node.targetList) != 1:
+        return
+    call = node.targetList[0].val
+    if type(call) is ast.FuncCall and call.funcname[-1].sval in HOST_SETS:
+        node.fromClause = (ast.RangeFunction(lateral=False, ordinality=False, is_rowsfrom=False, functions=((call, None),)),)
+        node.targetList[0].val = ast.ColumnRef(fields=(ast.String(call.funcname[-1].sval),))
+
+
 def plain_select(scope: Scope, node: Any, resolve: bool) -> None:
     """transformSelectStmt."""
     query = scope.query
+    _host_set_to_from(node)
     from_clause(scope, node.fromClause)
     for definition in node.windowClause or ():
         if definition.name in scope.window_defs:

@@ -155,8 +155,12 @@ def contents(roots: dict[int, tuple[int, int]], superuser: str, password: str | 
     ]
     return {
         STORAGE: [{"relid": oid, "root": root, "overflow": overflow} for oid, (root, overflow) in roots.items()],
-        "pg_namespace": [{**row, "nspacl": PUBLIC_ACL if row["nspname"] == "public" else None} for row in facts.typed("pg_namespace")],
-        "pg_description": [{"objoid": PUBLIC, "classoid": 2615, "objsubid": 0, "description": "standard public schema"}],
+        "pg_namespace": [
+            {**row, "nspacl": PUBLIC_ACL if row["nspname"] == "public" else None} for row in facts.typed("pg_namespace")
+        ],
+        "pg_description": [
+            {"objoid": PUBLIC, "classoid": 2615, "objsubid": 0, "description": "standard public schema"}
+        ],
         "pg_authid": roles,
         "pg_auth_members": facts.typed("pg_auth_members"),
         "pg_database": databases,

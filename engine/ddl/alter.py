@@ -550,9 +550,15 @@ async def _rename_column(change: Change, table: Relation, old: str, new: str) ->
         if table.columns[row["adnum"] - 1].generated:
             await change.writer.update("pg_attrdef", row, adbin=_renamed(row["adbin"], old, new))
     for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
-        rule = change.rows["pg_rewrite"].get(row["objid"]) if row["classid"] == REWRITE and row["refobjsubid"] == column.attnum else None
+        rule = (
+            change.rows["pg_rewrite"].get(row["objid"])
+            if row["classid"] == REWRITE and row["refobjsubid"] == column.attnum
+            else None
+        )
         if rule is not None and rule["ev_class"] != table.oid:
-            await change.writer.update("pg_rewrite", rule, ev_action=renamed_column(rule["ev_action"], table.oid, old, new))
+            await change.writer.update(
+                "pg_rewrite", rule, ev_action=renamed_column(rule["ev_action"], table.oid, old, new)
+            )
     for index in table.indexes:
         for number, key in enumerate(index.keys, 1):
             if key.attnum == column.attnum:

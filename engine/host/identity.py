@@ -148,9 +148,7 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_current_wal_insert_lsn": lambda session: session.database.volume.tail,
     "pg_current_wal_flush_lsn": lambda session: session.database.volume.vdl,
     "pg_last_wal_replay_lsn": lambda session: session.database.volume.vdl if session.database.read_only else None,
-    "pg_last_wal_receive_lsn": lambda session: (
-        session.database.volume.vdl if session.database.read_only else None
-    ),
+    "pg_last_wal_receive_lsn": lambda session: session.database.volume.vdl if session.database.read_only else None,
     "pg_cancel_backend": cancel_backend,
     "pg_terminate_backend": terminate_backend,
     "pg_blocking_pids": lambda session, pid: [],

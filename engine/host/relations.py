@@ -91,7 +91,7 @@ def _keywords() -> list[tuple[Any, ...]]:
         "R": "reserved",
     }
     return [
-        (word, kind, kind != "C", words[kind], "can be bare label")
+        (word, ord(kind), kind != "C", words[kind], "can be bare label")
         for kind, group in KEYWORDS.items()
         for word in sorted(group)
     ]

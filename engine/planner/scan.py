@@ -254,8 +254,9 @@ class BaseRel:
     def _function_node(self, outside: Env) -> Node:
         rte = self.rte
         calls = rte.calls
-        if len(calls) == 1 and calls[0].host and not rte.ordinality:
-            return nodes.HostScan(calls[0].func, list(calls[0].types), [outside.lower(a) for a in calls[0].args])
+        if len(calls) == 1 and calls[0].host:
+            rows = nodes.HostScan(calls[0].func, list(calls[0].types), [outside.lower(a) for a in calls[0].args])
+            return _numbered(rows) if rte.ordinality else rows
         if len(calls) == 1 and calls[0].expr is not None and not rte.ordinality:
             return nodes.Project(nodes.Single(), [outside.lower(calls[0].expr)])
         made = []
@@ -275,6 +276,12 @@ class BaseRel:
                 nodes.SetCall(call.func, [outside.lower(a) for a in call.args], list(call.arg_types), list(call.types))
             )
         return nodes.FunctionScan(made, rte.ordinality)
+
+
+def _numbered(rows: Node) -> Node:
+    """WITH ORDINALITY over rows that come one after the other."""
+    frame = nodes.Frame("range", nodes.FrameBound("unbounded", None), nodes.FrameBound("current", None), "no others")
+    return nodes.Window(rows, [], [], [], [nodes.WindowCall("row_number", [], [], 20, None, frame)])
 
 
 def key_var(rte: Rte, col: int) -> Var:
