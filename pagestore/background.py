@@ -148,6 +148,7 @@ class Background:
             peer = node.runtime.random.choice(node.config.peers)
             for volume in list(node.volumes.values()):
                 await self._ask(peer, volume)
+                node.filled(volume)
 
     async def heal(self, volume: NodeVolume) -> None:
         """Ask every peer now, until none has more."""
@@ -186,7 +187,7 @@ class Background:
         store = volume.store
         voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
         if answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch and answer["owner"]:
-            self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids)
+            self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids, answer["durable"])
         volume.peers[peer] = dict(answer["durable"])
         news = False
         for batch in answer["batches"]:

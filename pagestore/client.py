@@ -86,6 +86,7 @@ class Stream:
             "epoch": sender.epoch,
             "owner": sender.owner,
             "voids": sender.voids,
+            "tails": sender.tracker.tails(),
             "vdl": sender.tracker.vcl,
             "pgmrpl": sender.pgmrpl(),
         }

@@ -28,6 +28,9 @@ class VolumeState(msgspec.Struct):
     voids_epoch: int = 0
     # (epoch, start, end)
     voids: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    # (group, LSN): until it has all of these, this node has less than it once acknowledged (a new disk, rot in the journal), and
+    # must not count among the three that recovery reads.
+    filling: list[tuple[int, int]] = msgspec.field(default_factory=list)
     layers: list[int] = msgspec.field(default_factory=list)
     vdl: int = 0
 

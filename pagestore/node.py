@@ -90,12 +90,16 @@ class StorageNode:
             self.manifest, self._manifest_number = found
         for state in self.manifest.volumes:
             self.volumes[state.volume] = NodeVolume(self.disk, state)
+        beyond: dict[int, dict[int, int]] = {}
         for payload in self.journal.recover():
             volume = self.volumes.get(int.from_bytes(payload[8:16], "little"))
-            if volume is not None:
-                volume.store.accept(payload, False)
-        for volume in self.volumes.values():
+            if volume is not None and volume.store.accept(payload, False) == "held":
+                group, end = int.from_bytes(payload[20:24], "little"), int.from_bytes(payload[40:48], "little")
+                beyond.setdefault(volume.state.volume, {})[group] = end
+        for number, volume in self.volumes.items():
             volume.all_durable()
+            # Batches behind a hole: what stood in the hole may have been acknowledged.
+            volume.state.filling += volume.lacks(beyond.get(number, {}).items())
         self.background.layers.sweep()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
@@ -289,6 +293,7 @@ class StorageNode:
             "vdl": store.vdl,
             "scls": volume.durable_scls(),
             "metas": volume.durable_metas(),
+            "complete": store.voids_epoch > 0 and not volume.state.filling,
         }
 
     @staticmethod
@@ -298,33 +303,45 @@ class StorageNode:
 
     async def _voids(self, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
         """Install recovery's void ranges, durably; answer SCLs."""
-        self.install_voids(volume, params["epoch"], params["owner"], params["voids"])
+        self.install_voids(volume, params["epoch"], params["owner"], params["voids"], params["tails"])
         await self.journal.barrier()
         return volume.durable_scls()
 
-    def install_voids(self, volume: NodeVolume, epoch: int, owner: str, voids: list[tuple[int, int, int]]) -> None:
-        """The manifest first: what it says holds even if this node dies before it has acted on it."""
+    def install_voids(
+        self,
+        volume: NodeVolume,
+        epoch: int,
+        owner: str,
+        voids: list[tuple[int, int, int]],
+        tails: list[tuple[int, int]],
+    ) -> None:
+        """The manifest first: what it says holds even if this node dies before it has acted on it.
+
+        `tails`: each group's last batch, for a node that hears of this volume for the first time.
+        """
         store = volume.store
         state = volume.state
         if epoch < store.epoch or epoch < store.voids_epoch or (epoch == state.epoch and owner != state.owner):
             raise self._stale(volume, epoch)
         if epoch == store.voids_epoch:
             return
-        before = (state.epoch, state.owner, state.voids_epoch, state.voids)
+        before = (state.epoch, state.owner, state.voids_epoch, state.voids, state.filling)
+        if store.voids_epoch == 0:
+            state.filling = volume.lacks((group, lsn) for group, lsn in tails)
         state.epoch = state.voids_epoch = epoch
         state.owner = owner
         state.voids = [(e, start, end) for e, start, end in voids]
         try:
             self.save_manifest()
         except OSError:
-            state.epoch, state.owner, state.voids_epoch, state.voids = before
+            state.epoch, state.owner, state.voids_epoch, state.voids, state.filling = before
             raise
         store.install_voids(epoch, state.voids)
         volume.truncated()
 
     async def _hello(self, client: Client, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
         """A writer begins its stream here. Its epoch and void ranges are its ticket."""
-        self.install_voids(volume, params["epoch"], params["owner"], params["voids"])
+        self.install_voids(volume, params["epoch"], params["owner"], params["voids"], params["tails"])
         store = volume.store
         store.set_hints(params["vdl"], params["pgmrpl"])
         await self.journal.barrier()
@@ -333,6 +350,16 @@ class StorageNode:
         volume.writer = client
         client.writes.add(volume.state.volume)
         return volume.durable_scls()
+
+    def filled(self, volume: NodeVolume) -> None:
+        """Look whether a node that was filling has everything again."""
+        filling = volume.state.filling
+        if filling and not volume.lacks(filling):
+            volume.state.filling = []
+            try:
+                self.save_manifest()
+            except OSError:
+                volume.state.filling = filling
 
     def status(self) -> dict[str, Any]:
         """For `sixfold cluster status` and the console."""

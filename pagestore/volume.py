@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
@@ -108,6 +109,10 @@ class NodeVolume:
     def durable_acks(self) -> bytes:
         """The same as acknowledgements."""
         return b"".join(_ACK.pack(group, scl) for group, scl in self.durable_scls())
+
+    def lacks(self, tails: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Which of these (group, LSN) this node does not have."""
+        return [(group, lsn) for group, lsn in tails if self.durable.get(group, 0) < lsn]
 
     def durable_metas(self) -> list[tuple[int, int, int, int, int, list[int]]]:
         """Batches above the known VDL, as far as the journal has them."""

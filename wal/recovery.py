@@ -48,6 +48,8 @@ class NodeState:
     vdl: int
     scls: dict[int, int]
     metas: list[BatchMeta]
+    # False: the node may have had more than it has now, and does not count.
+    complete: bool = True
 
     @staticmethod
     def parse(answer: dict[str, Any]) -> NodeState:
@@ -57,7 +59,8 @@ class NodeState:
             for g, prev, start, end, epoch, groups in answer["metas"]
         ]
         voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
-        return NodeState(answer["voids_epoch"], voids, answer["vdl"], dict(answer["scls"]), metas)
+        scls = dict(answer["scls"])
+        return NodeState(answer["voids_epoch"], voids, answer["vdl"], scls, metas, answer["complete"])
 
 
 @dataclass
@@ -131,6 +134,14 @@ def _tails(states: Sequence[NodeState], have: Sequence[dict[int, int]], vdl: int
         for group, end in kept.items():
             tails[group] = max(tails.get(group, 0), end)
     return tails
+
+
+def enough(answers: Sequence[Any], members: int, need: int) -> bool:
+    """Whether these answers to the fence make a quorum. A node that lost its disk counts as one that is away, except where nobody has
+    ever been part of the volume (it is new), and where nobody is left to wait for."""
+    complete = sum(bool(answer["complete"]) for answer in answers)
+    blank = all(answer["voids_epoch"] == 0 for answer in answers)
+    return complete >= need or (blank and len(answers) >= need) or len(answers) == members
 
 
 class RecoveryFailed(Exception):
@@ -212,11 +223,21 @@ class Recovery:
 
     async def _fence(self, epoch: int) -> dict[int, Any]:
         params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner}
-        need = max(self._config.write_quorum, self._config.read_quorum)
-        return await self._quorum(lambda _, link: link.call("fence", params), need)
+        config = self._config
+        need = max(config.write_quorum, config.read_quorum)
+        return await self._quorum(
+            lambda _, link: link.call("fence", params),
+            lambda answers: enough(answers, len(config.members), need),
+        )
 
     async def _voids(self, epoch: int, decision: Decision) -> dict[int, dict[int, int]]:
-        params = {"volume": self._config.volume, "epoch": epoch, "owner": self._owner, "voids": decision.voids}
+        params = {
+            "volume": self._config.volume,
+            "epoch": epoch,
+            "owner": self._owner,
+            "voids": decision.voids,
+            "tails": sorted(decision.tails.items()),
+        }
         answers = await self._quorum(lambda _, link: link.call("voids", params))
         return {member: dict(scls) for member, scls in answers.items()}
 
@@ -246,10 +267,16 @@ class Recovery:
         params = {"volume": self._config.volume, "epoch": epoch}
         return await link.call("heal" if member in short else "scls", params)
 
-    async def _quorum(self, ask: Callable[[int, Rpc], Awaitable[Any]], need: int | None = None) -> dict[int, Any]:
-        """Ask all members, over and over, until `need` have answered. A refusal as stale ends it."""
+    async def _quorum(
+        self, ask: Callable[[int, Rpc], Awaitable[Any]], is_enough: Callable[[Sequence[Any]], bool] | None = None
+    ) -> dict[int, Any]:
+        """Ask all members, over and over, until a write quorum has answered, or `is_enough`. A refusal as stale ends it."""
         config = self._config
-        need = need or config.write_quorum
+        if is_enough is None:
+
+            def is_enough(answers: Sequence[Any]) -> bool:
+                return len(answers) >= config.write_quorum
+
         answers: dict[int, Any] = {}
         arrived = asyncio.Event()
         refused: list[RemoteError] = []
@@ -270,7 +297,7 @@ class Recovery:
 
         tasks = [self._runtime.spawn(one(member), f"recovery of {member}") for member in range(len(config.members))]
         try:
-            while len(answers) < need:
+            while not is_enough(list(answers.values())):
                 await arrived.wait()
                 arrived.clear()
                 if refused:

@@ -18,6 +18,7 @@ from sixfold.wal.runtime import ConnectionLost
 from sixfold.wal.stream import LogPublisher, LogTailer
 from sixfold.wal.volume import TOPOLOGIES, Member, VolumeConfig, zone_names
 from tests.raw import BODY, RawVolume
+from tests.sim.disk import Platter
 from tests.sim.history import Branch, History, Violation
 from tests.sim.world import Host, World
 
@@ -287,6 +288,7 @@ class Scenario:
             (2, self.fill_disk),
             (2, self.break_sync),
             (1, self.rot),
+            (1, self.lose_disk),
             (2, self.kill_reader),
         ]
         weights = [weight for weight, _ in actions]
@@ -397,6 +399,15 @@ class Scenario:
             host.kill()
             path = host.platter.flip_bit(self.chance, ".log")
             self.world.note(f"bit rot on {self.rotten}: {path}")
+            await self.restart(self.rotten)
+
+    async def lose_disk(self) -> None:
+        """A new machine in the old one's place: empty."""
+        if self.rotten is not None and self.world.hosts[self.rotten].alive:
+            host = self.world.hosts[self.rotten]
+            host.kill()
+            host.platter = Platter()
+            self.world.note(f"{self.rotten} loses its disk")
             await self.restart(self.rotten)
 
     async def kill_reader(self) -> None:

@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sixfold.wal.recovery import BatchMeta, NodeState, decide
+from sixfold.wal.recovery import BatchMeta, NodeState, decide, enough
 
 LIMIT = 1000
 
@@ -136,3 +136,21 @@ def test_a_new_volume_begins_at_zero() -> None:
     assert (decision.vdl, decision.start, decision.voids) == (0, 0, [(1, 0, 0)])
     again = NodeState(1, [(1, 0, 0)], 0, {}, [])
     assert decide([again] * 3, 2, LIMIT).start == 0
+
+
+def test_a_node_with_a_new_disk_does_not_count_in_a_recovery_read() -> None:
+    full = {"complete": True, "voids_epoch": 3}
+    blank = {"complete": False, "voids_epoch": 0}
+    filling = {"complete": False, "voids_epoch": 3}
+    assert enough([full] * 4, 6, 4)
+    assert not enough([full] * 3 + [blank], 6, 4)
+    assert not enough([full] * 3 + [filling] * 2, 6, 4)
+    assert enough([full] * 4 + [filling], 6, 4)
+    # Nobody else is there to be waited for: what three have is all that is left.
+    assert enough([full] * 3 + [blank] * 3, 6, 4)
+    # A new volume.
+    assert enough([blank] * 4, 6, 4)
+    assert not enough([blank] * 3, 6, 4)
+    # A first recovery that died half-way.
+    assert not enough([blank] * 4 + [full], 6, 4)
+    assert enough([blank] * 5 + [full], 6, 4)
