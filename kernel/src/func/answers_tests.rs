@@ -174,4 +174,4 @@ macro_rules! answers {
     };
 }
 
-answers!(arrays, series);
+answers!(arrays, format, numbers, series);

@@ -74,7 +74,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::dateparts::FAMILIES,
     super::encoding::FAMILIES,
     super::floats::FAMILIES,
-    super::fromchar::FAMILIES,
+    super::format::FAMILIES,
     super::intervals::FAMILIES,
     super::jsonchange::FAMILIES,
     super::jsons::FAMILIES,
@@ -86,9 +86,6 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::strings::FAMILIES,
     super::timemaking::FAMILIES,
     super::timestamps::FAMILIES,
-    super::tochar::FAMILIES,
-    super::tocharnum::FAMILIES,
-    super::tonumber::FAMILIES,
 ];
 
 fn entries() -> impl Iterator<Item = &'static Function> {

@@ -334,14 +334,14 @@ impl Numeric {
         if weight > 131072.0 {
             return overflow();
         }
-        if weight + 1.0 < -(MAX_DISPLAY_SCALE as f64) {
-            return Ok(Numeric::small(0, MAX_DISPLAY_SCALE as u16));
-        }
         let scale = display(
             MIN_SIG_DIGITS
                 .max(i64::from(self.scale()))
                 .max(exponent_scale),
         );
+        if weight + 1.0 < -(MAX_DISPLAY_SCALE as f64) {
+            return Ok(Numeric::small(0, scale as u16));
+        }
         if n == 0 {
             return Ok(Numeric::ONE.round(scale));
         }
