@@ -13,6 +13,8 @@ from sixfold.wal.volume import PAGES_PER_GROUP, Member
 
 DEFAULT_PORT = 5432
 DEFAULT_CACHE = 256 << 20
+# Options whose name is not the setting's.
+OPTIONS = {"members": "member", "address": "listen"}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
@@ -88,9 +90,9 @@ def merge(kind: type[T], path: Path | None, given: dict[str, Any], required: tup
             values[key] = {**values.get(key, {}), **{k: v for k, v in value.items() if v is not None}}
         elif value is not None:
             values[key] = value
-    missing = [name for name in required if not values.get(name)]
+    missing = [f"--{OPTIONS.get(name, name)}" for name in required if not values.get(name)]
     if missing:
-        raise ConfigError(f"missing: {', '.join('--' + name.replace('members', 'member') for name in missing)}")
+        raise ConfigError(f"missing: {', '.join(missing)}")
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:

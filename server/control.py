@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -32,3 +33,10 @@ async def ask_status(runtime: Runtime, address: str, timeout: float = 2.0) -> di
         return answer
     finally:
         rpc.close()
+
+
+def reason(address: str, error: Exception) -> str:
+    """What an operator must know of an address that can't be used, or a file."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {address}: the port is taken by another process"
+    return str(error)

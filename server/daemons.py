@@ -1,19 +1,14 @@
-"""`sixfold storage-node`, `sixfold writer`, `sixfold reader`."""
+"""`sixfold writer` and `sixfold reader`."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sixfold.pagestore.config import NodeConfig
-from sixfold.pagestore.node import run_storage_node
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
-from sixfold.server.control import serve_status
-from sixfold.server.locking import lock_folder
+from sixfold.server.control import reason, serve_status
 from sixfold.server.reader import Reader
 from sixfold.server.service import open_listener
 from sixfold.server.signals import stop_event
@@ -34,25 +29,6 @@ RECOVERING: dict[str, Any] = {
     "members": [],
     "readers": [],
 }
-
-
-async def run_node(config: NodeConfig) -> None:
-    """One storage node, until it is told to stop."""
-    stop = stop_event()
-    lock = lock_folder(Path(config.data), "sixfold storage-node")
-    try:
-        await run_storage_node(config, real_runtime(config.data, durable=config.fsync), stop)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"storage node {config.name}: {_reason(config.address, error)}") from error
-    finally:
-        os.close(lock)
-
-
-def _reason(address: str, error: Exception) -> str:
-    """What an operator must know of an address that can't be used, or a file."""
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {address}: the port is taken by another process"
-    return str(error)
 
 
 def _volume(config: WriterConfig | ReaderConfig) -> VolumeConfig:
@@ -78,7 +54,7 @@ async def _serve_status(runtime: Runtime, address: str, status: Callable[[], dic
     try:
         return await serve_status(runtime, address, status)
     except (OSError, ValueError) as error:
-        raise ConfigError(_reason(address, error)) from error
+        raise ConfigError(reason(address, error)) from error
 
 
 async def run_writer(config: WriterConfig) -> None:
@@ -110,7 +86,7 @@ async def _serve_writer(
     try:
         stream = await writer.publisher.serve(config.stream)
     except (OSError, ValueError) as error:
-        raise ConfigError(_reason(config.stream, error)) from error
+        raise ConfigError(reason(config.stream, error)) from error
     ready.set()
     done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 from sixfold.engine.database import Database
+from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime
@@ -16,7 +17,7 @@ BACKLOG = 1024
 CLOSE_SECONDS = 2.0
 
 
-class PortTaken(Exception):
+class PortTaken(ConfigError):
     """The address can't be listened on; the message says why, in one line."""
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from typing import TYPE_CHECKING, Any
-
-from scramp import ScramMechanism
 
 from sixfold.engine.catalog.bootstrap import role_row
 from sixfold.engine.catalog.rows import Row
@@ -35,7 +34,8 @@ def verifier(password: str, salt: bytes) -> str:
     """pg_authid.rolpassword for a password; a verifier is kept as it is."""
     if password.startswith("SCRAM-SHA-256$"):
         return password
-    mechanism = ScramMechanism("SCRAM-SHA-256")
+    # scramp takes a while to import, and passwords are seldom set.
+    mechanism = importlib.import_module("scramp").ScramMechanism("SCRAM-SHA-256")
     _, stored, server, count = mechanism.make_auth_info(password, iteration_count=ITERATIONS, salt=salt)
     shown = [base64.b64encode(data).decode() for data in (salt, stored, server)]
     return f"SCRAM-SHA-256${count}:{shown[0]}${shown[1]}:{shown[2]}"
