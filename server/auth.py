@@ -10,10 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import importlib
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 MECHANISM = "SCRAM-SHA-256"
 
@@ -62,33 +61,51 @@ class AuthenticationFailed(Exception):
 
 
 class ScramExchange:
-    """The server's side of one exchange: `first` answers the client's first message, `final` its last."""
+    """The server's side of one exchange: `first` answers the client's first message, `final` its last.
 
-    def __init__(self, verifier: Verifier, *, usable: bool) -> None:
-        # scramp takes a while to import; a server that trusts its clients never needs it.
-        scramp: Any = importlib.import_module("scramp")
-        self._error: type[Exception] = scramp.ScramException
+    libpq sends an empty user name inside of SASL (the startup message has it), which SCRAM libraries refuse.
+    """
+
+    def __init__(self, verifier: Verifier, *, usable: bool, nonce: str | None = None) -> None:
+        self._verifier = verifier
         self._usable = usable
-        self._server = scramp.ScramMechanism(MECHANISM).make_server(
-            lambda _user: (verifier.salt, verifier.stored_key, verifier.server_key, verifier.iterations)
-        )
+        self._nonce = nonce or secrets.token_urlsafe(18)
+        self._header = ""
+        self._first = ""
 
     def first(self, message: bytes) -> bytes:
         try:
-            self._server.set_client_first(message.decode())
-            return str(self._server.get_server_first()).encode()
-        except (self._error, ValueError) as error:
-            raise AuthenticationFailed(str(error)) from error
+            flag, identity, bare = message.decode().split(",", 2)
+            user, client_nonce = bare.split(",")[:2]
+        except ValueError as error:
+            raise AuthenticationFailed("malformed SCRAM message") from error
+        if flag not in ("n", "y") or identity:
+            raise AuthenticationFailed("channel binding and authorization identities are not supported")
+        if not user.startswith("n=") or not client_nonce.startswith("r=") or len(client_nonce) == 2:
+            raise AuthenticationFailed("malformed SCRAM message")
+        self._header = f"{flag},,"
+        self._nonce = client_nonce[2:] + self._nonce
+        salt = base64.b64encode(self._verifier.salt).decode()
+        answer = f"r={self._nonce},s={salt},i={self._verifier.iterations}"
+        self._first = f"{bare},{answer}"
+        return answer.encode()
 
     def final(self, message: bytes) -> bytes:
         try:
-            self._server.set_client_final(message.decode())
-            answer = str(self._server.get_server_final()).encode()
-        except (self._error, ValueError) as error:
-            raise AuthenticationFailed(str(error)) from error
-        if not self._usable:
-            raise AuthenticationFailed("the role has no password")
-        return answer
+            without_proof, _, proof_text = message.decode().rpartition(",p=")
+            proof = _unbase64(proof_text)
+        except ValueError as error:
+            raise AuthenticationFailed("malformed SCRAM message") from error
+        binding = base64.b64encode(self._header.encode()).decode()
+        if not self._first or without_proof.split(",")[:2] != [f"c={binding}", f"r={self._nonce}"]:
+            raise AuthenticationFailed("malformed SCRAM message")
+        signed = f"{self._first},{without_proof}".encode()
+        signature = hmac.digest(self._verifier.stored_key, signed, "sha256")
+        key = bytes(a ^ b for a, b in zip(proof, signature, strict=False))
+        right = hmac.compare_digest(hashlib.sha256(key).digest(), self._verifier.stored_key)
+        if not (right and self._usable):
+            raise AuthenticationFailed("wrong password, or the role has none")
+        return b"v=" + base64.b64encode(hmac.digest(self._verifier.server_key, signed, "sha256"))
 
 
 def _unbase64(text: str) -> bytes:

@@ -63,6 +63,7 @@ class Login:
         usable = verifier is not None
         self._exchange = ScramExchange(verifier or Verifier.made_up(self.user, self._policy.secret), usable=usable)
         wire.auth(SASL, MECHANISM.encode() + b"\0\0")
+        wire.done()
         return False
 
 
