@@ -189,13 +189,18 @@ impl<'a> Piece<'a> {
 
     /// Without fields whose value is null, at any depth; whitespace goes too.
     pub fn strip_nulls(&self, out: &mut String) -> Res<()> {
+        self.strip_at(0, out)
+    }
+
+    fn strip_at(&self, depth: usize, out: &mut String) -> Res<()> {
+        crate::types::json::check_depth(depth)?;
         if let Some(items) = self.items()? {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
                     out.push(',');
                 }
-                item.strip_nulls(out)?;
+                item.strip_at(depth + 1, out)?;
             }
             out.push(']');
         } else if let Some(fields) = self.fields()? {
@@ -213,7 +218,7 @@ impl<'a> Piece<'a> {
                 crate::types::json::put_string(&key, &mut quoted);
                 out.push_str(&String::from_utf8_lossy(&quoted));
                 out.push(':');
-                value.strip_nulls(out)?;
+                value.strip_at(depth + 1, out)?;
             }
             out.push('}');
         } else if self.kind() == "string" {

@@ -65,7 +65,7 @@ impl Sink for Nothing {
 }
 
 /// Nesting beyond this is 54001.
-const MAX_DEPTH: usize = 6000;
+pub const MAX_DEPTH: usize = 1000;
 
 pub struct Parser<'a> {
     text: &'a str,
@@ -81,6 +81,17 @@ fn space(byte: u8) -> bool {
 /// Bytes that go on an unquoted token, as PostgreSQL's error texts show it.
 fn word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// 54001 before what works on JSON by recursion comes near the end of a thread's stack.
+pub fn check_depth(depth: usize) -> Res<()> {
+    if depth < MAX_DEPTH {
+        return Ok(());
+    }
+    let error = SqlError::new("54001", "stack depth limit exceeded");
+    Err(error
+        .detail(format!("JSON nests deeper than {MAX_DEPTH} levels."))
+        .into())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,12 +211,7 @@ impl<'a> Parser<'a> {
     }
 
     fn push(&self, stack: &mut Vec<Open>, open: Open) -> Res<()> {
-        if stack.len() >= MAX_DEPTH {
-            let error = SqlError::new("54001", "stack depth limit exceeded");
-            return Err(error
-                .detail(format!("JSON nests deeper than {MAX_DEPTH} levels."))
-                .into());
-        }
+        check_depth(stack.len())?;
         stack.push(open);
         Ok(())
     }

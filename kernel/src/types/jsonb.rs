@@ -12,7 +12,7 @@
 //!
 //! Keys are unique, ordered by length and then bytes.
 
-use super::json::{put_string, Parser, Sink};
+use super::json::{check_depth, put_string, Parser, Sink};
 use super::key::{put_numeric, put_text};
 use super::registry::{TypeInfo, TypeOps};
 use super::settings::Settings;
@@ -73,6 +73,10 @@ impl Json {
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) -> Res<()> {
+        self.encode_at(0, out)
+    }
+
+    fn encode_at(&self, depth: usize, out: &mut Vec<u8>) -> Res<()> {
         match self {
             Json::Null => out.push(NULL),
             Json::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
@@ -85,14 +89,16 @@ impl Json {
                 out.extend_from_slice(value.as_bytes());
             }
             Json::Array(items) => {
+                check_depth(depth)?;
                 out.push(ARRAY);
                 let mut table = Table::begin(out, items.len(), items.len());
                 for item in items {
-                    item.encode(out)?;
+                    item.encode_at(depth + 1, out)?;
                     table.end(out)?;
                 }
             }
             Json::Object(fields) => {
+                check_depth(depth)?;
                 out.push(OBJECT);
                 let mut table = Table::begin(out, fields.len(), fields.len() * 2);
                 for (key, _) in fields {
@@ -100,7 +106,7 @@ impl Json {
                     table.end(out)?;
                 }
                 for (_, value) in fields {
-                    value.encode(out)?;
+                    value.encode_at(depth + 1, out)?;
                     table.end(out)?;
                 }
             }

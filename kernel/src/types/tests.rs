@@ -197,3 +197,26 @@ fn keys_order_as_values_do() {
     wrong.truncate(20);
     report(wrong);
 }
+
+/// Deep nesting is refused long before a thread's stack ends, and what is taken can be used.
+#[test]
+fn deep_json_neither_ends_the_stack_nor_is_taken_without_end() {
+    let settings = Settings::default();
+    let info = registry::get(oids::JSONB).unwrap();
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let objects = |depth: usize| r#"{"a":"#.repeat(depth) + "1" + &"}".repeat(depth);
+    for text in [nested(100_000), objects(100_000)] {
+        assert!(info.input(&text, NO_TYPMOD, &settings).is_err());
+        assert!(super::json::validate(&text).is_err());
+    }
+    for text in [
+        nested(super::json::MAX_DEPTH),
+        objects(super::json::MAX_DEPTH),
+    ] {
+        let value = info.input(&text, NO_TYPMOD, &settings).unwrap();
+        assert!(info.text(&value, &settings).unwrap().len() >= text.len());
+        assert!(info.equal(&value, &value));
+        info.hash(&value);
+        key::encode_key(&value, oids::JSONB, false, false, &mut Vec::new()).unwrap();
+    }
+}

@@ -5,6 +5,8 @@ mod minmax;
 mod ordered;
 mod stats;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use super::ctx::{CallInfo, Ctx};
 use crate::base::error::{fail, unsupported, Res};
