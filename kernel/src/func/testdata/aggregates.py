@@ -37,7 +37,7 @@ def main() -> None:
             try:
                 text, null, typ = conn.execute(sql).fetchone()
             except psycopg.Error as error:
-                print(name, types, error)
+                sys.stderr.write(f"{name} {types}: {error}\n")
                 return
             out.write(json.dumps([name, oids, typ, rows, None if null else text], ensure_ascii=False) + "\n")
 
