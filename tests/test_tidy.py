@@ -48,7 +48,11 @@ def tracked(pattern: str) -> list[Path]:
 def is_test(path: Path) -> bool:
     parts = path.relative_to(ROOT).parts
     return (
-        parts[0] == "tests" or path.stem in ("tests", "test") or "tests" in parts[:-1] or path.stem.endswith("_tests")
+        parts[0] == "tests"
+        or "testdata" in parts
+        or path.stem in ("tests", "test")
+        or "tests" in parts[:-1]
+        or path.stem.endswith("_tests")
     )
 
 
