@@ -20,6 +20,7 @@ _TICK_SECONDS = 0.05
 _IMAGES_PER_TURN = 8
 _IMAGES_PER_TICK = 256
 _GOSSIP_BYTES = 2 << 20
+_GROUPS_PER_PAUSE = 200
 # Acknowledgements wait while memory is this many times over its bound, but no longer than so: the quorum absorbs one slow node, and
 # six of them slow the writer down, so that memory and chains stay bounded.
 _HOLD_FACTOR = 2
@@ -141,7 +142,11 @@ class Background:
     async def _gossip(self) -> None:
         node = self._node
         while True:
-            await node.runtime.clock.sleep(node.config.gossip_seconds * (0.5 + node.runtime.random.random()))
+            # A round costs as much as there are segments: with many, and nothing missing, it is rarer.
+            groups = sum(len(volume.durable) for volume in node.volumes.values())
+            whole = not any(volume.store.holes() or volume.state.filling for volume in node.volumes.values())
+            pause = node.config.gossip_seconds * (1 + groups / _GROUPS_PER_PAUSE * whole)
+            await node.runtime.clock.sleep(pause * (0.5 + node.runtime.random.random()))
             if not node.config.peers:
                 return
             self.trim()

@@ -43,8 +43,10 @@ class Stream:
             self.up = False
             rpc.connection.abort()
             return
-        for batch in batches:
-            rpc.send(b"B" + batch)
+        if len(batches) == 1:
+            rpc.send(b"B" + batches[0])
+        else:
+            rpc.send(wire.many_batches(batches))
 
     async def run(self) -> None:
         """Keep connected for as long as the sender lives."""

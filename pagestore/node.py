@@ -51,6 +51,9 @@ class Client:
         kind = message[0]
         if kind == 66:  # B
             self.node.batch(self, message[1:])
+        elif kind == 77:  # M
+            for batch in wire.parse_batches(message):
+                self.node.batch(self, batch)
         elif kind == 82:  # R
             self.node.read(self, message)
         elif kind == 72:  # H

@@ -2,6 +2,7 @@
 
 ===  =========================================================================================
 `B`  a batch, as the kernel frames it
+`M`  several batches: (length u32, batch)*
 `A`  volume u64, then acknowledgements: (group u32, SCL u64)*
 `R`  read: request u32, volume u64, lsn u64, flags u8 (1: bulk), (page u64, tail u64)*
 `P`  pages: request u32, per page: status u8 and 8192 bytes (0), or a u64 (1 behind: SCL, 2 too old: floor, 3 failed)
@@ -23,8 +24,29 @@ ACK_HEAD = struct.Struct("<cQ")
 REFUSED_HEAD = struct.Struct("<cQI")
 HINTS = struct.Struct("<cQQQ")
 NUMBER = struct.Struct("<Q")
+LENGTH = struct.Struct("<I")
 OK, BEHIND, TOO_OLD, FAILED = range(4)
 BULK = 1
+
+
+def many_batches(batches: Sequence[bytes]) -> bytes:
+    """An `M` message."""
+    parts = [b"M"]
+    for batch in batches:
+        parts += (LENGTH.pack(len(batch)), batch)
+    return b"".join(parts)
+
+
+def parse_batches(message: bytes) -> list[bytes]:
+    """The batches of an `M` message; what is cut short is left out."""
+    batches: list[bytes] = []
+    at = 1
+    while at + LENGTH.size <= len(message):
+        (length,) = LENGTH.unpack_from(message, at)
+        at += LENGTH.size
+        batches.append(message[at : at + length])
+        at += length
+    return batches
 
 
 def read_request(number: int, volume: int, lsn: int, pages: Sequence[tuple[int, int]], flags: int = 0) -> bytes:

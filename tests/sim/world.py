@@ -15,7 +15,7 @@ from tests.sim.loop import SimLoop
 # A cut or pause is looked at again after this long.
 _POLL = 0.02
 # Kinds of raw messages that may come twice or out of order without breaking the protocol: batches, acknowledgements, hints.
-_UNORDERED = b"BAH"
+_UNORDERED = b"BMAH"
 
 
 class World:
