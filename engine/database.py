@@ -9,14 +9,14 @@ import msgspec
 
 from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
-from sixfold.wal.runtime import Runtime
+from sixfold.wal.runtime import Runtime, Timer
 
 from .catalog.bootstrap import FIRST_ROOT, bootstrap
 from .catalog.rows import Change
 from .catalog.snapshot import Snapshot
 from .catalog.store import Store, find_roots
 from .plans import PlanCache
-from .session import Client, Session
+from .session import IDLE_TIMEOUTS, Client, Session
 from .statements import Statements
 from .waits import Log, PageReader, Waits
 from .work import Tree
@@ -27,6 +27,7 @@ __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
 FIRST_PID = 1000
 CATALOG_SESSION, VACUUM_SESSION = 1, 2
 STATEMENTS_CACHED = 10000
+IDLE_CHECK_SECONDS = 0.25
 
 
 class Login(msgspec.Struct):
@@ -64,6 +65,9 @@ class Database:
         self._scopes: dict[tuple[Any, ...], int] = {}
         self._channels: dict[str, set[Session]] = {}
         self._closing = False
+        # Sessions with an idle time-out, and the timer that looks at them.
+        self._idle: set[Session] = set()
+        self._idle_timer: Timer | None = None
 
     @classmethod
     async def open(
@@ -199,6 +203,31 @@ class Database:
     async def vacuum(self, budget_us: int = 2000) -> bool:
         """One step of cleaning up; True when there is more to do."""
         return bool(await self.waits.run(lambda: self.volume.vacuum_step(budget_us)))
+
+    # -- idle sessions
+
+    def watch_idle(self, session: Session) -> None:
+        """The session may have an idle time-out now."""
+        limits = [session.settings.number(name) for name in IDLE_TIMEOUTS]
+        if any(limits):
+            self._idle.add(session)
+            if self._idle_timer is None:
+                self._idle_timer = self.runtime.clock.call_later(IDLE_CHECK_SECONDS, self._check_idle)
+        else:
+            self._idle.discard(session)
+
+    def _check_idle(self) -> None:
+        now = int(self.runtime.clock.time() * 1_000_000)
+        for session in list(self._idle):
+            limit_ms = session.idle_limit_ms()
+            busy = session.state == "active" or session.pid not in self.sessions
+            if limit_ms and not busy and now - session.last_input > limit_ms * 1000:
+                self._idle.discard(session)
+                session.end_idle()
+        self._idle &= set(self.sessions.values())
+        self._idle_timer = None
+        if self._idle and not self._closing:
+            self._idle_timer = self.runtime.clock.call_later(IDLE_CHECK_SECONDS, self._check_idle)
 
     # -- LISTEN, NOTIFY
 

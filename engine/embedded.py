@@ -84,7 +84,8 @@ class Connection:
     async def send(self, data: bytes) -> None:
         """Protocol messages in, until the wire is idle."""
         wire = self.session.wire
-        wire.feed(data, self.session.now())
+        self.session.last_input = self.session.now()
+        wire.feed(data, self.session.last_input)
         event = wire.step()
         self.database.after_call()
         while event[0] not in ("idle", "terminate"):

@@ -55,6 +55,7 @@ PLANNING = (
     "TimeZone",
     "IntervalStyle",
 )
+IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
 ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
 
 
@@ -109,6 +110,8 @@ class Session:
         self.query = ""
         self.query_start: int | None = None
         self.state = "idle"
+        # When the client last sent something, in the clock's microseconds: kept by the server.
+        self.last_input = self.started_at
         self._timer: Timer | None = None
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
@@ -155,6 +158,7 @@ class Session:
         ):
             self.kernel.set(name, self.settings.get(name))
         self.waits.lock_timeouts_ms[self.pid] = self.settings.number("lock_timeout")
+        self.database.watch_idle(self)
         self._set_defaults()
         self.rescope()
         self.wire.started(self.pid, self.secret, [(name, self.settings.get(name)) for name in REPORTED])
@@ -310,6 +314,18 @@ class Session:
         self.interrupt("57P01", "terminating connection due to administrator command")
         if self.state != "active":
             self.wire.error("57P01", "terminating connection due to administrator command", severity="FATAL")
+        self.client.close()
+
+    def idle_limit_ms(self) -> int:
+        """How long the session may be idle as it is now; 0: for ever."""
+        return self.settings.number(IDLE_TIMEOUTS[0] if self.kernel.status != "I" else IDLE_TIMEOUTS[1])
+
+    def end_idle(self) -> None:
+        """Idle for too long."""
+        code, message = "57P05", "terminating connection due to idle-session timeout"
+        if self.kernel.status != "I":
+            code, message = "25P03", "terminating connection due to idle-in-transaction timeout"
+        self.wire.error(code, message, severity="FATAL")
         self.client.close()
 
     def _arm(self) -> None:
@@ -498,6 +514,8 @@ class Session:
             self.wire.parameter_status(name, value)
         if name.startswith("default_transaction_"):
             self._set_defaults()
+        if name in IDLE_TIMEOUTS:
+            self.database.watch_idle(self)
         if name == "lock_timeout":
             self.waits.lock_timeouts_ms[self.pid] = int(value)
         if name in ("role", "session_authorization"):

@@ -79,12 +79,19 @@ class Connection(asyncio.Protocol):
         if self._driver is not None or self._parked or self._ended:
             self._hold(data)
             return
-        output, event = self._wire.exchange(data, int(self._runtime.clock.time() * 1_000_000))
+        output, event = self._wire.exchange(data, self._note_input())
         if output and self._transport is not None:
             self._transport.write(output)
         self._database.woken()
         if event[0] != "idle":
             self._go_on(event)
+
+    def _note_input(self) -> int:
+        """The clock, also as the session's last sign of its client (idle time-outs)."""
+        now = int(self._runtime.clock.time() * 1_000_000)
+        if self._session is not None:
+            self._session.last_input = now
+        return now
 
     def _go_on(self, event: Event) -> None:
         """What could not be answered at once: a commit is parked, all else gets a driver."""
@@ -233,7 +240,7 @@ class Connection(asyncio.Protocol):
     def _feed_held(self) -> bool:
         if not self._inbox:
             return False
-        self._wire.feed(self._take_held(), int(self._runtime.clock.time() * 1_000_000))
+        self._wire.feed(self._take_held(), self._note_input())
         return True
 
     async def _close_session(self) -> None:

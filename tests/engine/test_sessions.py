@@ -99,6 +99,19 @@ def test_temporary_tables_go_with_their_session(script: Script) -> None:
     assert script.rows("select count(*) from pg_namespace where nspname like 'pg_temp%'") == [("0",)]
 
 
+def test_a_session_idle_in_a_transaction_is_ended(script: Script) -> None:
+    script.rows("create table t(a int)")
+    script.rows("set idle_in_transaction_session_timeout = 100", "other")
+    script.rows("begin", "other")
+    script.rows("insert into t values (1)", "other")
+    script.wait(asyncio.sleep(0.8))
+    other = script.connections.pop("other")
+    assert other.closed
+    script.wait(other.end())
+    assert script.rows("select * from t") == []
+    script.rows("drop table t")
+
+
 def test_notifications_come_at_commit(script: Script) -> None:
     other = script.connection("other")
     script.rows("listen ch", "other")
