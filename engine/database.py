@@ -30,6 +30,19 @@ STATEMENTS_CACHED = 10000
 IDLE_CHECK_SECONDS = 0.25
 
 
+class Nobody:
+    """The client of a session of the engine's own."""
+
+    async def flush(self) -> None:
+        """Nobody reads."""
+
+    def wake(self) -> None:
+        """Nobody reads."""
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
 class Login(msgspec.Struct):
     """What authentication needs of a role."""
 
@@ -94,7 +107,25 @@ class Database:
             database.store = Store(waits, await find_roots(waits, database._own, (first[0], first[1]), first[2]))
         await database.reload()
         database.superuser = database.snapshot.role_name(10) or superuser
+        if not database.read_only:
+            await database.drop_left_temporary()
         return database
+
+    async def drop_left_temporary(self) -> None:
+        """Temporary schemas of sessions that a killed server had."""
+        left = [
+            row["oid"]
+            for row in self.snapshot.rows["pg_namespace"].rows.values()
+            if row["nspname"].startswith("pg_temp_")
+        ]
+        if not left:
+            return
+        session = self.accept(Nobody(), startup=False)
+        await session.start({"user": self.superuser, "database": "postgres"})
+        for oid in left:
+            session.temp = oid
+            await session.statements.drop_temporary()
+        await session.close()
 
     @property
     def read_only(self) -> bool:

@@ -204,6 +204,8 @@ class Session:
         self.cursors.clear()
         self.database.unlisten(self, "*")
         self.abandon()
+        # What ended the session must not end its clearing up.
+        self.kernel.clear_cancel()
         try:
             if self.temp is not None and not self.database.read_only:
                 await self.statements.drop_temporary()

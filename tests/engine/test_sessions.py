@@ -138,3 +138,10 @@ def test_bad_text_is_an_error_and_the_session_goes_on(script: Script) -> None:
     assert results[0].error is not None and results[0].error["C"] == "22021"
     assert results[1].rows == [("1",)]
     assert script.error("select 'a\u0000b'") in ("22021", "42601", "08P01")
+
+
+def test_temporary_schemas_of_a_killed_server_go_when_it_opens_again(script: Script) -> None:
+    script.rows("create temp table t(a int)", "other")
+    script.wait(script.database.drop_left_temporary())
+    assert script.rows("select count(*) from pg_class where relname = 't'") == [("0",)]
+    assert script.rows("select count(*) from pg_namespace where nspname like 'pg_temp%'") == [("0",)]
