@@ -174,4 +174,4 @@ macro_rules! answers {
     };
 }
 
-answers!(arrays, format, numbers, series);
+answers!(arrays, format, json, numbers, series, sizes);

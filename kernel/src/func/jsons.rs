@@ -51,7 +51,7 @@ fn extract<'a>(view: View<'a>, path: &Array) -> Res<Option<View<'a>>> {
     for step in strings(path)? {
         let next = match here.kind()? {
             Kind::Object => here.get(step)?,
-            Kind::Array => match step.parse::<i32>() {
+            Kind::Array => match step.trim_start().parse::<i32>() {
                 Ok(index) => element(&here, index.into())?,
                 Err(_) => None,
             },

@@ -172,7 +172,7 @@ impl<'a> Piece<'a> {
             let next = if here.is_object() {
                 here.get(step)?
             } else if here.is_array() {
-                match step.parse::<i32>() {
+                match step.trim_start().parse::<i32>() {
                     Ok(index) => here.at(index.into())?,
                     Err(_) => None,
                 }

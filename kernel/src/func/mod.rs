@@ -27,6 +27,7 @@ pub mod repattern;
 mod sequences;
 pub mod set;
 mod sha2;
+mod sizes;
 mod splitting;
 pub mod strings;
 mod timemaking;

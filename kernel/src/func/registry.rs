@@ -82,6 +82,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::numerics::FAMILIES,
     super::regexes::FAMILIES,
     super::sequences::FAMILIES,
+    super::sizes::FAMILIES,
     super::splitting::FAMILIES,
     super::strings::FAMILIES,
     super::timemaking::FAMILIES,

@@ -50,14 +50,18 @@ def run(db: psycopg.Connection[Any], source: Path) -> list[str]:
         if line.startswith("="):
             signature, types, *rest = [part.strip() for part in line[1:].split("|")]
             settings = rest[0] if rest else ""
-            proc, name, retset, outs = db.execute(
-                "select prosrc, proname, proretset, coalesce(array_length(proallargtypes, 1) - pronargs, 1)"
+            proc, name, retset, outs, variadic = db.execute(
+                "select prosrc, proname, proretset, coalesce(array_length(proallargtypes, 1) - pronargs, 1),"
+                " provariadic <> 0"
                 " from pg_proc where oid = %s::regprocedure",
                 [signature],
             ).fetchone()
             kinds = [t.strip() for t in types.split(";") if t.strip()]
             oids = [db.execute("select %s::regtype::oid::int8", [t]).fetchone()[0] for t in kinds]
-            call = f'"{name}"({", ".join(f"%s::text::{t}" for t in kinds)})'
+            places = [f"%s::text::{t}" for t in kinds]
+            if variadic:
+                places[-1] = "variadic " + places[-1]
+            call = f'"{name}"({", ".join(places)})'
             db.execute("reset all")
             for key, value in SETTINGS[settings].items():
                 db.execute(f"set {key} = '{value}'")
