@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import time
+
+import psycopg
+
+from tests.cluster.ledger import Ledger
 
 
 def pgbench(port: int, *arguments: str) -> subprocess.Popen[str]:
@@ -17,3 +23,33 @@ def stop_load(load: subprocess.Popen[str]) -> str:
     assert load.returncode == 0, complaints
     assert "aborted" not in complaints and "ERROR" not in complaints, complaints
     return printed
+
+
+def transactions_per_second(port: int, *arguments: str) -> float:
+    """Of a run of pgbench's TPC-B."""
+    printed = stop_load(pgbench(port, "-n", "-M", "prepared", *arguments))
+    found = re.search(r"^tps = ([0-9.]+)", printed, re.MULTILINE)
+    assert found is not None, printed
+    return float(found[1])
+
+
+def goes_on(ledger: Ledger, seconds: float = 10.0) -> None:
+    """More is acknowledged than before."""
+    before = ledger.count()
+    deadline = time.monotonic() + seconds
+    while ledger.count() <= before + 20:
+        assert time.monotonic() < deadline, f"nothing is acknowledged any more: {ledger.unexpected[:3]}"
+        time.sleep(0.01)
+
+
+def answers(uri: str, seconds: float = 10.0) -> float:
+    """Seconds until a first query is answered."""
+    began = time.monotonic()
+    while True:
+        try:
+            with psycopg.connect(uri, connect_timeout=2) as connection:
+                connection.execute("SELECT count(*) FROM balances")
+                return time.monotonic() - began
+        except psycopg.OperationalError:
+            assert time.monotonic() - began < seconds, "the writer does not answer"
+            time.sleep(0.002)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sixfold.server import cluster as clusters
 from tests.support.postgres import free_port
 
 COMMAND = [sys.executable, "-m", "sixfold.server"]
@@ -39,18 +40,15 @@ class Served:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
 
-    def start(self, seconds: float = 20.0) -> None:
+    def launch(self) -> None:
+        """Start it without waiting."""
+        command = [*COMMAND, "serve", "--data", str(self.folder / "data"), "--port", str(self.port), *self.arguments]
         with (self.folder / "server.log").open("ab") as log:
-            command = [
-                *COMMAND,
-                "serve",
-                "--data",
-                str(self.folder / "data"),
-                "--port",
-                str(self.port),
-                *self.arguments,
-            ]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def start(self, seconds: float = 20.0) -> None:
+        self.launch()
+        assert self.process is not None
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -87,12 +85,15 @@ def ready(port: int) -> bool:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[Served]:
+def served(*arguments: str, wait: bool = True) -> Iterator[Served]:
     """A fresh embedded cluster for the length of a block."""
     folder = Path(tempfile.mkdtemp(prefix="sixfold-test-"))
     server = Served(folder, arguments=arguments)
     try:
-        server.start()
+        if wait:
+            server.start()
+        else:
+            server.launch()
         yield server
     finally:
         server.stop()
@@ -119,6 +120,11 @@ class Cluster:
             raise RuntimeError(f"sixfold cluster {' '.join(arguments)}: {done.stderr}{done.stdout}\n{logs}")
         return done.stdout
 
+    def launch(self, name: str) -> None:
+        """Start a daemon as `cluster start` does, without waiting for it."""
+        process = clusters.load(self.folder).process(name)
+        process.start(clusters.load(self.folder).arguments(name))
+
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.command("status", "--json"))
         return found
@@ -133,8 +139,31 @@ class Cluster:
         return int((self.folder / "run" / f"{name}.pid").read_text().split()[0])
 
     def kill(self, *names: str) -> None:
+        """SIGKILL all at once; returns when they are gone."""
+        pids = [self.pid(name) for name in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(alive(pid) for pid in pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def pause(self, *names: str) -> None:
+        """SIGSTOP: they neither answer nor close their connections."""
         for name in names:
-            os.kill(self.pid(name), signal.SIGKILL)
+            os.kill(self.pid(name), signal.SIGSTOP)
+
+    def resume(self, *names: str) -> None:
+        for name in names:
+            os.kill(self.pid(name), signal.SIGCONT)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager
