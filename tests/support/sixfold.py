@@ -148,6 +148,9 @@ class Cluster:
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
+    def signal(self, number: int, name: str) -> None:
+        os.kill(self.pid(name), number)
+
     def pause(self, *names: str) -> None:
         """SIGSTOP: they neither answer nor close their connections."""
         for name in names:

@@ -1,0 +1,133 @@
+"""`sixfold cluster start | status | stop`, `sixfold psql`, and the daemons as commands."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.sixfold import COMMAND, Cluster, alive, clustered
+
+pytestmark = pytest.mark.cluster
+DAEMONS = {"node-a1", "node-a2", "node-b1", "node-b2", "node-c1", "node-c2", "writer", "reader-1"}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with clustered(readers=1) as running:
+        yield running
+
+
+def sixfold(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def complaint(*arguments: str) -> str:
+    """The one line that a command which can't be done leaves."""
+    done = sixfold(*arguments)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("sixfold: ")
+    return done.stderr
+
+
+def test_start_starts_only_what_is_dead(cluster: Cluster) -> None:
+    assert "all running" in cluster.command("start")
+    pids = {name: cluster.pid(name) for name in DAEMONS}
+    cluster.kill("node-b2", "reader-1")
+    assert cluster.command("start", "node-b2").startswith("1 started")
+    assert cluster.command("start").startswith("1 started")
+    changed = {name for name in DAEMONS if cluster.pid(name) != pids[name]}
+    assert changed == {"node-b2", "reader-1"}
+
+
+def test_status_says_who_is_there(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE told (a int)")
+        deadline = time.monotonic() + 10
+        while True:
+            found = cluster.status()
+            scls = {segment["node"]: segment["scl"] for segment in found["segments"]}
+            if set(scls.values()) == {found["writer"]["vdl"]} and found["readers"][0]["vdl"] == found["writer"]["vdl"]:
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+    assert found["writer"]["role"] == "writer"
+    assert found["writer"]["sessions"] == 1
+    assert len(scls) == 6
+    assert {segment["epoch"] for segment in found["segments"]} == {found["writer"]["epoch"]}
+    assert {node["zone"] for node in found["nodes"]} == {"zone-a", "zone-b", "zone-c"}
+    assert 0 <= found["readers"][0]["lag_ms"] < 1000
+    cluster.kill("node-c1")
+    lines = {line.split()[0]: line for line in cluster.command("status").splitlines()}
+    assert set(lines) == DAEMONS
+    assert "down" in lines["node-c1"]
+    assert "epoch" in lines["writer"] and "VDL" in lines["writer"]
+    assert "SCL" in lines["node-a1"] and "lag" in lines["reader-1"]
+    cluster.command("start")
+
+
+def test_psql_finds_the_cluster(cluster: Cluster) -> None:
+    done = sixfold("psql", "--dir", str(cluster.folder), "-XAtc", "SELECT 6 * 7")
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+
+
+def test_what_can_not_be_done_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
+    folder = str(cluster.folder)
+    missing = str(tmp_path / "none")
+    assert "there is no cluster" in complaint("cluster", "status", "--dir", missing)
+    assert "there is no cluster" in complaint("cluster", "stop", "--dir", missing)
+    assert "there is no node-x" in complaint("cluster", "start", "node-x", "--dir", folder)
+    assert "--port" in complaint("cluster", "start", "--dir", folder, "--port", "1")
+    assert "--topology" in complaint("cluster", "start", "--dir", missing, "--topology", "7x7")
+    assert "missing: --name" in complaint("reader")
+    assert "No such" in complaint("writer", "--nonsense")
+    assert "is in use" in complaint("storage-node", "--config", f"{folder}/conf/node-a1.toml")
+    # A second writer by mistake finds its port taken before it could fence the first one off.
+    epoch = cluster.status()["writer"]["epoch"]
+    assert "taken" in complaint("writer", "--config", f"{folder}/conf/writer.toml")
+    assert cluster.status()["writer"]["epoch"] == epoch
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert "taken" in complaint("cluster", "start", "--dir", missing, "--port", port)
+        assert "taken" in complaint("serve", "--data", str(tmp_path / "data"), "--port", port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_daemon_cleanly(cluster: Cluster, number: signal.Signals) -> None:
+    with psycopg.connect(cluster.uri) as connection, psycopg.connect(cluster.reader_uri("reader-1")):
+        for name in ("reader-1", "writer", "node-a2"):
+            pid = cluster.pid(name)
+            before = (cluster.folder / "log" / f"{name}.log").read_text()
+            cluster.signal(number, name)
+            deadline = time.monotonic() + 5
+            while alive(pid):
+                assert time.monotonic() < deadline, f"{name} does not stop"
+                time.sleep(0.01)
+            said = (cluster.folder / "log" / f"{name}.log").read_text().removeprefix(before)
+            assert "Traceback" not in said, said
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            connection.execute("SELECT 1")
+    assert cluster.command("start").startswith("3 started")
+
+
+def test_stop_and_start_keep_everything(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT i FROM generate_series(1, 1000) AS i")
+    pids = [cluster.pid(name) for name in DAEMONS]
+    assert cluster.command("stop") == "8 stopped\n"
+    assert not any(alive(pid) for pid in pids)
+    assert cluster.status()["writer"] is None
+    assert cluster.command("start").startswith("8 started")
+    for uri in (cluster.uri, cluster.reader_uri("reader-1")):
+        with psycopg.connect(uri) as connection:
+            assert connection.execute("SELECT sum(i) FROM kept").fetchone() == (500500,)
