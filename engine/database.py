@@ -28,6 +28,8 @@ FIRST_PID = 1000
 CATALOG_SESSION, VACUUM_SESSION = 1, 2
 STATEMENTS_CACHED = 10000
 IDLE_CHECK_SECONDS = 0.25
+# Catalogue versions from here on are a transaction's own (`work.py`).
+PRIVATE_SCOPE = 1 << 48
 
 
 class Nobody:
@@ -76,6 +78,7 @@ class Database:
         self._own = KernelSession(volume, CATALOG_SESSION)
         self._pids = itertools.count(FIRST_PID)
         self._scopes: dict[tuple[Any, ...], int] = {}
+        self._scope_numbers = itertools.count(1)
         self._channels: dict[str, set[Session]] = {}
         self._closing = False
         # Sessions with an idle time-out, and the timer that looks at them.
@@ -186,9 +189,12 @@ class Database:
 
     def scope(self, key: tuple[Any, ...]) -> int:
         """A small number for what decides a text's meaning."""
+        if key[2] >= PRIVATE_SCOPE:
+            # Of one transaction with DDL: never asked for again.
+            return next(self._scope_numbers)
         found = self._scopes.get(key)
         if found is None:
-            found = self._scopes[key] = len(self._scopes) + 1
+            found = self._scopes[key] = next(self._scope_numbers)
         return found
 
     # -- the committed catalogue

@@ -9,6 +9,7 @@ import msgspec
 
 from sixfold.kernel._kernel import KernelError, Plan
 
+from .access import check_relations
 from .errors import SqlError
 from .parser import parse_one
 from .planner.api import PlannedStatement, analyze_and_plan
@@ -61,6 +62,7 @@ def prepare(
     found = cache.get(key) if keep else None
     if found is None:
         planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types)
+        check_relations(session, planned.relations)
         found = Prepared(planned, Plan.compile(planned.json))
         if keep:
             cache.put(key, found)

@@ -49,7 +49,7 @@ class Utility(msgspec.Struct):
 _transactions: list[Any] = []
 
 
-def transaction_statement(node: Any) -> Statement | None:
+def transaction_statement(node: Any, reader: bool) -> Statement | None:
     """BEGIN, COMMIT, ROLLBACK without frills, as the kernel runs them; savepoints are made per session."""
     kinds = enums.TransactionStmtKind
     if node.chain:
@@ -61,7 +61,7 @@ def transaction_statement(node: Any) -> Statement | None:
         )
     if node.kind in (kinds.TRANS_STMT_BEGIN, kinds.TRANS_STMT_START):
         modes = utility.transaction_modes(node.options)
-        if "deferrable" in modes:
+        if "deferrable" in modes or (reader and modes.get("read_only") is False):
             return None
         tag = "BEGIN" if node.kind == kinds.TRANS_STMT_BEGIN else "START TRANSACTION"
         return Statement.begin(modes.get("isolation"), modes.get("read_only"), tag=tag, token=_token(node))
@@ -169,7 +169,7 @@ class Statements:
             raise utility.in_failed_block()
         fixed = [(index, literal[1]) for index, literal in enumerate(literals)]
         if name == "TransactionStmt":
-            statement = transaction_statement(node)
+            statement = transaction_statement(node, session.database.read_only)
             if statement is None or session.work is not None:
                 return False
             session.database.queries.register_query(session.scope, key, statement, [], fixed)
@@ -227,7 +227,7 @@ class Statements:
             own = Utility(node, text, tuple(prepared.planned.params), planned=True)
             return self._host(own, prepared.columns, name), prepared.planned.params, False
         if type(node).__name__ == "TransactionStmt":
-            statement = transaction_statement(node)
+            statement = transaction_statement(node, session.database.read_only)
             if statement is not None:
                 return statement, [], True
         types = utility.param_types(session, node, text, param_oids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_owner, check_schema
 from sixfold.engine.catalog.model import PG_CATALOG, Relation
 from sixfold.engine.catalog.rows import Row, Rows
 from sixfold.engine.catalog.snapshot import Catalog
@@ -116,6 +117,7 @@ class Change:
         found = self.session.schemas()
         if not found:
             raise SqlError("3F000", "no schema has been selected to create in")
+        check_schema(self.session, found[0], self.catalog.namespace_name(found[0]) or "")
         return found[0]
 
     def namespace(self, schema: str, name: str = "", position: int | None = None) -> int:
@@ -128,6 +130,7 @@ class Change:
             raise SqlError(
                 "42501", f"permission denied to {what}", detail="System catalog modifications are currently disallowed."
             )
+        check_schema(self.session, oid, schema)
         return oid
 
     def relation(
@@ -148,6 +151,7 @@ class Change:
             raise SqlError("42809", f'"{found.name}" is not {ARTICLES[kinds[0]]}')
         if not is_user(found.oid):
             raise SqlError("42501", f'permission denied: "{found.name}" is a system catalog')
+        check_owner(self.session, found)
         return found
 
     def must(self, name: str, schema: str | None = None, *, kinds: str = "") -> Relation:

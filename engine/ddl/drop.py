@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_superuser, is_member
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import enums
@@ -116,6 +117,13 @@ async def _relation(change: Change, dropper: Dropper, names: list[str], kind: st
     dropper.add((CLASS, found.oid, 0))
 
 
+def check_schema_owner(change: Change, oid: int, name: str) -> None:
+    """42501 when the role may not drop or rename a schema."""
+    row = change.rows["pg_namespace"].get(oid)
+    if row is not None and not is_member(change.session, row["nspowner"]):
+        raise SqlError("42501", f"must be owner of schema {name}")
+
+
 async def _schema(change: Change, dropper: Dropper, name: str, node: Any) -> None:
     oid = change.catalog.namespace_oid(name)
     if oid is None:
@@ -123,6 +131,7 @@ async def _schema(change: Change, dropper: Dropper, name: str, node: Any) -> Non
             raise SqlError("3F000", f'schema "{name}" does not exist')
         change.session.notice(f'schema "{name}" does not exist, skipping')
         return
+    check_schema_owner(change, oid, name)
     if oid in (11, 99) or name == "information_schema":
         raise SqlError("2BP01", f"cannot drop schema {name} because it is required by the database system")
     dropper.add((NAMESPACE, oid, 0))
@@ -131,6 +140,7 @@ async def _schema(change: Change, dropper: Dropper, name: str, node: Any) -> Non
 @entry("DropRoleStmt", "DROP ROLE")
 async def drop_role(session: Session, node: Any, context: Context) -> None:
     """DROP ROLE, DROP USER."""
+    check_superuser(session, "permission denied to drop role")
     change = await Change.begin(session)
     for spec in node.roles:
         row = change.session.snapshot.role(spec.rolename or "")

@@ -6,6 +6,7 @@ import base64
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_superuser, is_superuser
 from sixfold.engine.catalog.bootstrap import role_row
 from sixfold.engine.catalog.rows import Row
 from sixfold.engine.errors import SqlError, not_built
@@ -52,6 +53,8 @@ async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[
     members: list[Any] = []
     for option in options or ():
         name = option.defname
+        if name in ("superuser", "isreplication", "bypassrls") and not is_superuser(session):
+            raise SqlError("42501", f"must be superuser to change {name.removeprefix('is')} attribute")
         if name in FLAGS:
             change[FLAGS[name]] = bool(option.arg.boolval)
         elif name == "password":
@@ -147,6 +150,7 @@ async def rename_role(change: Change, old: str, new: str) -> None:
 @entry("GrantRoleStmt", "GRANT ROLE")
 async def grant_role(session: Session, node: Any, context: Context) -> None:
     """GRANT role TO role, REVOKE role FROM role."""
+    check_superuser(session, "must have admin option on role")
     change = await Change.begin(session)
     for granted in node.granted_roles:
         role = session.snapshot.role(granted.priv_name)
@@ -213,6 +217,8 @@ def _database(session: Session, name: str | None) -> int:
 @entry("AlterRoleSetStmt", "ALTER ROLE")
 async def alter_role_set(session: Session, node: Any, context: Context) -> None:
     """ALTER ROLE … SET."""
+    if node.role is None or role_name(session, node.role) != session.user:
+        check_superuser(session, "permission denied to alter setting")
     role = role_oid(session, node.role) if node.role is not None else 0
     await _set(session, (_database(session, node.database), role), node.setstmt)
     context.reply.complete("ALTER ROLE")
@@ -221,5 +227,6 @@ async def alter_role_set(session: Session, node: Any, context: Context) -> None:
 @entry("AlterDatabaseSetStmt", "ALTER DATABASE")
 async def alter_database_set(session: Session, node: Any, context: Context) -> None:
     """ALTER DATABASE … SET."""
+    check_superuser(session, f"must be owner of database {node.dbname}")
     await _set(session, (_database(session, node.dbname), 0), node.setstmt)
     context.reply.complete("ALTER DATABASE")

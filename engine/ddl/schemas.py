@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_superuser
 from sixfold.engine.errors import SqlError
 from sixfold.engine.reply import SilentReply
 from sixfold.engine.utility import Context, entry, find
@@ -34,6 +35,7 @@ async def create_schema(session: Session, node: Any, context: Context) -> None:
     """CREATE SCHEMA [IF NOT EXISTS] name [AUTHORIZATION role] [elements]."""
     name = truncated(node.schemaname or role_name(session, node.authrole))
     check_schema_name(name)
+    check_superuser(session, f"permission denied for database {session.database_name}")
     change = await Change.begin(session)
     if change.catalog.namespace_oid(name) is not None:
         if not node.if_not_exists:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import is_member
 from sixfold.engine.asynchronous import take
 from sixfold.engine.errors import SqlError
 from sixfold.engine.settings import SERVER_VERSION, check, find
@@ -92,6 +93,8 @@ def _other(session: Session, pid: int) -> Session | None:
     if found is None:
         message = f"PID {pid} is not a PostgreSQL server process"
         session.statements.afterwards.append(lambda: session.notice(message, severity="WARNING", code="01000"))
+    elif not is_member(session, (session.snapshot.role(found.session_user) or {"oid": 10})["oid"]):
+        raise SqlError("42501", "must be a member of the role whose process is being canceled or terminated")
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sixfold.engine.embedded import message
+from sixfold.engine.embedded import Connection, message
 from tests.engine.memory import Script
 
 
@@ -145,3 +145,27 @@ def test_temporary_schemas_of_a_killed_server_go_when_it_opens_again(script: Scr
     script.wait(script.database.drop_left_temporary())
     assert script.rows("select count(*) from pg_class where relname = 't'") == [("0",)]
     assert script.rows("select count(*) from pg_namespace where nspname like 'pg_temp%'") == [("0",)]
+
+
+def test_a_role_may_use_what_it_owns_and_nothing_else(script: Script) -> None:
+    script.rows("create table secret(a int)")
+    script.rows("create role joe login")
+    joe = script.wait(Connection(script.database).start("joe"))
+
+    def error(text: str) -> str:
+        found = script.wait(joe.query(text))[-1].error
+        return found["M"] if found else ""
+
+    assert error("select * from secret") == "permission denied for table secret"
+    assert error("insert into secret values (1)") == "permission denied for table secret"
+    assert error("drop table secret") == "must be owner of table secret"
+    assert error("create table t(a int)") == "permission denied for schema public"
+    assert error("create schema s") == "permission denied for database postgres"
+    assert error("select * from pg_authid") == "permission denied for table pg_authid"
+    assert error("alter role joe superuser") == "must be superuser to change superuser attribute"
+    assert error("set role postgres") == 'permission denied to set role "postgres"'
+    assert error("create temp table mine(a int); insert into mine values (1); select * from mine") == ""
+    script.rows("create schema hers authorization joe")
+    assert error("create table hers.t(a int); insert into hers.t values (1)") == ""
+    script.rows("grant joe to postgres")
+    script.wait(joe.end())
