@@ -156,8 +156,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(output)
 
     def close(self) -> None:
-        """See `Client.close`."""
+        """See `Client.close`. What the session said last, such as why it ends, still goes out."""
         if self._transport is not None:
+            if self._driver is None:
+                self.wake()
             self._transport.close()
 
     def abort(self) -> None:
