@@ -27,6 +27,8 @@ __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
 FIRST_PID = 1000
 CATALOG_SESSION, VACUUM_SESSION = 1, 2
 STATEMENTS_CACHED = 10000
+# How long `close` waits for running statements to notice that they are cancelled.
+CLOSE_STEPS, CLOSE_STEP_SECONDS = 100, 0.02
 IDLE_CHECK_SECONDS = 0.25
 # Catalogue versions from here on are a transaction's own (`work.py`).
 PRIVATE_SCOPE = 1 << 48
@@ -180,11 +182,19 @@ class Database:
     woken = after_call
 
     async def close(self) -> None:
-        """End all sessions with 57P01."""
+        """End all sessions with 57P01. One whose statement does not end in time is left to the process's end."""
         self._closing = True
-        for session in list(self.sessions.values()):
+        left = list(self.sessions.values())
+        for session in left:
             session.terminate()
-            await session.close()
+        for _ in range(CLOSE_STEPS):
+            left = [session for session in left if session.pid in self.sessions]
+            for session in left:
+                if session.state != "active":
+                    await session.close()
+            if not any(session.state == "active" for session in left):
+                break
+            await self.runtime.clock.sleep(CLOSE_STEP_SECONDS)
         self._own.close()
 
     def scope(self, key: tuple[Any, ...]) -> int:

@@ -55,6 +55,7 @@ PLANNING = (
     "TimeZone",
     "IntervalStyle",
 )
+ADMIN_SHUTDOWN, TERMINATED = "57P01", "terminating connection due to administrator command"
 IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
 ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
 
@@ -116,6 +117,7 @@ class Session:
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
         self._closed = False
+        self._terminated = False
         self.kernel.set_entropy(database.runtime.random.getrandbits(64))
         self.kernel.set_now(self.now())
         self._restore_host()
@@ -208,6 +210,9 @@ class Session:
         self.kernel.clear_cancel()
         try:
             if self.temp is not None and not self.database.read_only:
+                # The end of the connection has cancelled what ran; this must not be.
+                self.kernel.clear_cancel()
+                self.statements.cancelled = None
                 await self.statements.drop_temporary()
         finally:
             self.kernel.close()
@@ -243,6 +248,9 @@ class Session:
             self.state = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[
                 self.kernel.status
             ]
+        if self._terminated:
+            # The statement had ended before it could be interrupted.
+            self.fail(SqlError(ADMIN_SHUTDOWN, TERMINATED))
 
     async def _wait(self, need: Any) -> None:
         """Until the wire has something else to say, which its next step says again."""
@@ -255,6 +263,8 @@ class Session:
                 await self.waits.satisfy(self.kernel, need)
                 event = self.wire.step()
             self.waits.after_call()
+            if event[0] == "error" and event[2]:
+                raise SessionEnded(event[1].message)
             if event[0] != "wait":
                 return
             need = event[1]
@@ -266,7 +276,7 @@ class Session:
 
     def fail(self, error: SqlError | KernelError) -> None:
         """Tell the client; the transaction is dealt with by the kernel."""
-        severity: Any = getattr(error, "severity", "ERROR")
+        severity: Any = getattr(error, "severity", "ERROR") if error.code != ADMIN_SHUTDOWN else "FATAL"
         self.wire.error(
             error.code,
             error.message,
@@ -312,11 +322,13 @@ class Session:
         self.waits.interrupt(self.pid)
 
     def terminate(self) -> None:
-        """pg_terminate_backend, shutdown."""
-        self.interrupt("57P01", "terminating connection due to administrator command")
-        if self.state != "active":
-            self.wire.error("57P01", "terminating connection due to administrator command", severity="FATAL")
-        self.client.close()
+        """pg_terminate_backend, shutdown. A running statement ends with FATAL; whoever runs it closes the connection."""
+        if self.state == "active":
+            self._terminated = True
+            self.interrupt(ADMIN_SHUTDOWN, TERMINATED)
+        else:
+            self.wire.error(ADMIN_SHUTDOWN, TERMINATED, severity="FATAL")
+            self.client.close()
 
     def idle_limit_ms(self) -> int:
         """How long the session may be idle as it is now; 0: for ever."""
@@ -358,7 +370,9 @@ class Session:
         if self.work is not None and not self.kernel.active:
             self._end_work(committed=False)
         if not self.kernel.active:
-            self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.held}
+            for name in [name for name, cursor in self.cursors.items() if not cursor.held]:
+                del self.cursors[name]
+                self.wire.close_portal(name)
 
     async def commit(self, *, implicit: bool = False) -> str:
         """COMMIT with all that hangs on it. Answers the command tag."""

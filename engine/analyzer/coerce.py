@@ -210,10 +210,6 @@ def _infer(scope: Scope, expr: nodes.Param, target: int, position: int | None) -
     now = scope.context.params.types[expr.n]
     if now not in (UNKNOWN, target):
         shown = f"{format_type(scope.catalog, now)} versus {format_type(scope.catalog, target)}"
-    if target in oids.REG_TYPES:
-        # Clients send a name, which only the session can look up.
-        scope.context.params.infer(expr.n, oids.TEXT, shown, position)
-        return io_cast(scope, nodes.Param(expr.n, oids.TEXT), oids.TEXT, target)
     scope.context.params.infer(expr.n, target, shown, position)
     return nodes.Param(expr.n, target)
 

@@ -8,7 +8,7 @@ from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.aggregates import aggregate_call, window_call
 from sixfold.engine.analyzer.coerce import coerce, coerce_type, resolve_polymorphic
 from sixfold.engine.analyzer.exprs import field_of, handles, position_of, transform
-from sixfold.engine.analyzer.host import is_host
+from sixfold.engine.analyzer.host import HOST_SETS, is_host
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import Resolved, find_function, function_call_text
 from sixfold.engine.analyzer.scope import Scope, pos
@@ -303,7 +303,7 @@ def _set_call(scope: Scope, call: Call) -> Expr:
         raise SqlError(
             "0A000", "aggregate function calls cannot contain set-returning function calls", position=call.position
         )
-    if call.function.language == "sql":
+    if call.function.language == "sql" or (call.function.src in HOST_SETS and scope.kind == "select"):
         return _lateral_call(scope, call)
     columns = result_columns(scope, call.function, call.result, call.types)
     types = [t for _, t in columns] or [call.result]
@@ -314,7 +314,7 @@ def _set_call(scope: Scope, call: Call) -> Expr:
 
 
 def _lateral_call(scope: Scope, call: Call) -> Expr:
-    """A set-returning function written in SQL, in a select list: its query joins FROM, and the call is its row.
+    """A set-returning function written in SQL, or Python's, in a select list: it joins FROM, and the call is its row.
 
     Equal calls are one. PostgreSQL runs several sets side by side; different ones can't be told apart from a join here.
     """
@@ -325,17 +325,30 @@ def _lateral_call(scope: Scope, call: Call) -> Expr:
             return row
     if scope.lateral_calls or scope.query.has_srfs:
         raise not_built("different set-returning functions in one select list", call.position)
-    query = set_query(scope, call.function, call.args)
-    names = [n for n, _ in call.function.out] or [call.name]
-    columns = [tree.RteColumn(n, t.typ, t.typmod) for n, t in zip(names, query.visible(), strict=True)]
-    rte = scope.context.new_rte("subquery", call.name, columns)
-    rte.query, rte.lateral = query, True
+    rte = _lateral_entry(scope, call)
+    rte.lateral = True
     scope.query.rtes.append(rte)
     scope.query.from_items.append(tree.FromRel(rte))
+    columns, names = rte.columns, [c.name for c in rte.columns]
     values: list[Expr] = [tree.Var(rte.id, i, c.typ, c.typmod) for i, c in enumerate(columns)]
     made = values[0] if len(values) == 1 else tree.NamedRow(values, [c.typ for c in columns], names)
     scope.lateral_calls.append((call, made))
     return made
+
+
+def _lateral_entry(scope: Scope, call: Call) -> tree.Rte:
+    if call.function.language != "sql":
+        given = result_columns(scope, call.function, call.result, call.types) or [(call.name, call.result)]
+        rte = scope.context.new_rte("function", call.name, [tree.RteColumn(n, t) for n, t in given])
+        types = [t for _, t in given]
+        rte.calls = [tree.FuncCall(call.function.src, call.args, call.types, types, True, None, host=True)]
+        return rte
+    query = set_query(scope, call.function, call.args)
+    names = [n for n, _ in call.function.out] or [call.name]
+    columns = [tree.RteColumn(n, t.typ, t.typmod) for n, t in zip(names, query.visible(), strict=True)]
+    rte = scope.context.new_rte("subquery", call.name, columns)
+    rte.query = query
+    return rte
 
 
 # ---- SQL functions

@@ -63,7 +63,9 @@ def _host_set_to_from(node: Any) -> None:
         return
     call = node.targetList[0].val
     if type(call) is ast.FuncCall and call.funcname[-1].sval in HOST_SETS:
-        node.fromClause = (ast.RangeFunction(lateral=False, ordinality=False, is_rowsfrom=False, functions=((call, None),)),)
+        node.fromClause = (
+            ast.RangeFunction(lateral=False, ordinality=False, is_rowsfrom=False, functions=((call, None),)),
+        )
         node.targetList[0].val = ast.ColumnRef(fields=(ast.String(call.funcname[-1].sval),))
 
 

@@ -48,6 +48,8 @@ def ask_host(session: Session, what: str, args: list[Any]) -> Any:
             return identity.setting(session, args[0])
         except SqlError:
             return None
+    if what.startswith("reg"):
+        return call_host(session, what, [args], 1)[0]
     if what == "set_config":
         return identity.set_config(session, *args)
     if what == "sequence":

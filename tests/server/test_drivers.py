@@ -98,6 +98,52 @@ def test_a_portal_is_read_in_pieces(connection: Any) -> None:
         assert [row[0] for row in cursor] == list(range(1, 101))
 
 
+def test_a_held_cursor_outlives_its_transaction(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        with connection.cursor("held", withhold=True) as cursor:
+            cursor.execute("SELECT generate_series(1, 20)")
+            assert [row[0] for row in cursor] == list(range(1, 21))
+        with pytest.raises(errors.InvalidCursorName):
+            connection.execute("FETCH ALL FROM held")
+
+
+def test_a_parameter_may_be_the_name_of_a_relation_or_a_type(connection: Any) -> None:
+    row = connection.execute(
+        "SELECT %s::regclass::oid, %s::regtype::oid, %s::regclass", ("pg_catalog.pg_class", "integer", "1247")
+    ).fetchone()
+    assert row == (1259, 23, "pg_type")
+    with pytest.raises(errors.UndefinedTable, match='relation "no_such" does not exist'):
+        connection.execute("SELECT %s::regclass", ("no_such",))
+    connection.rollback()
+
+
+def test_a_session_can_be_ended_by_another_one_and_by_itself(server: Served, connection: Any) -> None:
+    victim = psycopg.connect(server.uri, autocommit=True)
+    assert connection.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,)).fetchone() == (True,)
+    with pytest.raises(errors.AdminShutdown):
+        victim.execute("SELECT 1")
+    with psycopg.connect(server.uri, autocommit=True) as own, pytest.raises(errors.AdminShutdown):
+        own.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_a_running_statement_ends_with_its_session(server: Served, connection: Any) -> None:
+    victim = psycopg.connect(server.uri, autocommit=True)
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            victim.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b")
+        except psycopg.Error as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.2)
+    connection.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,))
+    thread.join(timeout=10)
+    assert [type(error) for error in ended] == [errors.AdminShutdown]
+
+
 @pytest.mark.parametrize("options", ["", "(FORMAT csv)", "(FORMAT binary)"])
 def test_copy_out_can_be_copied_in(connection: Any, options: str) -> None:
     connection.execute("CREATE TABLE drivers_copy (a int, b text, c numeric, d timestamptz)")

@@ -33,6 +33,8 @@ def test_a_built_in_script_runs_without_an_error(loaded: Served, script: str, mo
 
 
 def test_the_books_balance_afterwards(loaded: Served) -> None:
+    # simple-update, run before, leaves tellers and branches out.
+    pgbench(loaded, "-i", "-q", "-s", "1")
     pgbench(loaded, "-n", "-c", "8", "-t", "50", "-M", "prepared")
     sums = (
         "SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers), "

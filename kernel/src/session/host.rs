@@ -72,6 +72,11 @@ impl Host {
         self.outside(what)?.ask(what, args)
     }
 
+    /// What a name of a reg type stands for, by the type's input function.
+    pub(super) fn reg_input(&self, typ: &str, name: &str) -> Res<Datum> {
+        self.ask(&format!("{typ}in"), &[Datum::text(name)])
+    }
+
     fn ask_text(&self, what: &str) -> Res<String> {
         Ok(self.ask(what, &[])?.str()?.to_owned())
     }

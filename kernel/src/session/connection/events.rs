@@ -144,6 +144,10 @@ impl Connection {
     ) -> Res<()> {
         let fatal = severity != "ERROR";
         match &self.doing {
+            // The record of the commit is in the log: no error can take it back.
+            _ if session.committing() => {
+                backend::error(&mut session.out, severity, error, internal);
+            }
             Doing::Event {
                 of: Raised::End, ..
             }

@@ -6,8 +6,9 @@ use super::portal::Portal;
 use super::statement::{Entry, Statement, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
+use crate::base::Stop;
 use crate::session::state::Session;
-use crate::types::registry;
+use crate::types::registry::{self, Repr, TypeInfo};
 use crate::types::Datum;
 use crate::wire::backend;
 use crate::wire::frontend::{self, format_of, Frame, Target};
@@ -119,7 +120,7 @@ impl Connection {
                 Some(bytes) => {
                     let info = registry::get(typ)?;
                     match format_of(&message.param_formats, at) {
-                        0 => info.input(frontend::utf8(bytes)?, -1, &session.kept.settings)?,
+                        0 => text_param(session, info, frontend::utf8(bytes)?)?,
                         _ => info.recv(bytes, -1, &session.kept.settings)?,
                     }
                 }
@@ -226,6 +227,16 @@ impl Connection {
         self.at += frame.size;
         backend::bare(&mut session.out, backend::CLOSE_COMPLETE);
         Ok(Flow::On)
+    }
+}
+
+/// A parameter in text format. Names of reg types are looked up by the engine: the kernel has no catalogue.
+fn text_param(session: &Session, info: &TypeInfo, text: &str) -> Res<Datum> {
+    match info.input(text, -1, &session.kept.settings) {
+        Err(Stop::Error(_)) if info.repr == Repr::Oid && info.name.starts_with("reg") => {
+            session.host.reg_input(info.name, text)
+        }
+        result => result,
     }
 }
 

@@ -15,6 +15,9 @@ const MESSAGES: u32 = 256;
 /// Bound of messages before the client has logged in.
 const LOGIN_MESSAGE: usize = 64 << 10;
 
+/// The error by which a session is ended: always FATAL.
+const ADMIN_SHUTDOWN: &[u8; 5] = b"57P01";
+
 /// Does handling go on, or is there something to say?
 pub(super) enum Flow {
     On,
@@ -232,7 +235,7 @@ impl Connection {
 
     /// An error while the kernel ran something.
     fn failed(&mut self, session: &mut Session, error: Box<SqlError>) -> Event {
-        let fatal = self.phase != Phase::Ready;
+        let fatal = self.phase != Phase::Ready || error.code == *ADMIN_SHUTDOWN;
         if fatal {
             self.phase = Phase::Closed;
         }

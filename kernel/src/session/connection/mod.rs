@@ -174,8 +174,7 @@ impl Connection {
     fn sweep(&mut self, session: &Session) {
         if self.era != session.ended {
             self.era = session.ended;
-            self.portals.clear();
-            self.unnamed_portal = None;
+            self.close_portals();
         }
     }
 
@@ -187,7 +186,8 @@ impl Connection {
         statement: Arc<Statement>,
     ) -> crate::base::Res<()> {
         self.sweep(session);
-        let portal = Portal::new(statement, Vec::new(), Default::default())?;
+        let mut portal = Portal::new(statement, Vec::new(), Default::default())?;
+        portal.cursor = true;
         self.portals.insert(name.to_owned(), portal);
         Ok(())
     }
@@ -196,8 +196,9 @@ impl Connection {
         self.portals.remove(name);
     }
 
+    /// Those of the protocol.
     pub fn close_portals(&mut self) {
-        self.portals.clear();
+        self.portals.retain(|_, portal| portal.cursor);
         self.unnamed_portal = None;
     }
 

@@ -16,6 +16,8 @@ pub struct Portal {
     pub run: Option<Run>,
     /// Ran to its end.
     pub done: bool,
+    /// A cursor of SQL's: Python says when it ends, which may be after its transaction.
+    pub cursor: bool,
 }
 
 impl Portal {
@@ -37,6 +39,7 @@ impl Portal {
             formats,
             run,
             done: false,
+            cursor: false,
         })
     }
 }

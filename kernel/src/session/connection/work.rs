@@ -128,6 +128,10 @@ impl Connection {
             }
             session.commit_implicit()?;
         }
+        if !session.in_block() {
+            // Those of a transaction that no statement has begun, too.
+            self.close_portals();
+        }
         self.sweep(session);
         self.ready(session);
         Ok(Flow::On)
