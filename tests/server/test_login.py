@@ -72,6 +72,9 @@ def refusal(server: Served, user: str, password: str) -> str:
 def test_the_right_password_lets_in_and_data_outlived_the_restart(guarded: Served, sslmode: str) -> None:
     with connect(guarded, "alice", PASSWORD, sslmode=sslmode) as connection:
         assert connection.execute("SELECT current_user, session_user").fetchone() == ("alice", "alice")
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM kept")
+    with connect(guarded, "postgres", "root", sslmode=sslmode) as connection:
         assert connection.execute("SELECT a, b FROM kept ORDER BY a").fetchall() == [(1, "one"), (2, None)]
 
 
