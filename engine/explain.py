@@ -54,7 +54,7 @@ def read_options(node: Any) -> dict[str, Any]:
 
 def _columns(session: Session, node: Any, text: str) -> Sequence[Column]:
     style = read_options(node)["format"]
-    return [column("QUERY PLAN", {"json": JSON, "xml": 142}.get(style, TEXT))]
+    return [column("QUERY PLAN", JSON if style == "json" else TEXT)]
 
 
 @entry("ExplainStmt", "EXPLAIN", read_only=True, columns=_columns)

@@ -234,8 +234,9 @@ def system_column(item: NsItem, name: str, position: int | None) -> Expr | None:
         return None
     if name == "tableoid":
         return nodes.Const(oids.OID, str(item.relation.oid))
-    if name == "xmin" and item.relation.host is not None:
-        return nodes.Const(oids.XID, "1")
+    if name == "xmin" and (item.relation.host is not None or item.relation.oid < 16384):
+        # Catalogue rows show as frozen.
+        return nodes.Const(oids.XID, "2")
     raise not_built(f"the system column {name}", position)
 
 
