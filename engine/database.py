@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -83,6 +84,8 @@ class Database:
         self._scope_numbers = itertools.count(1)
         self._channels: dict[str, set[Session]] = {}
         self._closing = False
+        # One reload at a time: they share a kernel session.
+        self._reloading = asyncio.Lock()
         # Sessions with an idle time-out, and the timer that looks at them.
         self._idle: set[Session] = set()
         self._idle_timer: Timer | None = None
@@ -215,7 +218,9 @@ class Database:
             if self.committing:
                 await self.runtime.clock.sleep(0)
             else:
-                await self.reload()
+                async with self._reloading:
+                    if self.volume.catalog_version != self.snapshot.version:
+                        await self.reload()
 
     async def reload(self) -> None:
         """Read the catalogue's rows."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sixfold.engine.embedded import Connection, message
+from sixfold.engine.catalog.snapshot import Snapshot
+from sixfold.engine.embedded import Connection, Result, message
 from tests.engine.memory import Script
 
 
@@ -169,3 +170,17 @@ def test_a_role_may_use_what_it_owns_and_nothing_else(script: Script) -> None:
     assert error("create table hers.t(a int); insert into hers.t values (1)") == ""
     script.rows("grant joe to postgres")
     script.wait(joe.end())
+
+
+def test_many_sessions_may_notice_a_new_catalogue_at_once(script: Script) -> None:
+    connections = [script.connection(str(number)) for number in range(8)]
+    script.rows("create table t(a int)")
+    current = script.database.snapshot
+    # As on a reader: the snapshot is older than the volume's catalogue.
+    script.database.snapshot = Snapshot(current.version - 1, current.rows, current.system)
+
+    async def all_at_once() -> list[list[Result]]:
+        return await asyncio.gather(*(connection.query("select count(*) from t") for connection in connections))
+
+    assert [results[-1].rows for results in script.wait(all_at_once())] == [[("0",)]] * 8
+    assert script.database.snapshot.version == script.database.volume.catalog_version
