@@ -24,6 +24,7 @@ import structlog
 
 from sixfold.kernel._kernel import KernelError, Wire
 from sixfold.kernel._kernel import Session as KernelSession
+from sixfold.pagestore.reader import ReadFailed, ReadTooOld
 from sixfold.wal.runtime import Timer
 
 from .catalog.model import PG_CATALOG
@@ -260,7 +261,13 @@ class Session:
                 await self.client.flush()
                 event: Event = await self.waits.runtime.offload(self.wire.step_detached)
             else:
-                await self.waits.satisfy(self.kernel, need)
+                try:
+                    await self.waits.satisfy(self.kernel, need)
+                except ReadTooOld:
+                    # The wire still holds the statement: it must end there, or it would ask for its page again.
+                    self.kernel.cancel("72000", "snapshot too old")
+                except ReadFailed as error:
+                    self.kernel.cancel("58030", f"could not read from the page store: {error}")
                 event = self.wire.step()
             self.waits.after_call()
             if event[0] == "error" and event[2]:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from sixfold.engine.database import Database
+from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import KernelError, Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
@@ -16,6 +17,9 @@ from sixfold.server.writer_log import resolve
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogTailer
 from sixfold.wal.volume import VolumeConfig
+
+# Between attempts to open a database over a new volume.
+OPEN_SECONDS = 0.2
 
 log = structlog.get_logger("sixfold.server")
 
@@ -102,17 +106,18 @@ class Reader:
             await self._changed.wait()
             self._changed.clear()
             before = getattr(self, "database", None)
+            try:
+                # Clients that come meanwhile still find the one before, which shows what it showed last.
+                self.database = await Database.open(self.volume, self.pages, self.log, self._runtime)
+            except (OSError, SqlError, KernelError) as error:
+                log.error("the catalogue can't be read yet", reason=str(error))
+                self._changed.set()
+                await self._runtime.clock.sleep(OPEN_SECONDS)
+                continue
+            self._ready.set()
             if before is not None:
                 log.warning("the stream had a gap: this reader begins anew")
                 await before.close()
-            try:
-                self.database = await Database.open(self.volume, self.pages, self.log, self._runtime)
-            except (OSError, KernelError) as error:
-                log.error("the catalogue can't be read yet", reason=str(error))
-                self._changed.set()
-                await self._runtime.clock.sleep(0.5)
-                continue
-            self._ready.set()
 
     def _advanced(self, vdl: int) -> None:
         self.log.moved(vdl)
