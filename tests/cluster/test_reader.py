@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -146,8 +147,43 @@ def test_a_reader_that_is_killed_comes_back(cluster: Cluster, ledger: Ledger) ->
         assert session.execute(SUM).fetchone()[0] == 0  # type: ignore[index]
 
 
+class Visitors:
+    """Clients that come to the reader all the time, each for one query: they get the right answer or an error, soon."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._stop = threading.Event()
+        self.answered = 0
+        self.wrong: list[object] = []
+        self.longest_s = 0.0
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(3)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                with psycopg.connect(self._uri, autocommit=True, connect_timeout=5) as session:
+                    found = session.execute(SUM).fetchone()
+                if found is None or found[0] != 0:
+                    self.wrong.append(found)
+                self.answered += 1
+            except psycopg.Error as error:
+                if not isinstance(error, psycopg.OperationalError):
+                    self.wrong.append(error)
+                time.sleep(0.005)
+            self.longest_s = max(self.longest_s, time.monotonic() - began)
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
 def test_a_reader_goes_on_with_the_writer_that_comes_back(cluster: Cluster, ledger: Ledger) -> None:
-    for number in (3, 4):
+    visitors = Visitors(cluster.reader_uri("reader-1"))
+    for number in (3, 4, 5):
         epoch = cluster.status()["readers"][0]["epoch"]
         cluster.kill("writer")
         with reader(cluster) as session:
@@ -155,5 +191,9 @@ def test_a_reader_goes_on_with_the_writer_that_comes_back(cluster: Cluster, ledg
         cluster.command("start", "writer")
         assert shows(cluster, number) < 5.0
         assert cluster.status()["readers"][0]["epoch"] > epoch
+    visitors.stop()
+    assert not visitors.wrong, visitors.wrong[:3]
+    assert visitors.answered > 50
+    assert visitors.longest_s < 5.0
     ledger.stop()
     ledger.check()
