@@ -58,6 +58,8 @@ PLANNING = (
 )
 ADMIN_SHUTDOWN, TERMINATED = "57P01", "terminating connection due to administrator command"
 IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
+# Events that the wire's next step says again, or that need no answer; any other one is lost unless it is dealt with.
+SAID_AGAIN = ("idle", "drain", "error")
 ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
 
 
@@ -230,8 +232,9 @@ class Session:
         self.state = "active"
         try:
             if event[0] == "wait":
-                await self._wait(event[1])
-                return
+                event = await self._wait(event[1])
+                if event[0] in SAID_AGAIN:
+                    return
             await self.database.refresh()
             self._arm()
             await self.statements.handle(event)
@@ -253,8 +256,8 @@ class Session:
             # The statement had ended before it could be interrupted.
             self.fail(SqlError(ADMIN_SHUTDOWN, TERMINATED))
 
-    async def _wait(self, need: Any) -> None:
-        """Until the wire has something else to say, which its next step says again."""
+    async def _wait(self, need: Any) -> Event:
+        """Until the wire has something else to say: that."""
         self._arm()
         while True:
             if need[0] == "slice":
@@ -270,10 +273,10 @@ class Session:
                     self.kernel.cancel("58030", f"could not read from the page store: {error}")
                 event = self.wire.step()
             self.waits.after_call()
-            if event[0] == "error" and event[2]:
-                raise SessionEnded(event[1].message)
+            if event[0] == "terminate" or (event[0] == "error" and event[2]):
+                raise SessionEnded(event[0])
             if event[0] != "wait":
-                return
+                return event
             need = event[1]
 
     async def relieve(self) -> None:

@@ -159,6 +159,26 @@ def test_copy_out_can_be_copied_in(connection: Any, options: str) -> None:
     connection.rollback()
 
 
+def test_a_copy_that_takes_many_slices_ends(connection: Any) -> None:
+    connection.execute("CREATE TABLE drivers_long_copy (a int PRIMARY KEY, b text)")
+    with connection.cursor().copy("COPY drivers_long_copy FROM STDIN") as into:
+        for start in range(0, 60000, 1000):
+            into.write("".join(f"{n}\t{'x' * 40}\n" for n in range(start, start + 1000)))
+    assert connection.execute("SELECT count(*) FROM drivers_long_copy").fetchone() == (60000,)
+    connection.rollback()
+
+
+def test_what_follows_a_long_statement_in_a_pipeline_is_answered(connection: Any) -> None:
+    connection.execute("CREATE TEMP TABLE drivers_after (a int)")
+    with connection.pipeline():
+        long = connection.execute("SELECT count(*) FROM generate_series(1, 3000000)")
+        show = connection.execute("SHOW server_encoding")
+        connection.execute("SET LOCAL work_mem = '8MB'")
+        after = connection.execute("INSERT INTO drivers_after VALUES (1) RETURNING a")
+    assert (long.fetchone(), show.fetchone(), after.fetchone()) == ((3000000,), ("UTF8",), (1,))
+    connection.rollback()
+
+
 def test_a_long_statement_is_cancelled(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         timer = threading.Timer(0.3, connection.cancel)
