@@ -768,7 +768,7 @@ class SegmentStore:
 
     LAYER_FOOTER: int
     def __new__(cls, volume: int, pages_per_group: int) -> SegmentStore: ...
-    def accept(self, batch: bytes, fresh: bool) -> str:
+    def accept(self, message: bytes, fresh: bool, offset: int = 0) -> str:
         """joined, held, known, stale, void, unknown, foreign, conflict, no room. `fresh`: from a writer, whose epoch must be current."""
 
     def take_acks(self) -> bytes: ...
@@ -822,6 +822,9 @@ class SegmentStore:
     def stats(self) -> list[tuple[str, int]]: ...
 
 def journal_frame(kind: int, sequence: int, payloads: Sequence[bytes]) -> bytes: ...
+def journal_headers(kind: int, sequence: int, payloads: Sequence[tuple[bytes, int]]) -> list[bytes]:
+    """What stands before each payload (message, where it begins in it)."""
+
 def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, int]: ...
 def checksum(bytes: bytes) -> int:
     """CRC32C."""

@@ -5,6 +5,7 @@ use crate::base::{Epoch, GroupNo, Lsn, PageNo, Stop};
 use crate::segment::batch::{Batcher as Cutter, Header};
 use crate::segment::freeze::Freeze;
 use crate::segment::layer::{Layer, FOOTER};
+use crate::segment::memory::Bytes;
 use crate::segment::merge::{Merge, Step};
 use crate::segment::quorum::{Clause, Quorum, Tracker};
 use crate::segment::read::{Answer, Piece, Pieces};
@@ -214,6 +215,18 @@ fn read_pieces(pieces: &PyPieces) -> Pieces {
         .collect()
 }
 
+/// The end of a Python bytes object.
+struct Part {
+    message: PyBackedBytes,
+    offset: usize,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        self.message.get(self.offset..).unwrap_or(&[])
+    }
+}
+
 type MetaFields = (u32, u64, u64, u64, u32, Vec<u32>);
 
 #[pymethods]
@@ -231,13 +244,21 @@ impl SegmentStore {
         )
     }
 
-    fn accept(&self, py: Python<'_>, batch: &[u8], fresh: bool) -> PyResult<&'static str> {
-        self.0
+    /// A batch that stands in `message` from `offset` on. The message is shared, not copied.
+    #[pyo3(signature = (message, fresh, offset = 0))]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        message: PyBackedBytes,
+        fresh: bool,
+        offset: usize,
+    ) -> PyResult<&'static str> {
+        let verdict = self
+            .0
             .lock()
             .store
-            .accept(batch, fresh)
-            .map(verdict_name)
-            .map_err(|stop| failed(py, stop))
+            .accept(Bytes::new(Part { message, offset }), fresh);
+        verdict.map(verdict_name).map_err(|stop| failed(py, stop))
     }
 
     /// Acknowledgement entries of all segments that rose since the last call, as `QuorumTracker.ack` takes them.
@@ -598,6 +619,28 @@ fn journal_frame<'py>(
     PyBytes::new(py, &out)
 }
 
+/// What stands in the journal before each of these payloads: (message, where the payload begins in it).
+#[pyfunction]
+fn journal_headers<'py>(
+    py: Python<'py>,
+    kind: u8,
+    sequence: u64,
+    payloads: Vec<(PyBackedBytes, usize)>,
+) -> Vec<Bound<'py, PyBytes>> {
+    let mut headers = Vec::with_capacity(payloads.len());
+    for (number, (message, offset)) in (sequence..).zip(&payloads) {
+        let mut out = Vec::with_capacity(journal::HEADER);
+        journal::put_header(
+            &mut out,
+            kind,
+            number,
+            message.get(*offset..).unwrap_or(&[]),
+        );
+        headers.push(PyBytes::new(py, &out));
+    }
+    headers
+}
+
 type Entries = Vec<(u8, u64, usize, usize)>;
 
 /// What a journal file holds: ([(kind, sequence, offset, length)], end of the last sound entry, damaged entries before it).
@@ -624,6 +667,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(batch_header, module)?)?;
     module.add_function(wrap_pyfunction!(quorum_reached, module)?)?;
     module.add_function(wrap_pyfunction!(journal_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(journal_headers, module)?)?;
     module.add_function(wrap_pyfunction!(journal_scan, module)?)?;
     module.add_function(wrap_pyfunction!(checksum, module)?)
 }

@@ -12,6 +12,12 @@ pub const HEADER: usize = 24;
 
 /// Append one entry to `out`.
 pub fn frame(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
+    put_header(out, kind, sequence, payload);
+    out.extend_from_slice(payload);
+}
+
+/// Append what stands before an entry's payload.
+pub fn put_header(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
     let at = out.len();
     out.extend_from_slice(&MAGIC);
     out.push(kind);
@@ -22,7 +28,6 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
     let header_crc = crc32c::crc32c_append(payload_crc, &out[at + 2..at + 16]);
     out.extend_from_slice(&header_crc.to_le_bytes());
     out.extend_from_slice(&payload_crc.to_le_bytes());
-    out.extend_from_slice(payload);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

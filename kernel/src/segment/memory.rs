@@ -3,6 +3,8 @@
 use super::records;
 use crate::base::{Lsn, Res};
 use crate::page::Page;
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A read that applied more records than this leaves the page it built as an image.
@@ -10,11 +12,35 @@ pub const RECORDS_PER_IMAGE: usize = 32;
 const IMAGE_COST: usize = 8192 + 64;
 const RECORD_COST: usize = 40;
 
+/// A batch's bytes, shared with whoever else holds them: records point into them, and nodes of one process share them.
+#[derive(Clone)]
+pub struct Bytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Bytes {
+    pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Bytes {
+        Bytes(Arc::new(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
 /// One record, its bytes inside its batch.
 #[derive(Debug, Clone)]
 pub struct Rec {
     pub lsn: Lsn,
-    pub batch: Arc<[u8]>,
+    pub batch: Bytes,
     pub at: u32,
     pub len: u32,
     /// It makes the page anew: nothing before it is needed.

@@ -5,12 +5,11 @@
 
 use super::batch::{Entries, Header};
 use super::layer::Layer;
-use super::memory::{Chain, Rec};
+use super::memory::{Bytes, Chain, Rec};
 use super::records;
 use crate::base::{Epoch, GroupNo, Lsn, PageNo, Res};
 use ahash::AHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 /// Batches beyond a hole are kept up to this many bytes a volume; gossip brings the others again.
 const HELD_BYTES_MAX: usize = 16 << 20;
@@ -54,7 +53,7 @@ pub struct MemBatch {
     pub end: Lsn,
     pub epoch: Epoch,
     pub groups: Vec<GroupNo>,
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -80,8 +79,8 @@ pub struct Meta {
     pub groups: Vec<GroupNo>,
 }
 
-/// A batch's bytes, and where its records stand in them.
-type Indexed = (Arc<[u8]>, Vec<(PageNo, Rec)>);
+/// Where a batch's records stand.
+type Indexed = Vec<(PageNo, Rec)>;
 
 pub struct Store {
     pub volume: u64,
@@ -166,8 +165,8 @@ impl Store {
     }
 
     /// Take a batch: from the writer (`fresh`), or by gossip or from the journal. Fails only on damaged bytes, changing nothing.
-    pub fn accept(&mut self, bytes: &[u8], fresh: bool) -> Res<Verdict> {
-        let header = Header::parse(bytes)?;
+    pub fn accept(&mut self, bytes: Bytes, fresh: bool) -> Res<Verdict> {
+        let header = Header::parse(&bytes)?;
         if header.volume != self.volume {
             return Ok(Verdict::Foreign);
         }
@@ -192,46 +191,46 @@ impl Store {
         if header.prev < segment.scl {
             return Ok(Verdict::Conflict);
         }
-        let recs = Self::index(&header, bytes)?;
+        let recs = Self::index(&header, &bytes)?;
+        let len = bytes.len();
         let batch = MemBatch {
             prev: header.prev,
             start: header.start,
             end: header.end,
             epoch: header.epoch,
             groups: header.groups,
-            bytes: recs.0,
+            bytes,
         };
         self.vdl = self.vdl.max(header.vdl);
         if header.prev > segment.scl {
-            if self.held_bytes + bytes.len() > HELD_BYTES_MAX {
+            if self.held_bytes + len > HELD_BYTES_MAX {
                 return Ok(Verdict::NoRoom);
             }
-            self.held_bytes += bytes.len();
+            self.held_bytes += len;
             segment.held.insert(header.prev, batch);
             return Ok(Verdict::Held);
         }
-        self.join(header.group, batch, recs.1);
+        self.join(header.group, batch, recs);
         self.join_held(header.group)?;
         Ok(Verdict::Joined)
     }
 
     /// Check all of a batch's records and say where they stand.
-    fn index(header: &Header, bytes: &[u8]) -> Res<Indexed> {
-        let batch: Arc<[u8]> = Arc::from(bytes);
+    fn index(header: &Header, bytes: &Bytes) -> Res<Indexed> {
         let mut recs = Vec::with_capacity(header.records.min(1 << 16) as usize);
         for entry in Entries::new(header, bytes) {
             let entry = entry?;
-            let fresh = records::is_fresh(bytes.get(entry.at..entry.at + entry.len).unwrap_or(&[]));
+            let record = bytes.get(entry.at..entry.at + entry.len).unwrap_or(&[]);
             let rec = Rec {
                 lsn: entry.lsn,
-                batch: batch.clone(),
+                fresh: records::is_fresh(record),
+                batch: bytes.clone(),
                 at: entry.at as u32,
                 len: entry.len as u32,
-                fresh,
             };
             recs.push((entry.page, rec));
         }
-        Ok((batch, recs))
+        Ok(recs)
     }
 
     fn join(&mut self, group: GroupNo, batch: MemBatch, recs: Vec<(PageNo, Rec)>) {
@@ -271,7 +270,7 @@ impl Store {
             };
             self.held_bytes -= batch.bytes.len();
             let header = Header::parse(&batch.bytes)?;
-            let recs = Self::index(&header, &batch.bytes)?.1;
+            let recs = Self::index(&header, &batch.bytes)?;
             self.join(group, batch, recs);
         }
     }
@@ -396,7 +395,7 @@ impl Store {
     }
 
     /// Batches after `scl`, oldest first, up to about `max` bytes. None: memory does not reach back so far.
-    pub fn batches_after(&self, group: GroupNo, scl: Lsn, max: usize) -> Option<Vec<Arc<[u8]>>> {
+    pub fn batches_after(&self, group: GroupNo, scl: Lsn, max: usize) -> Option<Vec<Bytes>> {
         let Some(segment) = self.segments.get(&group) else {
             return Some(Vec::new());
         };

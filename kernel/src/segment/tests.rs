@@ -2,6 +2,7 @@
 
 use super::batch::{Batcher, Header};
 use super::layer::Layer;
+use super::memory::Bytes;
 use super::merge::Step;
 use super::read::{Answer, Pieces};
 use super::records::tests::{insert, record};
@@ -124,6 +125,10 @@ impl World {
     }
 }
 
+fn shared(batch: &[u8]) -> Bytes {
+    Bytes::new(batch.to_vec())
+}
+
 fn store() -> Store {
     let mut store = Store::new(1, PAGES_PER_GROUP);
     assert!(store.install_voids(Epoch(1), Vec::new()));
@@ -136,7 +141,7 @@ fn pages_read_at_every_lsn() {
     let mut store = store();
     for i in 0..300u64 {
         for batch in world.flush(&[i % 7, i % 3, 9], 0) {
-            assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+            assert_eq!(store.accept(shared(&batch), true).unwrap(), Verdict::Joined);
         }
     }
     world.check(&mut store, 0);
@@ -159,7 +164,7 @@ fn a_hole_holds_the_scl_until_it_is_filled() {
         (2, Verdict::Known, end(5)),
     ] {
         assert_eq!(
-            store.accept(&batches[i], true).unwrap(),
+            store.accept(shared(&batches[i]), true).unwrap(),
             verdict,
             "batch {i}"
         );
@@ -176,15 +181,15 @@ fn gossip_hands_over_what_a_peer_lacks() {
     let (mut full, mut poor) = (store(), store());
     for i in 0..50 {
         for batch in world.flush(&[i % 9, 2], 0) {
-            full.accept(&batch, true).unwrap();
+            full.accept(shared(&batch), true).unwrap();
             if !(5..=40).contains(&i) {
-                poor.accept(&batch, true).unwrap();
+                poor.accept(shared(&batch), true).unwrap();
             }
         }
     }
     for (group, scl) in poor.scls() {
         for batch in full.batches_after(group, scl, usize::MAX).unwrap() {
-            poor.accept(&batch, false).unwrap();
+            poor.accept(shared(&batch), false).unwrap();
         }
     }
     assert_eq!(poor.scls(), full.scls());
@@ -199,7 +204,7 @@ fn layers_answer_as_memory_did() {
     for round in 0..5u64 {
         for i in 0..120u64 {
             for batch in world.flush(&[i % 5, 8 + i % 2, 30 + round], durable) {
-                store.accept(&batch, true).unwrap();
+                store.accept(shared(&batch), true).unwrap();
             }
         }
         durable = world.end;
@@ -235,7 +240,7 @@ fn merged_layers_answer_as_they_did_apart() {
         for round in 0..5u64 {
             for i in 0..60u64 {
                 for batch in world.flush(&[i % 5, 8 + i % 2, 30 + round], 0) {
-                    store.accept(&batch, true).unwrap();
+                    store.accept(shared(&batch), true).unwrap();
                 }
             }
             store.set_hints(Lsn(world.end), Lsn(world.end * 2 / 3));
@@ -281,7 +286,7 @@ fn batches_that_come_during_a_freeze_stay() {
         world
             .flush(&[i % 6], 0)
             .iter()
-            .for_each(|b| assert_eq!(store.accept(b, true).unwrap(), Verdict::Joined));
+            .for_each(|b| assert_eq!(store.accept(shared(b), true).unwrap(), Verdict::Joined));
     }
     store.set_hints(Lsn(world.end), Lsn(world.end));
     let frozen = world.end;
@@ -291,7 +296,7 @@ fn batches_that_come_during_a_freeze_stay() {
         file.extend_from_slice(&bytes);
         for _ in 0..40 {
             for batch in world.flush(&[2, 20], frozen) {
-                store.accept(&batch, true).unwrap();
+                store.accept(shared(&batch), true).unwrap();
             }
         }
         store.set_hints(Lsn(world.end), Lsn(world.end));
@@ -305,7 +310,7 @@ fn batches_that_come_during_a_freeze_stay() {
     let mut again = self::store();
     again.install_layer(layer.clone());
     for batch in &world.batches {
-        again.accept(batch, false).unwrap();
+        again.accept(shared(batch), false).unwrap();
     }
     store.install_layer(layer);
     assert_eq!(again.scls(), store.scls());
@@ -322,7 +327,7 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
         let batches = world.flush(&[i % 6, 12 + i % 3], 0);
         for batch in batches {
             if i < 20 {
-                store.accept(&batch, true).unwrap();
+                store.accept(shared(&batch), true).unwrap();
             } else {
                 late.push(batch);
             }
@@ -336,7 +341,7 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
     while let Some(bytes) = store.freeze_step(&mut freeze, 60).unwrap() {
         file.extend_from_slice(&bytes);
         for batch in late.by_ref().take(9) {
-            store.accept(&batch, false).unwrap();
+            store.accept(shared(&batch), false).unwrap();
         }
         // A read builds images, which lets garbage be collected.
         while let Some((page, lsn)) = store.next_wanted() {
@@ -350,7 +355,7 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
     world.files.insert(1, file);
     store.install_layer(layer);
     for batch in late {
-        store.accept(&batch, false).unwrap();
+        store.accept(shared(&batch), false).unwrap();
     }
     let end = world.end;
     world.check(&mut store, end);
@@ -362,17 +367,20 @@ fn void_ranges_remove_what_was_never_durable_and_keep_it_out() {
     let mut store = store();
     for i in 0..10 {
         for batch in world.flush(&[i % 5], 0) {
-            store.accept(&batch, true).unwrap();
+            store.accept(shared(&batch), true).unwrap();
         }
     }
     let vdl = world.end;
     let kept = world.model.clone();
     let lost: Vec<Vec<u8>> = (0..6).flat_map(|i| world.flush(&[i % 5], 0)).collect();
     for batch in lost.iter().skip(1) {
-        store.accept(batch, true).unwrap();
+        store.accept(shared(batch), true).unwrap();
     }
     store.install_epoch(Epoch(2));
-    assert_eq!(store.accept(&lost[0], true).unwrap(), Verdict::Stale);
+    assert_eq!(
+        store.accept(shared(&lost[0]), true).unwrap(),
+        Verdict::Stale
+    );
     assert!(!store.install_epoch(Epoch(1)));
     let void = Void {
         epoch: Epoch(2),
@@ -382,7 +390,7 @@ fn void_ranges_remove_what_was_never_durable_and_keep_it_out() {
     assert!(store.install_voids(Epoch(2), vec![void]));
     assert_eq!(store.held_bytes, 0);
     for batch in &lost {
-        assert_eq!(store.accept(batch, false).unwrap(), Verdict::Void);
+        assert_eq!(store.accept(shared(batch), false).unwrap(), Verdict::Void);
     }
     world.model = kept;
     world.end = vdl + 1000;
@@ -393,7 +401,7 @@ fn void_ranges_remove_what_was_never_durable_and_keep_it_out() {
     }
     for i in 0..20 {
         for batch in world.flush(&[i % 5], vdl + 1000) {
-            assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+            assert_eq!(store.accept(shared(&batch), true).unwrap(), Verdict::Joined);
         }
     }
     world.check(&mut store, 0);
@@ -406,9 +414,12 @@ fn a_batch_of_an_epoch_whose_voids_are_unknown_waits() {
     let batch = world.flush(&[1], 0).remove(0);
     let mut store = store();
     store.install_epoch(Epoch(2));
-    assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Unknown);
+    assert_eq!(
+        store.accept(shared(&batch), true).unwrap(),
+        Verdict::Unknown
+    );
     store.install_voids(Epoch(2), Vec::new());
-    assert_eq!(store.accept(&batch, true).unwrap(), Verdict::Joined);
+    assert_eq!(store.accept(shared(&batch), true).unwrap(), Verdict::Joined);
 }
 
 #[test]
@@ -417,7 +428,7 @@ fn long_chains_get_images_and_reads_stay_short() {
     let mut store = store();
     let all: Vec<Vec<u8>> = (0..5000).flat_map(|_| world.flush(&[3], 0)).collect();
     for batch in &all {
-        store.accept(batch, true).unwrap();
+        store.accept(shared(batch), true).unwrap();
     }
     store.set_hints(Lsn(world.end), Lsn(world.end));
     while let Some((page, lsn)) = store.next_wanted() {
@@ -441,7 +452,7 @@ fn a_flipped_bit_in_a_layer_is_an_error() {
         world
             .flush(&[i % 3], 0)
             .iter()
-            .for_each(|b| assert_eq!(store.accept(b, true).unwrap(), Verdict::Joined));
+            .for_each(|b| assert_eq!(store.accept(shared(b), true).unwrap(), Verdict::Joined));
     }
     store.set_hints(Lsn(world.end), Lsn(world.end));
     world.freeze(&mut store, 1);
