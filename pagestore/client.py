@@ -32,8 +32,8 @@ class Stream:
         self.last_error = ""
         self._retrying = False
 
-    def send(self, batches: Sequence[bytes]) -> None:
-        """Hand batches over, unless the member is down or drowning."""
+    def send(self, message: bytes) -> None:
+        """Hand a flush over, unless the member is down or drowning."""
         rpc = self.rpc
         if rpc is None or not self.up:
             return
@@ -43,10 +43,7 @@ class Stream:
             self.up = False
             rpc.connection.abort()
             return
-        if len(batches) == 1:
-            rpc.send(b"B" + batches[0])
-        else:
-            rpc.send(wire.many_batches(batches))
+        rpc.send(message)
 
     async def run(self) -> None:
         """Keep connected for as long as the sender lives."""
@@ -101,8 +98,8 @@ class Stream:
             sender.tracker.set_scl(self.member, group, scl)
         self.up = True
         # What no quorum has yet may live in this process only.
-        for batches in sender.outstanding():
-            self.send(batches)
+        for message in sender.outstanding():
+            self.send(message)
         sender.moved()
 
     def _message(self, message: bytes) -> None:
@@ -151,8 +148,8 @@ class LogSender:
         self._known_pgmrpl = 0
         self._vdl = recovered.vdl
         self._hinted = 0
-        # Flushes above VDL, oldest first: (end, batches).
-        self._unacknowledged: deque[tuple[int, list[bytes]]] = deque()
+        # Flushes above VDL, oldest first: (end, message).
+        self._unacknowledged: deque[tuple[int, bytes]] = deque()
         self.streams = [Stream(self, member) for member in range(len(config.members))]
         self._tasks = [runtime.spawn(stream.run(), f"log stream {stream.member}") for stream in self.streams]
         self._tasks.append(runtime.spawn(self._hint(), "log hints"))
@@ -178,14 +175,14 @@ class LogSender:
         if self.closed:
             return
         self.tracker.flush(start, end, [group for group, _ in batches])
-        only = [batch for _, batch in batches]
-        self._unacknowledged.append((end, only))
+        message = wire.batches_message([batch for _, batch in batches])
+        self._unacknowledged.append((end, message))
         for stream in self.streams:
-            stream.send(only)
+            stream.send(message)
 
-    def outstanding(self) -> list[list[bytes]]:
-        """Batches of all flushes that are not durable yet."""
-        return [batches for _, batches in self._unacknowledged]
+    def outstanding(self) -> list[bytes]:
+        """Messages of all flushes that are not durable yet."""
+        return [message for _, message in self._unacknowledged]
 
     def moved(self) -> None:
         """VDL may have risen."""

@@ -7,11 +7,12 @@ stay pending and go to a new file, tried again until the disk takes them; meanwh
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sixfold.kernel import _kernel
-from sixfold.wal.runtime import Disk, File, Runtime
+from sixfold.wal.runtime import Buffer, Disk, File, Runtime
 
 FOLDER = "journal"
 BATCH = 1
@@ -20,6 +21,8 @@ FILE_BYTES = 8 << 20
 # Space is written ahead in steps, since a sync that must also record a new file length costs half as much again.
 RESERVE_BYTES = 1 << 20
 _RETRY_SECONDS = 0.5
+# The beginning of a batch's header: volume, epoch, group, prev, start, end.
+_PLACE = struct.Struct("<8xQIIQQQ")
 _ZEROS = bytes(RESERVE_BYTES)
 
 
@@ -36,9 +39,9 @@ class JournalFile:
 
 @dataclass
 class Write:
-    """One group commit: its entries, and who wants to know that they are durable."""
+    """One group commit: its entries (a message and where the entry begins in it), and who wants to know that they are durable."""
 
-    payloads: list[bytes]
+    payloads: list[tuple[bytes, int]]
     done: list[Callable[[], None]]
 
 
@@ -100,17 +103,18 @@ class Journal:
     @property
     def pending(self) -> list[bytes]:
         """Payloads that are not durable yet."""
-        return [*(self._writing.payloads if self._writing is not None else ()), *self._pending.payloads]
+        payloads = [*(self._writing.payloads if self._writing is not None else ()), *self._pending.payloads]
+        return [message[offset:] for message, offset in payloads]
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(info.size for info in self.files) + self._position
 
-    def append(self, payload: bytes) -> None:
-        """Queue an entry; it is written in the next turn of the loop, or after the sync under way."""
-        self._pending.payloads.append(payload)
-        self._pending_bytes += len(payload)
+    def append(self, message: bytes, offset: int = 0) -> None:
+        """Queue an entry, the message from `offset` on; it is written in the next turn of the loop, or after the sync under way."""
+        self._pending.payloads.append((message, offset))
+        self._pending_bytes += len(message)
         if not self._scheduled and self._writing is None:
             self._scheduled = True
             self._runtime.clock.call_soon(self._write)
@@ -130,10 +134,9 @@ class Journal:
         self.when_durable(lambda: None if future.done() else future.set_result(None))
         await future
 
-    def _note(self, info: JournalFile, payload: bytes) -> None:
-        # Volume, group and end at their places in the batch's header.
-        key = (int.from_bytes(payload[8:16], "little"), int.from_bytes(payload[20:24], "little"))
-        end = int.from_bytes(payload[40:48], "little")
+    def _note(self, info: JournalFile, message: bytes, offset: int = 0) -> None:
+        volume, _epoch, group, _prev, _start, end = _PLACE.unpack_from(message, offset)
+        key = (volume, group)
         if end > info.ends.get(key, 0):
             info.ends[key] = end
 
@@ -153,14 +156,20 @@ class Journal:
         writing = self._writing
         if writing is None or self._closed:
             return
-        data = _kernel.journal_frame(BATCH, self._sequence, writing.payloads)
+        parts: list[Buffer] = []
+        size = 0
+        headers = _kernel.journal_headers(BATCH, self._sequence, writing.payloads)
+        for header, (message, offset) in zip(headers, writing.payloads, strict=True):
+            payload = memoryview(message)[offset:]
+            parts += (header, payload)
+            size += len(header) + len(payload)
         try:
-            file = self._current(len(data))
+            file = self._current(size)
         except OSError as error:
             self._failed(error)
             return
         self.syncs += 1
-        file.write_sync(self._position, data, lambda error: self._synced(writing, len(data), error))
+        file.write_sync(self._position, parts, lambda error: self._synced(writing, size, error))
 
     def _current(self, size: int) -> File:
         if self._file is None or self._position >= FILE_BYTES:
@@ -199,8 +208,8 @@ class Journal:
         self._reserved = max(self._reserved, self._position)
         info.size = self._position
         self._sequence += len(writing.payloads)
-        for payload in writing.payloads:
-            self._note(info, payload)
+        for message, offset in writing.payloads:
+            self._note(info, message, offset)
         self._writing = None
         for done in writing.done:
             done()

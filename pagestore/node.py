@@ -50,7 +50,7 @@ class Client:
         """A hot message."""
         kind = message[0]
         if kind == 66:  # B
-            self.node.batch(self, message[1:])
+            self.node.batch(self, message, 1)
         elif kind == 77:  # M
             for batch in wire.parse_batches(message):
                 self.node.batch(self, batch)
@@ -153,20 +153,20 @@ class StorageNode:
 
     # -- foreground: batches -------------------------------------------------------------------------------------
 
-    def batch(self, client: Client, data: bytes) -> None:
-        """A batch from a writer."""
-        volume = self.volumes.get(int.from_bytes(data[8:16], "little"))
+    def batch(self, client: Client, message: bytes, offset: int = 0) -> None:
+        """A batch from a writer, standing in `message` from `offset` on: the bytes are shared, not copied."""
+        volume = self.volumes.get(int.from_bytes(message[offset + 8 : offset + 16], "little"))
         if volume is None or self.stopped:
             return
         if self.journal.pending_bytes > PENDING_BYTES_MAX:
             return
         try:
-            verdict = volume.store.accept(data, True)
+            verdict = volume.store.accept(message, True, offset)
         except _kernel.KernelError as error:
             self._refuse(client, volume, f"damaged batch: {error.args[1]}")
             return
         if verdict in ("joined", "held"):
-            self.journal.append(data)
+            self.journal.append(message, offset)
         elif verdict in ("stale", "void", "unknown", "conflict"):
             self._refuse(client, volume, verdict)
         # Known: acknowledged already. No room: gossip brings it again.

@@ -29,8 +29,10 @@ OK, BEHIND, TOO_OLD, FAILED = range(4)
 BULK = 1
 
 
-def many_batches(batches: Sequence[bytes]) -> bytes:
-    """An `M` message."""
+def batches_message(batches: Sequence[bytes]) -> bytes:
+    """A `B` message for one batch, an `M` message for more."""
+    if len(batches) == 1:
+        return b"B" + batches[0]
     parts = [b"M"]
     for batch in batches:
         parts += (LENGTH.pack(len(batch)), batch)

@@ -16,10 +16,10 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Connection, ConnectionLost, Listener, Runtime, Timer
+from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Buffer, Connection, ConnectionLost, Listener, Runtime, Timer
 
 try:
     import uvloop as _uvloop
@@ -336,7 +336,7 @@ class MixedNet:
         return await (self.tcp if ":" in address else self.local).connect(address, timeout)
 
 
-_Sync = tuple[int, int, bytes, asyncio.AbstractEventLoop, Callable[[OSError | None], None]]
+_Sync = tuple[int, int, Sequence[Buffer], asyncio.AbstractEventLoop, Callable[[OSError | None], None]]
 
 
 def _pwrite(fd: int, offset: int, data: bytes) -> None:
@@ -349,6 +349,21 @@ def _pwrite(fd: int, offset: int, data: bytes) -> None:
         done += more
 
 
+# A system call takes no more parts than this.
+_PARTS_MAX = 1000
+
+
+def _pwritev(fd: int, offset: int, parts: Sequence[Buffer]) -> None:
+    """All of `parts`, one behind the other, or OSError."""
+    for at in range(0, len(parts), _PARTS_MAX):
+        some = parts[at : at + _PARTS_MAX]
+        size = sum(map(len, some))
+        done = os.pwritev(fd, some, offset)
+        if done < size:
+            _pwrite(fd, offset + done, b"".join(some)[done:])
+        offset += size
+
+
 class SyncThread:
     """One thread that makes files durable in the order asked for, and reports on the loop's thread."""
 
@@ -357,10 +372,12 @@ class SyncThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, fd: int, done: Callable[[OSError | None], None], offset: int = 0, data: bytes = b"") -> None:
-        """Write `data`, sync `fd`, then call `done` on the loop that is running now. Both without the GIL: a write can
+    def submit(
+        self, fd: int, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Buffer] = ()
+    ) -> None:
+        """Write `parts`, sync `fd`, then call `done` on the loop that is running now. Both without the GIL: a write can
         wait for the writeback of the page before it."""
-        self._queue.put((fd, offset, data, asyncio.get_running_loop(), done))
+        self._queue.put((fd, offset, parts, asyncio.get_running_loop(), done))
 
     def stop(self) -> None:
         """End after what was submitted."""
@@ -368,11 +385,11 @@ class SyncThread:
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
-            fd, offset, data, loop, done = work
+            fd, offset, parts, loop, done = work
             error: OSError | None = None
             try:
-                if data:
-                    _pwrite(fd, offset, data)
+                if parts:
+                    _pwritev(fd, offset, parts)
                 os.fdatasync(fd)
             except OSError as failure:
                 error = failure
@@ -390,6 +407,9 @@ class RealFile:
         self.path = path
         self._durable = durable
         self._thread = thread
+        # Syncs that the thread has not done yet; the descriptor must outlive them, or they would hit another file.
+        self._under_way = 0
+        self._closing = False
 
     def size(self) -> int:
         """See File."""
@@ -418,7 +438,7 @@ class RealFile:
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """See File."""
         if self._thread is not None and self._durable:
-            self._thread.submit(self._fd, done)
+            self._submit(done)
             return
         try:
             self.sync_now()
@@ -427,13 +447,24 @@ class RealFile:
         else:
             done(None)
 
-    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
+    def _submit(self, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Buffer] = ()) -> None:
+        def ended(error: OSError | None) -> None:
+            self._under_way -= 1
+            if self._closing and not self._under_way:
+                self.close()
+            done(error)
+
+        assert self._thread is not None
+        self._under_way += 1
+        self._thread.submit(self._fd, ended, offset, parts)
+
+    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
         """See File."""
         if self._thread is not None and self._durable:
-            self._thread.submit(self._fd, done, offset, data)
+            self._submit(done, offset, parts)
             return
         try:
-            self.pwrite(offset, data)
+            _pwritev(self._fd, offset, parts)
             self.sync_now()
         except OSError as error:
             done(error)
@@ -447,7 +478,9 @@ class RealFile:
 
     def close(self) -> None:
         """See File."""
-        if self._fd >= 0:
+        if self._under_way:
+            self._closing = True
+        elif self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+Buffer = bytes | memoryview
 
 # A longer message is a protocol error: the connection is closed.
 MESSAGE_BYTES_MAX = 1 << 28
@@ -122,8 +123,8 @@ class File(Protocol):
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """Make all writes so far durable, then call `done` on the loop's thread: possibly before this returns."""
 
-    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
-        """`pwrite`, then `sync`; an error of either goes to `done`. One at a time a file."""
+    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
+        """`pwrite` of the parts, one behind the other, then `sync`; an error of either goes to `done`. One at a time a file."""
 
     def sync_now(self) -> None:
         """The same, before it returns."""

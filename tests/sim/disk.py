@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from sixfold.wal.runtime import Buffer
 
 if TYPE_CHECKING:
     from tests.sim.world import Host
@@ -157,9 +159,9 @@ class SimFile:
 
         host.clock.call_later(host.world.sync_delay(host), finish)
 
-    def write_sync(self, offset: int, data: bytes, done: Callable[[OSError | None], None]) -> None:
+    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
         try:
-            self.pwrite(offset, data)
+            self.pwrite(offset, b"".join(parts))
         except OSError as error:
             self._disk.host.clock.call_soon(done, error)
             return
