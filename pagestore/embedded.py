@@ -15,7 +15,7 @@ class EmbeddedNodes:
     """The nodes of one topology below one folder: `zone-a/node-1/…`."""
 
     def __init__(
-        self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 16 << 20
+        self, runtime: Runtime, topology: str = "6x3", *, volume: int = 1, memory_bytes: int = 8 << 20
     ) -> None:
         self.runtime = runtime
         self.members = local_members(TOPOLOGIES[topology])

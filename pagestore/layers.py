@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _STEP_BYTES = 128 << 10
 _RETRY_SECONDS = 1.0
+_PAGES_PER_STEP = 256
+# A worker does this many steps before it comes back to the loop, which may be busy for a while.
+_STEPS_PER_CALL = 32
 # A run of layers is merged when it is not much smaller than the older one that joins it.
 _SIZE_RATIO = 2
 
@@ -38,6 +41,23 @@ async def synced(file: File) -> None:
 
     file.sync(done)
     await future
+
+
+def _freeze(volume: NodeVolume, file: File, position: int) -> int | None:
+    """Some steps of a freeze; answers the bytes written, None at the end."""
+    written = 0
+    for _ in range(_STEPS_PER_CALL):
+        data = volume.store.freeze_step(_STEP_BYTES)
+        if data is None:
+            return written or None
+        file.pwrite(position + written, data)
+        written += len(data)
+    return written
+
+
+def _forget(volume: NodeVolume) -> bool:
+    """Some steps of letting go of what a new layer has. False at the end."""
+    return all(volume.store.forget_step(_PAGES_PER_STEP) for _ in range(_STEPS_PER_CALL))
 
 
 class Layers:
@@ -75,27 +95,28 @@ class Layers:
         """Everything in memory that is durable for the whole volume goes to one new layer. False: there was nothing, or no room."""
         if self._freezing:
             return False
-        layer = self.new_layer()
-        if not volume.store.freeze_begin(layer):
-            return False
         self._freezing = True
-        layers = volume.state.layers
-
-        def name() -> None:
-            layers.append(layer)
-            volume.state.vdl = volume.store.vdl
-
-        done = False
         try:
+            layer = self.new_layer()
+            offload = self._node.runtime.offload
+            if not await offload(volume.store.freeze_begin, layer):
+                return False
+            layers = volume.state.layers
+
+            def name() -> None:
+                layers.append(layer)
+                volume.state.vdl = volume.store.vdl
+
             fill = partial(self._fill_frozen, volume)
-            done = await self._write(volume, layer, fill, name, lambda: layers.remove(layer))
+            if not await self._write(volume, layer, fill, name, lambda: layers.remove(layer)):
+                volume.store.freeze_failed()
+                return False
+            volume.store.freeze_install()
+            while await offload(_forget, volume):
+                pass
+            return True
         finally:
             self._freezing = False
-            if done:
-                volume.store.freeze_install()
-            else:
-                volume.store.freeze_failed()
-        return done
 
     async def merge(self, volume: NodeVolume) -> bool:
         """Merge one run of layers when there are too many. True: something was merged."""
@@ -187,10 +208,8 @@ class Layers:
 
     async def _fill_frozen(self, volume: NodeVolume, file: File) -> None:
         position = 0
-        offload = self._node.runtime.offload
-        while (data := await offload(volume.store.freeze_step, _STEP_BYTES)) is not None:
-            await offload(file.pwrite, position, data)
-            position += len(data)
+        while (written := await self._node.runtime.offload(_freeze, volume, file, position)) is not None:
+            position += written
         last = volume.store.freeze_finish()
         if last is not None:
             file.pwrite(position, last)

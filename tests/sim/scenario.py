@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sixfold.pagestore import layers
 from sixfold.pagestore.client import start_pump
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
@@ -212,6 +213,8 @@ class Scenario:
         )
         self.memory = self.chance.choice([4_000, 30_000, 1 << 20])
         self.think_max = self.chance.choice([0.001, 0.02])
+        # Small steps, so that everything else comes between them.
+        layers._STEP_BYTES, layers._STEPS_PER_CALL, layers._PAGES_PER_STEP = 300, 1, 2
         self.history = History()
         self.nodes: dict[str, StorageNode] = {}
         self.writers: list[SimWriter] = []

@@ -462,9 +462,12 @@ impl SegmentStore {
 
     /// Begin to write what is durable to layer `id`. False: nothing to write.
     fn freeze_begin(&self, py: Python<'_>, id: u64) -> PyResult<bool> {
-        let mut inner = self.0.lock();
-        inner.freeze = inner.store.freeze(id).map_err(|stop| failed(py, stop))?;
-        Ok(inner.freeze.is_some())
+        let begun = py.detach(|| {
+            let mut inner = self.0.lock();
+            inner.freeze = inner.store.freeze(id)?;
+            Ok(inner.freeze.is_some())
+        });
+        begun.map_err(|stop| failed(py, stop))
     }
 
     /// The next bytes of the file, after about `budget` bytes of work; None at the end, when `freeze_finish` gives the last ones.
@@ -499,6 +502,11 @@ impl SegmentStore {
         if let Some(layer) = inner.frozen.take() {
             inner.store.install_layer(layer);
         }
+    }
+
+    /// After `freeze_install`, until it answers False.
+    fn forget_step(&self, py: Python<'_>, count: usize) -> bool {
+        py.detach(|| self.0.lock().store.forget_step(count))
     }
 
     fn freeze_failed(&self) {

@@ -3,7 +3,7 @@
 use super::layer::{Entry, Layer, Writer};
 use super::memory::RECORDS_PER_IMAGE;
 use super::read::stands_alone;
-use super::store::{group_of, Store};
+use super::store::Store;
 use crate::base::error::fail;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
@@ -131,18 +131,31 @@ impl Store {
         freeze.writer.finish()
     }
 
-    /// The layer is durable and named in the manifest: memory forgets what it holds.
-    pub fn install_layer(&mut self, layer: Layer) {
-        if let Some(groups) = self.freezing.take() {
-            let mut freed = 0;
-            let per_group = self.pages_per_group;
-            self.pages.retain(|page, chain| {
-                if let Some(&upto) = groups.get(&group_of(*page, per_group)) {
-                    freed += chain.forget(upto);
+    /// After `install_layer`: let go of what about `count` pages have in memory that layers have too. False: that was the last.
+    pub fn forget_step(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some(page) = self.forgetting.pop() else {
+                return false;
+            };
+            let group = self.group_of(page);
+            let frozen = self
+                .segments
+                .get(&group)
+                .map_or(Lsn::ZERO, |segment| segment.frozen);
+            if let Some(chain) = self.pages.get_mut(&page) {
+                self.memory = self.memory.saturating_sub(chain.forget(frozen));
+                if chain.is_empty() {
+                    self.pages.remove(&page);
                 }
-                !chain.is_empty()
-            });
-            self.memory = self.memory.saturating_sub(freed);
+            }
+        }
+        true
+    }
+
+    /// The layer is durable and named in the manifest: reads may use it, and `forget_step` frees the memory.
+    pub fn install_layer(&mut self, layer: Layer) {
+        if self.freezing.take().is_some() {
+            self.forgetting = self.pages.keys().copied().collect();
         }
         for &(group, lsn) in &layer.groups {
             self.set_frozen(group, lsn);

@@ -98,6 +98,8 @@ pub struct Store {
     pub floor: Lsn,
     /// While a freeze is under way, by group: nothing at or below this may be collected from memory.
     pub freezing: Option<AHashMap<GroupNo, Lsn>>,
+    /// Pages that may have in memory what a new layer has.
+    pub forgetting: Vec<PageNo>,
     pub segments: AHashMap<GroupNo, Segment>,
     pub pages: AHashMap<PageNo, Chain>,
     /// Pages that have many records since their last image.
@@ -127,6 +129,7 @@ impl Store {
             pgmrpl: Lsn::ZERO,
             floor: Lsn::ZERO,
             freezing: None,
+            forgetting: Vec::new(),
             segments: AHashMap::new(),
             pages: AHashMap::new(),
             wanted: VecDeque::new(),

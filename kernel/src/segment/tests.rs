@@ -121,6 +121,7 @@ impl World {
         assert_eq!(again, layer);
         self.files.insert(id, file);
         store.install_layer(again);
+        while store.forget_step(3) {}
         true
     }
 }
@@ -313,6 +314,8 @@ fn batches_that_come_during_a_freeze_stay() {
         again.accept(shared(batch), false).unwrap();
     }
     store.install_layer(layer);
+    world.check(&mut store, world.end);
+    while store.forget_step(3) {}
     assert_eq!(again.scls(), store.scls());
     world.check(&mut store, world.end);
     world.check(&mut again, frozen);
@@ -354,6 +357,8 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
     file.extend_from_slice(&bytes);
     world.files.insert(1, file);
     store.install_layer(layer);
+    world.check(&mut store, world.end);
+    while store.forget_step(3) {}
     for batch in late {
         store.accept(shared(&batch), false).unwrap();
     }
