@@ -9,6 +9,7 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.sim.bank import BankScenario
 from tests.sim.scenario import Scenario
 
 
@@ -24,16 +25,29 @@ def run_seed(seed: int, seconds: float = 8.0) -> tuple[int, str | None, list[str
     return seed, None, scenario.world.log, scenario.history.acknowledged
 
 
+def run_bank(seed: int, seconds: float = 4.0) -> tuple[int, str | None, list[str], int]:
+    """The same with SQL."""
+    bank = BankScenario(seed, seconds=seconds)
+    try:
+        bank.run()
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        return seed, text, bank.world.log, len(bank.ledger.acknowledged)
+    return seed, None, bank.world.log, len(bank.ledger.acknowledged)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first one")
     parser.add_argument("--seed", type=int, help="this one only, with its story")
     parser.add_argument("--seconds", type=float, default=8.0, help="virtual seconds of faults in each")
+    parser.add_argument("--bank", action="store_true", help="with SQL: transfers between accounts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
+    run_one = run_bank if options.bank else run_seed
     if options.seed is not None:
-        seed, failure, story, acknowledged = run_seed(options.seed, options.seconds)
+        seed, failure, story, acknowledged = run_one(options.seed, options.seconds)
         print("\n".join(story))
         print(f"seed {seed}: {acknowledged} acknowledged MTRs: {failure or 'all is well'}")
         return 1 if failure else 0
@@ -41,12 +55,14 @@ def main() -> int:
     failed = total = 0
     seeds = range(options.first, options.first + options.seeds)
     with ProcessPoolExecutor(options.jobs) as pool:
-        for seed, failure, _, acknowledged in pool.map(run_seed, seeds, [options.seconds] * len(seeds)):
+        for seed, failure, _, acknowledged in pool.map(run_one, seeds, [options.seconds] * len(seeds)):
             total += acknowledged
             if failure:
                 failed += 1
                 print(f"seed {seed} failed: {failure.strip().splitlines()[-1]}")
-                print(f"  repeat with: python -m tests.sim --seed {seed} --seconds {options.seconds}")
+                print(
+                    f"  repeat with: python -m tests.sim --seed {seed} --seconds {options.seconds}{' --bank' * options.bank}"
+                )
     print(f"{options.seeds} seeds, {failed} failed, {total} acknowledged MTRs, {time.monotonic() - begun:.1f} s")
     return 1 if failed else 0
 

@@ -1,0 +1,191 @@
+"""The same faults under SQL: the engine, its catalogue and transactions over the simulated cluster, and money that must not be lost.
+
+Clients move money between accounts and write each transfer down in the same transaction. Whatever was acknowledged must be in the table
+after every failover, nothing that was rolled back or cut off may be, and the sum of all balances is the same in every snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from sixfold.engine.embedded import Connection, Result
+from sixfold.engine.errors import SqlError
+from sixfold.kernel._kernel import KernelError
+from sixfold.server.writer import Writer
+from sixfold.wal.recovery import RecoveryFailed
+from tests.sim.history import Violation
+from tests.sim.scenario import Scenario
+from tests.sim.world import Host
+
+ACCOUNTS = 8
+BALANCE = 1000
+CACHE_BYTES = 2 << 20
+SETUP = (
+    "create table accounts (id int primary key, balance int not null)",
+    "create table transfers (id int primary key, source int, target int, amount int)",
+    f"insert into accounts select i, {BALANCE} from generate_series(1, {ACCOUNTS}) i",
+)
+
+
+class Ledger:
+    """What clients were told."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.tried: dict[int, tuple[int, int, int]] = {}
+        self.acknowledged: set[int] = set()
+
+
+class BankWriter:
+    """A writer process with its database and a few clients."""
+
+    def __init__(self, bank: BankScenario, host: Host) -> None:
+        self.bank = bank
+        self.host = host
+        self.runtime = host.boot()
+        self.open = False
+        self.fenced = False
+        self.writer: Writer
+        host.spawn(self.run(), "writer")
+
+    async def run(self) -> None:
+        try:
+            self.writer = await Writer.open(self.runtime, self.bank.config, CACHE_BYTES, create=True, options={})
+        except (RecoveryFailed, OSError) as error:
+            self.bank.world.note(f"{self.host.name}: {error}")
+            self.fenced = True
+            return
+        self.host.spawn(self.watch(), "fencing")
+        self.bank.world.note(f"{self.host.name}: epoch {self.writer.recovered.epoch} opened")
+        session = await Connection(self.writer.database).start()
+        if not self.bank.ledger.ready:
+            await self.setup(session)
+        self.open = True
+        for number in range(3):
+            self.host.spawn(self.client(), f"client {number}")
+
+    async def watch(self) -> None:
+        await self.writer.fenced.wait()
+        self.fenced = True
+        self.open = False
+
+    async def setup(self, session: Connection) -> None:
+        found = await self.ask(session, "select count(*) from pg_class where relname = 'accounts'")
+        if found.rows == [("0",)]:
+            await self.ask(session, "begin")
+            for text in SETUP:
+                await self.ask(session, text)
+            await self.ask(session, "commit")
+        self.bank.ledger.ready = True
+
+    async def ask(self, session: Connection, text: str) -> Result:
+        """One statement, whose answer is waited for as a client would."""
+        results = await session.query(text)
+        while not results:
+            await self.runtime.clock.sleep(0.001)
+            session.wake()
+            results = session._results()
+        if results[-1].error is not None:
+            raise SqlError(results[-1].error["C"], results[-1].error["M"])
+        return results[-1]
+
+    async def client(self) -> None:
+        chance = self.host.chance
+        session = await Connection(self.writer.database).start()
+        while not self.fenced:
+            try:
+                if chance.random() < 0.3:
+                    await self.look(session)
+                else:
+                    await self.transfer(session)
+            except (SqlError, KernelError, OSError) as error:
+                self.bank.world.note(f"{self.host.name}: {error}")
+                if session.status != "I":
+                    await session.query("rollback")
+            await self.runtime.clock.sleep(chance.uniform(0.0, 0.02))
+
+    async def transfer(self, session: Connection) -> None:
+        chance, ledger = self.host.chance, self.bank.ledger
+        source, target = chance.sample(range(1, ACCOUNTS + 1), 2)
+        amount = chance.randint(1, 50)
+        number = len(ledger.tried) + 1
+        ledger.tried[number] = (source, target, amount)
+        await self.ask(session, "begin")
+        await self.ask(session, f"update accounts set balance = balance - {amount} where id = {source}")
+        await self.ask(session, f"update accounts set balance = balance + {amount} where id = {target}")
+        await self.ask(session, f"insert into transfers values ({number}, {source}, {target}, {amount})")
+        if chance.random() < 0.1:
+            del ledger.tried[number]
+            ledger.tried[-number] = (0, 0, 0)
+            await self.ask(session, "rollback")
+            return
+        if (await self.ask(session, "commit")).tag == "COMMIT":
+            ledger.acknowledged.add(number)
+
+    async def look(self, session: Connection) -> None:
+        known = len(self.bank.ledger.acknowledged)
+        (row,) = (
+            await self.ask(session, "select (select sum(balance) from accounts), (select count(*) from transfers)")
+        ).rows
+        if self.bank.writers[-1] is not self:
+            return
+        if row[0] != str(ACCOUNTS * BALANCE) or int(row[1] or 0) < known:
+            raise Violation(f"a snapshot shows {row}, {known} transfers were acknowledged before")
+
+
+class BankScenario(Scenario):
+    """A seed's run of the bank."""
+
+    def __init__(self, seed: int, *, topology: str = "6x3", seconds: float = 4.0) -> None:
+        super().__init__(seed, topology=topology, seconds=seconds)
+        self.ledger = Ledger()
+        self.bankers: list[BankWriter] = []
+
+    def start_writer(self) -> None:
+        self.bankers.append(BankWriter(self, self.world.host(f"writer-{len(self.bankers) + 1}")))
+        self.writers = self.bankers  # type: ignore[assignment]
+
+    async def peace(self) -> None:
+        await asyncio.gather(*getattr(self, "_later", []))
+        self.world.heal()
+        self.world.note("peace")
+        for member in self.config.members:
+            await self.restart(member.name)
+        for banker in self.bankers[:-1]:
+            banker.host.kill()
+        if not self.bankers[-1].host.alive:
+            self.start_writer()
+        deadline = self.world.loop.time() + 120
+        before: dict[int, int] = {}
+        while True:
+            banker, count = self.bankers[-1], len(self.ledger.acknowledged)
+            if banker.fenced:
+                self.start_writer()
+            elif banker.open and count > before.setdefault(id(banker), count):
+                break
+            await asyncio.sleep(0.1)
+            self.fail_if(self.world.loop.time() > deadline, "no writer could open the volume and write to it in peace")
+        banker.fenced = True
+        await asyncio.sleep(1.0)
+
+    async def check(self) -> None:
+        banker, ledger = self.bankers[-1], self.ledger
+        session = await Connection(banker.writer.database).start()
+        found = {
+            int(row[0] or 0): tuple(int(value or 0) for value in row[1:])
+            for row in (await banker.ask(session, "select * from transfers")).rows
+        }
+        lost = sorted(ledger.acknowledged - set(found))
+        self.fail_if(bool(lost), f"acknowledged transfers are gone: {lost[:10]}")
+        invented = sorted(number for number, row in found.items() if ledger.tried.get(number) != row)
+        self.fail_if(bool(invented), f"transfers that nobody committed: {invented[:10]}")
+        balances = dict.fromkeys(range(1, ACCOUNTS + 1), BALANCE)
+        for source, target, amount in found.values():
+            balances[source] -= amount
+            balances[target] += amount
+        rows = (await banker.ask(session, "select id, balance from accounts order by id")).rows
+        self.fail_if(
+            [(int(i or 0), int(b or 0)) for i, b in rows] != sorted(balances.items()),
+            f"balances {rows} do not follow from the transfers, {balances}",
+        )
+        self.no_failures()
