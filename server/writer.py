@@ -12,7 +12,7 @@ from sixfold.kernel._kernel import Volume
 from sixfold.pagestore.client import LogPump, LogSender, start_pump
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.writer_log import WriterLog
-from sixfold.wal.recovery import Recovered, Recovery
+from sixfold.wal.recovery import Recovered, Recovery, RecoveryFailed
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogPublisher
 from sixfold.wal.volume import VolumeConfig
@@ -66,9 +66,23 @@ class Writer:
         writer.pages = PageReader(runtime, config, tail=tracker.tail, scls=tracker.scls)
         writer.log.attach(writer.pump)
         runtime.spawn(writer._keep_horizon(), "readers' horizon")
-        writer.database = await Database.open(writer.volume, writer.pages, writer.log, runtime, options=options)
+        writer.database = await writer._open_database(options)
         writer._complete = True
         return writer
+
+    async def _open_database(self, options: dict[str, str]) -> Database:
+        """Unless a newer writer takes the volume over meanwhile: then what this one waits for never comes."""
+        opening = asyncio.ensure_future(Database.open(self.volume, self.pages, self.log, self.runtime, options=options))
+        fenced = asyncio.ensure_future(self.fenced.wait())
+        try:
+            await asyncio.wait([opening, fenced], return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                await self.close()
+                raise RecoveryFailed("a newer writer has taken the volume over", fenced=True)
+            return opening.result()
+        finally:
+            opening.cancel()
+            fenced.cancel()
 
     def _open_volume(self, cache_bytes: int) -> Volume:
         found, config = self.recovered, self.config

@@ -141,6 +141,12 @@ class BankScenario(Scenario):
         self.ledger = Ledger()
         self.bankers: list[BankWriter] = []
 
+    def no_failures(self) -> None:
+        # A writer that is fenced off but does not know it yet may ask for what its successor lets the storage forget.
+        failures = self.world.loop.failures
+        failures[:] = [text for text in failures if not text.startswith("task page read failed: ReadTooOld")]
+        super().no_failures()
+
     def start_writer(self) -> None:
         self.bankers.append(BankWriter(self, self.world.host(f"writer-{len(self.bankers) + 1}")))
         self.writers = self.bankers  # type: ignore[assignment]

@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.sim.__main__ import run_seed
+from tests.sim.__main__ import run_bank, run_seed
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 SECONDS = 2.0
@@ -37,3 +37,17 @@ def test_a_seed_replays_exactly() -> None:
     first = story("1")
     assert "acknowledged" in first
     assert story("2") == first
+
+
+def test_no_transfer_is_lost() -> None:
+    """SQL over the same faults. (A kernel call ends when its time slice does, so these runs repeat almost, not exactly.)"""
+    seeds = SEEDS // 5
+    with ProcessPoolExecutor() as pool:
+        results = list(pool.map(run_bank, range(seeds), [SECONDS] * seeds))
+    failed = [
+        f"{failure.strip().splitlines()[-1]}\n  repeat with: python -m tests.sim --bank --seed {seed} --seconds {SECONDS}"
+        for seed, failure, _, _ in results
+        if failure
+    ]
+    assert not failed, "\n".join(failed)
+    assert sum(acknowledged for _, _, _, acknowledged in results) > 10 * seeds
