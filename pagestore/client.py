@@ -60,6 +60,9 @@ class Stream:
                         return
                     if error.code == "unknown volume":
                         await self._create()
+                    if self.rpc is not None:
+                        # Whatever was refused is tried again, on a new connection.
+                        self.rpc.close()
                 except ConnectionLost as error:
                     self.last_error = str(error)
             await clock.sleep(_RECONNECT_SECONDS)
@@ -71,7 +74,6 @@ class Stream:
             try:
                 params = {"volume": config.volume, "pages_per_group": config.pages_per_group}
                 await self.rpc.call("create", params)
-                self.rpc.close()
             except (ConnectionLost, RemoteError) as error:
                 self.last_error = str(error)
 

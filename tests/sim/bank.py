@@ -58,8 +58,13 @@ class BankWriter:
         self.host.spawn(self.watch(), "fencing")
         self.bank.world.note(f"{self.host.name}: epoch {self.writer.recovered.epoch} opened")
         session = await Connection(self.writer.database).start()
-        if not self.bank.ledger.ready:
-            await self.setup(session)
+        try:
+            if not self.bank.ledger.ready:
+                await self.setup(session)
+        except (SqlError, OSError) as error:
+            self.bank.world.note(f"{self.host.name}: {error}")
+            self.fenced = True
+            return
         self.open = True
         for number in range(3):
             self.host.spawn(self.client(), f"client {number}")
