@@ -96,6 +96,9 @@ class Stream:
         except ConnectionLost:
             rpc.connection.abort()
             raise
+        if rpc.connection.closed:
+            # Lost between the answer's arrival and now.
+            raise ConnectionLost(f"the connection to {address} was lost")
         for group, scl in scls:
             sender.tracker.set_scl(self.member, group, scl)
         self.up = True
