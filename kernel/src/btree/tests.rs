@@ -170,6 +170,50 @@ fn rising_keys_fill_pages_and_falling_removals_give_them_back() {
     assert_eq!(store.pages.len(), pages);
 }
 
+/// Found by a driver's test: a unique index did not see a key, since its entry had gone to a leaf of the tree whose root it took over.
+#[test]
+fn a_tree_on_a_dropped_trees_root_remembers_nothing_of_it() {
+    let (vol, mut store) = volume(1000);
+    let old = create(&vol, &mut store, Kind::Leaf);
+    for n in 0..2_000u64 {
+        insert(&vol, &mut store, old, &n.to_be_bytes(), b"old");
+    }
+    store.flush(&vol);
+    let owned: Vec<PageNo> = store
+        .pages
+        .iter()
+        .filter(|(_, page)| page.owner() == old.root)
+        .map(|(no, _)| *no)
+        .collect();
+    assert!(owned.len() > 2 && owned.contains(&old.root));
+    store
+        .run(&vol, || {
+            let mut mtr = vol.begin()?;
+            for no in &owned {
+                mtr.prepare_free(*no)?;
+            }
+            for no in &owned {
+                mtr.free(*no)?;
+            }
+            mtr.commit();
+            Ok(())
+        })
+        .unwrap();
+    store.flush(&vol);
+    vol.set_horizon(vol.vdl());
+    let new = create(&vol, &mut store, Kind::Leaf);
+    assert_eq!(new.root, old.root, "the lowest free page is taken first");
+    let key = u64::MAX.to_be_bytes();
+    assert!(insert(&vol, &mut store, new, &key, b"new"));
+    assert!(!insert(&vol, &mut store, new, &key, b"again"));
+    agree(
+        &vol,
+        &mut store,
+        new,
+        &BTreeMap::from([(key.to_vec(), b"new".to_vec())]),
+    );
+}
+
 #[test]
 fn a_queue_does_not_leave_a_trail() {
     let (vol, mut store) = volume(100);

@@ -139,6 +139,11 @@ impl Mtr<'_> {
 
     /// At commit: what this MTR took and gave back.
     pub(super) fn settle_space(&mut self, lsn: Lsn) {
+        // What was remembered of a tree goes with its root: the page may be another tree's root next, while the old tree's last
+        // leaf still names it as its owner.
+        for no in self.allocated.iter().chain(self.freed.iter()) {
+            self.writer.rightmost.remove(no);
+        }
         let space = &mut self.writer.space;
         for no in self.allocated.drain(..) {
             // Pages are reserved in rising order from the hint on, so everything below the last one is in use or held.
