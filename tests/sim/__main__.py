@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="this one only, with its story")
     parser.add_argument("--seconds", type=float, default=8.0, help="virtual seconds of faults in each")
     parser.add_argument("--bank", action="store_true", help="with SQL: transfers between accounts")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options = parser.parse_args()
     run_one = run_bank if options.bank else run_seed
     if options.seed is not None:

@@ -30,6 +30,8 @@ class History:
     def __init__(self) -> None:
         self.branches: list[Branch] = []
         self.acknowledged = 0
+        # Where writers began that were fenced off before they knew: a reader may stand there for a moment.
+        self.late_starts: list[int] = []
 
     def opened(self, epoch: int, end: int, start: int) -> Branch:
         """A writer has recovered: check that nothing acknowledged is cut and no half MTR is kept."""
@@ -38,6 +40,7 @@ class History:
             if epoch == last.epoch:
                 raise Violation(f"epoch {epoch} was opened twice")
             if epoch < last.epoch:
+                self.late_starts.append(start)
                 return Branch(epoch, end, start, late=True)
             if end < last.acknowledged:
                 raise Violation(
@@ -77,4 +80,5 @@ class History:
 
     def cpls(self) -> list[int]:
         """Every LSN at which a consistent state ends."""
-        return [lsn for branch in self.branches for lsn in (branch.start, *(at for at, _ in branch.mtrs))]
+        ends = [lsn for branch in self.branches for lsn in (branch.start, *(at for at, _ in branch.mtrs))]
+        return ends + self.late_starts
