@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 300
-RUST_SOURCES := $(shell find kernel/src -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock
+RUST_SOURCES := $(shell find kernel/src server/reactor -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock server/reactor/Cargo.toml
 
 .PHONY: build run test test-rust test-python bench lint sim clean
 
@@ -28,7 +28,7 @@ run: build
 test: build test-rust test-python
 
 test-rust:
-	cd kernel && cargo test --quiet
+	cd kernel && cargo test --quiet --workspace
 
 test-python: build
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -40,8 +40,8 @@ bench: build
 	$(BIN)/python -m bench $(ARGS)
 
 lint: build
-	cd kernel && cargo fmt --check
-	cd kernel && cargo clippy --quiet --all-targets -- -D warnings
+	cd kernel && cargo fmt --all --check
+	cd kernel && cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cd kernel && cargo clippy --quiet --features python -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

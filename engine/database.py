@@ -47,6 +47,14 @@ class Nobody:
     def close(self) -> None:
         """There is no connection."""
 
+    def busy(self) -> bool:
+        """What it does is asked of the engine."""
+        return False
+
+    def last_input(self) -> int:
+        """Nobody sends anything."""
+        return 0
+
 
 class Login(msgspec.Struct):
     """What authentication needs of a role."""

@@ -57,6 +57,7 @@ class Connection:
         self.status = "I"
         self.closed = False
         self._output = bytearray()
+        self._last_input = 0
 
     async def start(self, user: str = "postgres", database: str = "postgres", **options: str) -> Connection:
         """Log in."""
@@ -79,13 +80,21 @@ class Connection:
         """See `Client`."""
         self.closed = True
 
+    def busy(self) -> bool:
+        """See `Client`: every event is the engine's."""
+        return False
+
+    def last_input(self) -> int:
+        """See `Client`."""
+        return self._last_input
+
     # -- use
 
     async def send(self, data: bytes) -> None:
         """Protocol messages in, until the wire is idle."""
         wire = self.session.wire
-        self.session.last_input = self.session.now()
-        wire.feed(data, self.session.last_input)
+        self._last_input = self.session.now()
+        wire.feed(data, self._last_input)
         event = wire.step()
         self.database.after_call()
         while event[0] not in ("idle", "terminate"):

@@ -58,6 +58,9 @@ PLANNING = (
 )
 ADMIN_SHUTDOWN, TERMINATED = "57P01", "terminating connection due to administrator command"
 IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
+# While one of these is set, the engine must see every wait for another session.
+WAIT_TIMEOUTS = ("lock_timeout", "statement_timeout")
+STATES = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}
 # Events that the wire's next step says again, or that need no answer; any other one is lost unless it is dealt with.
 SAID_AGAIN = ("idle", "drain", "error")
 ISOLATION = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
@@ -76,6 +79,12 @@ class Client(Protocol):
     def close(self) -> None:
         """Close the connection after writing what the wire holds (session terminated by another one or by a time-out)."""
 
+    def busy(self) -> bool:
+        """Does a statement run that the engine has not been asked about (`Reactor`)?"""
+
+    def last_input(self) -> int:
+        """When the client last sent something, in the clock's microseconds; 0: never."""
+
 
 class SessionEnded(Exception):
     """The session has said FATAL; close the connection once its output is written."""
@@ -92,6 +101,7 @@ class Session:
         self.client = client
         self.kernel = KernelSession(database.volume, pid)
         self.wire = Wire(self.kernel, database.queries, startup=startup)
+        self.wire.sleeps = True
         self.settings = Settings({}, self._setting_changed)
         self.user = database.superuser
         self.session_user = self.user
@@ -113,9 +123,7 @@ class Session:
         # What pg_stat_activity shows.
         self.query = ""
         self.query_start: int | None = None
-        self.state = "idle"
-        # When the client last sent something, in the clock's microseconds: kept by the server.
-        self.last_input = self.started_at
+        self._state = "idle"
         self._timer: Timer | None = None
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
@@ -163,6 +171,7 @@ class Session:
         ):
             self.kernel.set(name, self.settings.get(name))
         self.waits.lock_timeouts_ms[self.pid] = self.settings.number("lock_timeout")
+        self._tell_timeouts()
         self.database.watch_idle(self)
         self._set_defaults()
         self.rescope()
@@ -229,7 +238,7 @@ class Session:
 
     async def handle(self, event: Event) -> None:
         """Deal with one event of the wire."""
-        self.state = "active"
+        self._state = "active"
         try:
             if event[0] == "wait":
                 event = await self._wait(event[1])
@@ -249,9 +258,7 @@ class Session:
             self._disarm()
             self._settle()
             self.waits.after_call()
-            self.state = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[
-                self.kernel.status
-            ]
+            self._state = STATES[self.kernel.status]
         if self._terminated:
             # The statement had ended before it could be interrupted.
             self.fail(SqlError(ADMIN_SHUTDOWN, TERMINATED))
@@ -318,6 +325,21 @@ class Session:
         wanted = self.settings.get("client_min_messages")
         if severity == "INFO" or ranks.index(severity.lower().replace("debug", "debug1")) >= ranks.index(wanted):
             self.wire.notice(severity, code, message, detail=detail, hint=hint)  # type: ignore[arg-type]
+
+    @property
+    def state(self) -> str:
+        """As in pg_stat_activity."""
+        if self._state == "active" or self.client.busy():
+            return "active"
+        try:
+            return STATES[self.kernel.status]
+        except RuntimeError:
+            return "active"  # a thread has just gone into it
+
+    @property
+    def last_input(self) -> int:
+        """When the client last sent something, in the clock's microseconds."""
+        return max(self.client.last_input(), self.started_at)
 
     # -- time-outs and cancel
 
@@ -544,10 +566,15 @@ class Session:
             self.database.watch_idle(self)
         if name == "lock_timeout":
             self.waits.lock_timeouts_ms[self.pid] = int(value)
+        if name in WAIT_TIMEOUTS:
+            self._tell_timeouts()
         if name in ("role", "session_authorization"):
             self._switch_user()
         if name in PLANNING or name in ("search_path", "role", "session_authorization"):
             self.rescope()
+
+    def _tell_timeouts(self) -> None:
+        self.wire.sleeps = not any(self.settings.number(timeout) for timeout in WAIT_TIMEOUTS)
 
     def _set_defaults(self) -> None:
         level = self.settings.get("default_transaction_isolation")

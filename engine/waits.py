@@ -51,6 +51,8 @@ class Waits:
         self._early: set[int] = set()
         # lock_timeout by session, where it is set.
         self.lock_timeouts_ms: dict[int, int] = {}
+        # Sessions that wait elsewhere (in the server's `Reactor`): True when it goes on with this one.
+        self.elsewhere: Callable[[int], bool] | None = None
         self._spills: dict[tuple[int, int], File] = {}
         self._handlers: dict[str, Callable[[Session | None, Need], Awaitable[None]]] = {
             "page": self._page,
@@ -115,7 +117,8 @@ class Waits:
         """Let a sleeping session look again."""
         future = self._sleeping.get(session_id)
         if future is None:
-            self._early.add(session_id)
+            if self.elsewhere is None or not self.elsewhere(session_id):
+                self._early.add(session_id)
         elif not future.done():
             future.set_result(None)
 

@@ -597,6 +597,12 @@ class Wire:
     def exchange(self, data: bytes, now: int, budget_us: int = 2000) -> tuple[bytes, Event]:
         """`feed`, `step`, `take_output` in one call."""
 
+    def take_event(self) -> Event | None:
+        """Of a connection that a `Reactor` has handed over: what it could not deal with. None: `step` says."""
+
+    sleeps: bool
+    """The reactor may keep the session's waits for others: there is no lock_timeout or statement_timeout to be kept."""
+
     scope: int
     """See `Queries`."""
 
@@ -829,3 +835,53 @@ def journal_headers(kind: int, sequence: int, payloads: Sequence[tuple[bytes, in
 def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, int]: ...
 def checksum(bytes: bytes) -> int:
     """CRC32C."""
+
+class Reactor:
+    """A listening socket and threads that serve its clients without the GIL: they read, let `Wire` answer, and write. What only Python
+    can do is handed over: then Python owns the connection, and uses its `Wire`, until `release`. Tokens number connections."""
+
+    def __new__(cls, host: str, port: int, threads: int) -> Reactor:
+        """Raises OSError (EADDRINUSE, …)."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+
+    def fileno(self) -> int:
+        """Readable when `take` has something."""
+
+    def take(self) -> tuple[bool, list[tuple[Any, ...]]]:
+        """Is there redo to send; and ``("accepted", token, host, port)``: `attach` or `close` it; ``("handed", token)``;
+        ``("lost", token)``: it has gone, the session is Python's to close; ``("drained", token)``: what `flush` left is written;
+        ``("woken", session_id)``: a session that Python keeps is to go on."""
+
+    def attach(self, token: int, wire: Wire, session: Session) -> None:
+        """Begin to serve an accepted connection."""
+
+    def release(self, token: int, now: int) -> bytes | None:
+        """Python has done with the connection. Bytes: the client has sent more, go on with them; None: the reactor owns it."""
+
+    def flush(self, token: int) -> int:
+        """Write what the wire has; the number of bytes that wait for the client."""
+
+    def wake(self, session: int) -> bool:
+        """The session is to go on with what it waits for. False: the reactor does not keep it."""
+
+    def durable(self) -> None:
+        """VDL has risen: commits may be answered."""
+
+    def busy(self, token: int) -> bool:
+        """Does a statement run or wait in the reactor?"""
+
+    def last_input(self, token: int) -> int:
+        """When the client sent something last, in microseconds since 1970."""
+
+    def close(self, token: int, at_once: bool) -> None:
+        """Close the connection, after what it still has to say or at once."""
+
+    def detach(self, token: int) -> int | None:
+        """The connection's descriptor, which is the caller's from now on; None when it has gone."""
+
+    def stop_listening(self) -> None: ...
+    def stop(self) -> None:
+        """Close everything and end the threads."""

@@ -1,12 +1,14 @@
 """One client connection: bytes between its socket and the kernel's Wire.
 
-What the kernel can answer at once is answered inside `data_received`: one read callback, one kernel call, one write. All else
-goes to a task, the connection's driver, which takes the Wire's events one by one until the Wire is idle again.
+A plain connection's bytes are carried by the kernel's `Reactor`, in threads of its own: what the kernel can answer by itself
+is not seen here. What it can't is handed over (`handed`) to a task, the connection's driver, which takes the Wire's events one by one
+until the Wire is idle again. A TLS connection is asyncio's, and its bytes go to the Wire inside `data_received`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -17,11 +19,12 @@ from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
 from sixfold.kernel._kernel import KernelError
 from sixfold.server.login import Login, Refused
+from sixfold.server.plain import PlainTransport
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime, Timer
 
 if TYPE_CHECKING:
-    from sixfold.kernel._kernel import Event
+    from sixfold.kernel._kernel import Event, Reactor
 
 log = structlog.get_logger("sixfold.server")
 
@@ -38,6 +41,9 @@ class Durability(Protocol):
     def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
         """Call back once, as soon as everything up to `lsn` is durable."""
 
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call back whenever VDL has risen."""
+
 
 class Connection(asyncio.Protocol):
     """See the module's docstring. Implements engine's `Client`."""
@@ -50,6 +56,10 @@ class Connection(asyncio.Protocol):
         self._policy = policy
         self._runtime = runtime
         self._members = members
+        # Told when the reactor has nothing to do with the connection any more.
+        self.left: Callable[[], None] = lambda: None
+        # One of the two, or none: the connection is over.
+        self._plain: PlainTransport | None = None
         self._transport: asyncio.Transport | None = None
         self._session: Session | None = None
         self._driver: asyncio.Task[None] | None = None
@@ -64,16 +74,33 @@ class Connection(asyncio.Protocol):
         # A commit waits for its durability; `_commit_durable` goes on.
         self._parked = False
         self._half_closed = False
+        self._last_input = 0
 
-    # -- the transport's side ------------------------------------------------------------------------------
+    # -- the reactor's side --------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=OUTPUT_BYTES_MAX)
+    def accepted(self, reactor: Reactor, token: int, peer: tuple[str, int]) -> None:
+        """A client has connected: serve it."""
+        self._plain = PlainTransport(reactor, token, peer)
         self._members.add(self)
         self._session = self._database.accept(self)
         self._wire = self._session.wire
         self._login_timer = self._runtime.clock.call_later(AUTHENTICATION_SECONDS, self._login_late)
+        reactor.attach(token, self._wire, self._session.kernel)
+
+    def handed(self) -> None:
+        """The reactor can't go on by itself."""
+        event = self._wire.take_event()
+        if event is None:
+            event = self._wire.step()
+            self._database.woken()
+            self.wake()
+        self._go_on(event)
+
+    # -- asyncio's side ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=OUTPUT_BYTES_MAX)
 
     def data_received(self, data: bytes) -> None:
         if self._driver is not None or self._parked or self._ended:
@@ -88,14 +115,12 @@ class Connection(asyncio.Protocol):
 
     def _note_input(self) -> int:
         """The clock, also as the session's last sign of its client (idle time-outs)."""
-        now = int(self._runtime.clock.time() * 1_000_000)
-        if self._session is not None:
-            self._session.last_input = now
-        return now
+        self._last_input = int(self._runtime.clock.time() * 1_000_000)
+        return self._last_input
 
     def _go_on(self, event: Event) -> None:
-        """What could not be answered at once: a commit is parked, all else gets a driver."""
-        if event[0] == "wait" and event[1][0] == "durable":
+        """What could not be answered at once: a commit is parked, all else gets a driver. (The reactor parks its own.)"""
+        if self._plain is None and event[0] == "wait" and event[1][0] == "durable":
             self._parked = True
             self._durability.when_durable(event[1][1], self._commit_durable)
         else:
@@ -125,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
-        self._transport = None
+        self._transport = self._plain = None
         self._writable.set()
         self._members.discard(self)
         self._stop_login_timer()
@@ -151,21 +176,37 @@ class Connection(asyncio.Protocol):
 
     def wake(self) -> None:
         """See `Client.wake`."""
+        if self._plain is not None:
+            if self._plain.flush() > OUTPUT_BYTES_MAX:
+                self._writable.clear()
+            return
         output = self._wire.take_output()
         if output and self._transport is not None:
             self._transport.write(output)
 
     def close(self) -> None:
         """See `Client.close`. What the session said last, such as why it ends, still goes out."""
-        if self._transport is not None:
+        if self._plain is not None:
+            self._plain.close()
+        elif self._transport is not None:
             if self._driver is None:
                 self.wake()
             self._transport.close()
 
     def abort(self) -> None:
         """Close at once, for the server's own end."""
-        if self._transport is not None:
+        if self._plain is not None:
+            self._plain.abort()
+        elif self._transport is not None:
             self._transport.abort()
+
+    def busy(self) -> bool:
+        """See `Client.busy`."""
+        return self._parked or (self._plain is not None and self._plain.busy())
+
+    def last_input(self) -> int:
+        """See `Client.last_input`."""
+        return self._plain.last_input() if self._plain is not None else self._last_input
 
     async def ended(self) -> None:
         """Wait for what the session still does after its connection was closed."""
@@ -240,6 +281,14 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _feed_held(self) -> bool:
+        """Go on with what has come meanwhile. False: there is nothing, and a plain connection is the reactor's again."""
+        if self._plain is not None:
+            now = self._note_input()
+            held = self._plain.release(now)
+            if held is None:
+                return False
+            self._wire.feed(held, now)
+            return True
         if not self._inbox:
             return False
         self._wire.feed(self._take_held(), self._note_input())
@@ -256,32 +305,35 @@ class Connection(asyncio.Protocol):
 
     async def _encrypt(self, kind: str) -> bool:
         tls = self._policy.tls if kind == "ssl" and not self._encrypted else None
-        transport = self._transport
-        if tls is None or transport is None:
+        if tls is None or self._plain is None:
             self._wire.raw(b"N")
             self._wire.done()
             self.wake()
-            return transport is not None
-        transport.pause_reading()
+            return self._plain is not None or self._transport is not None
         context = await tls.context()
         self._wire.raw(b"S")
         self._wire.done()
-        if self._wire.buffered or self._inbox:
+        if self._wire.buffered or self._plain is None:
             # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
             return False
-        self.wake()
+        descriptor = self._plain.detach()
+        self.left()
+        self._plain = None
+        if descriptor is None:
+            self.connection_lost(None)
+            return False
+        sock = socket.socket(fileno=descriptor)
+        sock.setblocking(False)
         loop = asyncio.get_running_loop()
+        self._encrypted = True
         try:
-            secured = await loop.start_tls(transport, self, context, server_side=True)
+            await loop.sock_sendall(sock, self._wire.take_output())
+            await loop.connect_accepted_socket(lambda: self, sock, ssl=context)
         except (OSError, ConnectionError) as error:
             log.info("TLS handshake failed", reason=str(error))
+            sock.close()
+            self.connection_lost(error)
             return False
-        if secured is None:
-            return False
-        self._transport = secured
-        self._transport.set_write_buffer_limits(high=OUTPUT_BYTES_MAX)
-        self._encrypted = True
-        self._transport.resume_reading()
         return True
 
     async def _start_login(self, parameters: dict[str, str]) -> bool:
@@ -310,7 +362,8 @@ class Connection(asyncio.Protocol):
         return True
 
     def _peer(self) -> tuple[str | None, int | None]:
-        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        transport = self._plain or self._transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
         return (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else (None, None)
 
     def _login_late(self) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
+import os
 from collections.abc import Callable
 
 from sixfold.engine.database import Database
+from sixfold.kernel._kernel import Reactor
 from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime
 
-BACKLOG = 1024
 CLOSE_SECONDS = 2.0
+# Clients' sockets are served by half of the processors, and by no more threads than kernel locks let work beside each other.
+THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
 
 
 class PortTaken(ConfigError):
@@ -22,26 +24,69 @@ class PortTaken(ConfigError):
 
 
 class Listener:
-    """Made by `listen`. `address` has the port that the system chose for port 0."""
+    """Made by `listen`. `port` is the one that the system chose for port 0."""
 
-    def __init__(self, server: asyncio.Server, current: Callable[[], Database], members: set[Connection]) -> None:
-        self._server = server
+    def __init__(
+        self,
+        reactor: Reactor,
+        current: Callable[[], Database],
+        durability: Durability,
+        policy: Policy,
+        runtime: Runtime,
+    ) -> None:
+        self._reactor = reactor
         self._current = current
-        self._members = members
+        self._durability = durability
+        self._policy = policy
+        self._runtime = runtime
+        self._members: set[Connection] = set()
+        # Those whose bytes the reactor carries, or carried last.
+        self._carried: dict[int, Connection] = {}
+        durability.subscribe(reactor.durable)
+        asyncio.get_running_loop().add_reader(reactor.fileno(), self._look)
 
     @property
     def port(self) -> int:
-        port = self._server.sockets[0].getsockname()[1]
-        assert isinstance(port, int)
-        return port
+        return self._reactor.address[1]
 
     @property
     def connections(self) -> int:
         return len(self._members)
 
+    def _look(self) -> None:
+        """The reactor has something to say."""
+        redo, notices = self._reactor.take()
+        if redo:
+            self._current().woken()
+        for kind, number, *rest in notices:
+            if kind == "woken":
+                self._current().waits.interrupt(number)
+            elif kind == "accepted":
+                self._accept(number, (rest[0], rest[1]))
+            elif (connection := self._carried.get(number)) is None:
+                continue
+            elif kind == "handed":
+                connection.handed()
+            elif kind == "drained":
+                connection.resume_writing()
+            elif kind == "lost":
+                self._forget(number)
+                connection.connection_lost(None)
+
+    def _forget(self, token: int) -> None:
+        self._carried.pop(token, None)
+
+    def _accept(self, token: int, peer: tuple[str, int]) -> None:
+        database = self._current()
+        database.waits.elsewhere = self._reactor.wake
+        connection = Connection(database, self._durability, self._policy, self._runtime, self._members)
+        connection.left = lambda: self._forget(token)
+        self._carried[token] = connection
+        connection.accepted(self._reactor, token, peer)
+
     async def close(self) -> None:
         """Accept no more, tell every client 57P01, close."""
-        self._server.close()
+        self._reactor.stop_listening()
         await self._current().close()
         left = list(self._members)
         for connection in left:
@@ -52,27 +97,20 @@ class Listener:
             )
         for connection in list(self._members):
             connection.abort()
+        self._look()
+        asyncio.get_running_loop().remove_reader(self._reactor.fileno())
+        self._reactor.stop()
 
 
 async def listen(
     current: Callable[[], Database], durability: Durability, policy: Policy, runtime: Runtime, host: str, port: int
 ) -> Listener:
     """Raises PortTaken."""
-    members: set[Connection] = set()
-    loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(
-            lambda: Connection(current(), durability, policy, runtime, members),
-            host,
-            port,
-            backlog=BACKLOG,
-            reuse_address=True,
-        )
+        reactor = Reactor(host, port, THREADS)
     except OSError as error:
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error
-    for listening in server.sockets:
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Listener(server, current, members)
+    return Listener(reactor, current, durability, policy, runtime)
 
 
 def _reason(error: OSError) -> str:

@@ -31,6 +31,7 @@ class ReaderLog:
         self._runtime = runtime
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._vdl = 0
+        self._subscribed: list[Callable[[], None]] = []
 
     def kick(self) -> None:
         """A reader has no redo of its own."""
@@ -41,6 +42,10 @@ class ReaderLog:
             self._runtime.clock.call_soon(callback)
         else:
             self._waiting.append((lsn, callback))
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call back whenever VDL has risen."""
+        self._subscribed.append(callback)
 
     async def durable(self, lsn: int) -> None:
         """Wait until the stream has brought VDL to `lsn`."""
@@ -56,6 +61,8 @@ class ReaderLog:
             self._waiting = [(lsn, callback) for lsn, callback in self._waiting if lsn > vdl]
             for callback in due:
                 callback()
+        for callback in self._subscribed:
+            callback()
 
 
 class Reader:

@@ -19,6 +19,7 @@ class WriterLog:
         self._pump: LogPump | None = None
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._subscribed: list[Callable[[], None]] = []
 
     def attach(self, pump: LogPump) -> None:
         """From now on redo is sent."""
@@ -35,6 +36,10 @@ class WriterLog:
         heapq.heappush(self._waiting, (lsn, next(self._numbers), callback))
         self.kick()
 
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call back whenever VDL has risen."""
+        self._subscribed.append(callback)
+
     async def durable(self, lsn: int) -> None:
         """Wait until `volume.vdl >= lsn`."""
         if self._volume.vdl >= lsn:
@@ -48,6 +53,8 @@ class WriterLog:
         waiting = self._waiting
         while waiting and waiting[0][0] <= vdl:
             heapq.heappop(waiting)[2]()
+        for callback in self._subscribed:
+            callback()
 
 
 def resolve(future: asyncio.Future[None]) -> None:

@@ -9,6 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use pyo3::IntoPyObjectExt;
+use std::time::Duration;
 
 /// Every kind of need, as the first element of its tuple.
 pub const NEED_KINDS: [&str; 7] = ["page", "pages", "xid", "lock", "durable", "spill", "slice"];
@@ -68,14 +69,25 @@ pub fn plain<T>(py: Python<'_>, result: Res<T>) -> PyResult<T> {
     })
 }
 
-/// One call at a time: a second one is refused rather than waited for, since a wait with the GIL held could never end.
-pub fn lock<T>(mutex: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Some(guard) => Ok(guard),
-        None => Err(PyRuntimeError::new_err(
-            "busy: another thread is in this object",
-        )),
+/// How long a call waits for another thread that is in the object.
+const BUSY_ROUNDS: u32 = 200;
+const BUSY_ROUND: Duration = Duration::from_millis(10);
+
+/// One call at a time. A reactor's or worker's thread is waited for without the GIL, which it may want; but not from inside
+/// a host call, whose own thread is in the object: that is refused.
+pub fn lock<T: Send>(mutex: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+    for _ in 0..BUSY_ROUNDS {
+        if let Some(guard) = mutex.try_lock() {
+            return Ok(guard);
+        }
+        if super::host::inside() {
+            break;
+        }
+        Python::attach(|py| py.detach(|| drop(mutex.try_lock_for(BUSY_ROUND))));
     }
+    Err(PyRuntimeError::new_err(
+        "busy: another thread is in this object",
+    ))
 }
 
 /// Time slices that a budget buys; a slice takes about a millisecond.

@@ -2,12 +2,40 @@
 
 use super::values::{by_kind, guess, raised};
 use crate::base::error::{fail, Res};
+use crate::base::Need;
 use crate::exec::batch::Vector;
 use crate::session::host::Outside;
 use crate::types::Datum;
 use crate::wire::encode::datum_at;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use std::cell::Cell;
+
+thread_local! {
+    /// How many host calls this thread is in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// This thread may not take the GIL: the session must be run by one that may.
+    static WITHOUT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is this thread inside a host call?
+pub fn inside() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Run without host calls: one that is made answers `Need::Slice`, and the whole is to be gone on with on another thread.
+pub fn without<T>(run: impl FnOnce() -> T) -> T {
+    /// Also when it panics.
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            WITHOUT.set(false);
+        }
+    }
+    WITHOUT.set(true);
+    let _reset = Reset;
+    run()
+}
 
 pub struct Callables {
     pub call: Option<Py<PyAny>>,
@@ -30,8 +58,16 @@ impl Callables {
         name: &str,
         run: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<T>,
     ) -> Res<T> {
+        if WITHOUT.get() {
+            return Err(Need::Slice.into());
+        }
         Python::attach(|py| match which {
-            Some(callable) => run(py, callable.bind(py)).or_else(|error| raised(py, &error)),
+            Some(callable) => {
+                DEPTH.set(DEPTH.get() + 1);
+                let answer = run(py, callable.bind(py));
+                DEPTH.set(DEPTH.get() - 1);
+                answer.or_else(|error| raised(py, &error))
+            }
             None => fail("0A000", format!("{name} is not available in this session")),
         })
     }

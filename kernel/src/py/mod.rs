@@ -10,6 +10,7 @@ mod host;
 mod job;
 mod plan;
 mod portal;
+mod reactor;
 mod segment;
 mod session;
 mod values;
@@ -31,6 +32,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     job::register(module)?;
     copy::register(module)?;
     wire::register(module)?;
+    reactor::register(module)?;
     functions::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())

@@ -34,6 +34,10 @@ pub struct Session {
 }
 
 impl Session {
+    pub fn number(&self) -> u64 {
+        self.id
+    }
+
     fn steps<'py, T: IntoPyObject<'py>>(
         &self,
         py: Python<'py>,

@@ -6,7 +6,7 @@ use super::errors::to_object;
 use super::plan::{oids, output_columns, Column, Queries, Statement};
 use super::session::Session;
 use super::values::{by_kind, from_python, info, to_python};
-use crate::base::{Oid, SqlError};
+use crate::base::{Need, Oid, SqlError};
 use crate::session::connection::{Connection, Event};
 use crate::session::Session as Core;
 use crate::types::registry;
@@ -18,6 +18,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use sixfold_reactor::Said;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
@@ -45,7 +47,19 @@ pub struct Wire {
     session: Arc<Mutex<Core>>,
     /// What was fed while a worker thread was in `step_detached`, and the clock then.
     inbox: Mutex<Inbox>,
+    pub(super) served: Served,
 }
+
+/// What a reactor's thread leaves for Python.
+#[derive(Default)]
+pub struct Served {
+    event: Mutex<Option<Event>>,
+    /// Python has no time-outs to keep: waits for other sessions may stay with the reactor.
+    pub sleeps: AtomicBool,
+}
+
+/// Time slices that a reactor's thread gives a session before others have their turn.
+const REACTOR_SLICES: u32 = 2;
 
 fn idle(py: Python<'_>) -> Tuple<'_> {
     static IDLE: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
@@ -110,6 +124,52 @@ fn event<'py>(py: Python<'py>, core: &Core, event: Event) -> Tuple<'py> {
 }
 
 impl Wire {
+    /// On a reactor's thread: feed, if there is input, and go on as far as possible without Python.
+    pub(super) fn serve(&self, input: Option<(&[u8], i64)>, output: &mut Vec<u8>) -> Said {
+        *self.served.event.lock() = None;
+        let mut session = self.session.lock();
+        let mut connection = self.connection.lock();
+        self.inbox.lock().move_to(&mut session, &mut connection);
+        if let Some((bytes, now)) = input {
+            session.kept.set_now(now);
+            connection.feed(bytes);
+        }
+        super::host::without(|| loop {
+            let event = connection.step(&mut session, REACTOR_SLICES);
+            let mut bytes = connection.take_output(&mut session);
+            if output.is_empty() {
+                std::mem::swap(output, &mut bytes);
+            } else {
+                output.extend_from_slice(&bytes);
+            }
+            session.recycle(bytes);
+            match event {
+                Event::Idle => return Said::Idle,
+                Event::Wait(Need::Durable(lsn)) => return Said::Durable(lsn.0),
+                Event::Wait(Need::Xid(_) | Need::Lock) => {
+                    *self.served.event.lock() = Some(event);
+                    return Said::Asleep;
+                }
+                Event::Error { fatal: false, .. } => {}
+                event => {
+                    *self.served.event.lock() = Some(event);
+                    return Said::Host;
+                }
+            }
+        })
+    }
+
+    /// On a reactor's thread: what others have written. False: another thread is in the session.
+    pub(super) fn overflow(&self, output: &mut Vec<u8>) -> bool {
+        let (Some(mut session), Some(mut connection)) =
+            (self.session.try_lock(), self.connection.try_lock())
+        else {
+            return false;
+        };
+        output.append(&mut connection.take_output(&mut session));
+        true
+    }
+
     fn out(&self, write: impl FnOnce(&mut Vec<u8>)) -> PyResult<()> {
         write(&mut lock(&self.session)?.out);
         Ok(())
@@ -126,6 +186,7 @@ impl Wire {
             connection,
             session: session.core.clone(),
             inbox: Mutex::default(),
+            served: Served::default(),
         }
     }
 
@@ -189,6 +250,25 @@ impl Wire {
         let output = PyBytes::new(py, &bytes);
         session.recycle(bytes);
         Ok((output, event(py, &session, said)?))
+    }
+
+    fn take_event<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match self.served.event.lock().take() {
+            None => Ok(None),
+            // A host call was wanted, or the time is up: Python's own step finds out.
+            Some(Event::Wait(Need::Slice)) => Ok(None),
+            Some(said) => Ok(Some(event(py, &*lock(&self.session)?, said)?)),
+        }
+    }
+
+    #[setter]
+    fn set_sleeps(&self, on: bool) {
+        self.served.sleeps.store(on, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn get_sleeps(&self) -> bool {
+        self.served.sleeps.load(Ordering::Relaxed)
     }
 
     #[getter]

@@ -1,0 +1,143 @@
+//! One client's connection: its socket, what waits to be written, and who owns it.
+
+use crate::Session;
+use mio::net::TcpStream;
+use parking_lot::Mutex;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A connection's number; never used again.
+pub type Token = u64;
+
+/// Bytes read at once.
+pub const READ_BYTES: usize = 64 << 10;
+/// No more is read from a client that leaves this much unread.
+pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The thread waits for input.
+    Idle,
+    /// The thread is in the session.
+    Running,
+    /// The thread waits for the log.
+    Parked(u64),
+    /// The thread waits for another session.
+    Asleep,
+    /// The host owns it.
+    Host,
+    /// Nothing more will be written; what is left goes out.
+    Closing,
+}
+
+pub struct Io {
+    /// None once it is closed or the host has taken it.
+    pub socket: Option<TcpStream>,
+    pub state: State,
+    /// There may be something to read.
+    pub readable: bool,
+    /// The other side has said that it sends no more, or the socket has failed.
+    pub ended: bool,
+    pub output: Vec<u8>,
+    /// The host waits for `output` to drain.
+    pub told_full: bool,
+    /// To be closed when the thread leaves the session.
+    pub closing: bool,
+    /// Somebody else wrote while the thread was in the session.
+    pub flush: bool,
+    /// Woken while the thread was in the session.
+    pub woken: bool,
+}
+
+/// What one attempt to read gave.
+pub enum Got {
+    Bytes(usize),
+    Nothing,
+    End,
+}
+
+pub struct Connection {
+    pub token: Token,
+    pub thread: usize,
+    pub io: Mutex<Io>,
+    pub session: OnceLock<Arc<dyn Session>>,
+    /// Microseconds since 1970.
+    pub last_input: AtomicI64,
+}
+
+impl Connection {
+    pub fn new(token: Token, thread: usize, socket: TcpStream) -> Connection {
+        Connection {
+            token,
+            thread,
+            io: Mutex::new(Io {
+                socket: Some(socket),
+                state: State::Host,
+                readable: true,
+                ended: false,
+                output: Vec::new(),
+                told_full: false,
+                closing: false,
+                flush: false,
+                woken: false,
+            }),
+            session: OnceLock::new(),
+            last_input: AtomicI64::new(0),
+        }
+    }
+
+    pub fn heard(&self, now: i64) {
+        self.last_input.store(now, Ordering::Relaxed);
+    }
+}
+
+impl Io {
+    /// Read once. A short read has emptied the socket: the poll says when there is more.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Got {
+        let Some(socket) = &mut self.socket else {
+            return Got::End;
+        };
+        loop {
+            return match socket.read(buffer) {
+                Ok(0) => Got::End,
+                Ok(size) => {
+                    self.readable = size == buffer.len() || self.ended;
+                    Got::Bytes(size)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    Got::Nothing
+                }
+                Err(_) => Got::End,
+            };
+        }
+    }
+
+    /// Write what the socket takes. False: the connection is gone.
+    pub fn write(&mut self) -> bool {
+        let Some(socket) = &mut self.socket else {
+            return false;
+        };
+        let mut done = 0;
+        let alive = loop {
+            let rest = self.output.get(done..).unwrap_or(&[]);
+            if rest.is_empty() {
+                break true;
+            }
+            match socket.write(rest) {
+                Ok(0) => break false,
+                Ok(size) => done += size,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break true,
+                Err(_) => break false,
+            }
+        };
+        self.output.drain(..done);
+        if self.output.is_empty() && self.output.capacity() > OUTPUT_BYTES_MAX {
+            self.output = Vec::new();
+        }
+        alive
+    }
+}

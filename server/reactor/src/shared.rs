@@ -1,0 +1,380 @@
+//! What threads and host share, and the host's calls.
+
+use crate::connection::{Connection, Got, Io, State, Token, OUTPUT_BYTES_MAX, READ_BYTES};
+use crate::notice::{Notice, Notices};
+use crate::thread::{self, Thread, LISTENER, WAKER};
+use crate::Session;
+use mio::{Interest, Poll, Registry, Waker};
+use parking_lot::{Mutex, RwLock};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{IntoRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+const BACKLOG: i32 = 1024;
+
+/// What others ask of a thread: go on with a session that was woken. Its state is `Running` already.
+pub struct Command(pub Arc<Connection>);
+
+/// A thread as others see it.
+pub struct Peer {
+    pub registry: Registry,
+    waker: Waker,
+    pub commands: Mutex<Vec<Command>>,
+    /// How many connections wait for the log there.
+    pub parked: AtomicUsize,
+}
+
+impl Peer {
+    pub fn send(&self, command: Command) {
+        let mut commands = self.commands.lock();
+        commands.push(command);
+        if commands.len() == 1 {
+            self.wake();
+        }
+    }
+
+    pub fn wake(&self) {
+        // It can only fail when the descriptor is gone, with the thread.
+        let _ = self.waker.wake();
+    }
+}
+
+pub struct Shared {
+    pub peers: Vec<Peer>,
+    pub connections: RwLock<HashMap<Token, Arc<Connection>>>,
+    pub sessions: RwLock<HashMap<u64, Arc<Connection>>>,
+    pub notices: Notices,
+    pub tokens: AtomicU64,
+    pub stopping: AtomicBool,
+    /// Nobody is accepted any more.
+    pub deaf: AtomicBool,
+}
+
+/// A listening socket and the threads that serve its clients.
+pub struct Reactor {
+    pub(crate) shared: Arc<Shared>,
+    address: SocketAddr,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+fn listener(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        let bound = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )
+        .and_then(|socket| {
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        });
+        match bound {
+            Ok(socket) => return Ok(socket.into()),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+impl Reactor {
+    /// Listen at the first of the host's addresses that can be listened at.
+    pub fn open(host: &str, port: u16, threads: usize) -> io::Result<Reactor> {
+        let listener = listener(host, port)?;
+        let address = listener.local_addr()?;
+        let mut listener = Some(mio::net::TcpListener::from_std(listener));
+        let mut polls = Vec::new();
+        let mut peers = Vec::new();
+        for _ in 0..threads.max(1) {
+            let poll = Poll::new()?;
+            peers.push(Peer {
+                registry: poll.registry().try_clone()?,
+                waker: Waker::new(poll.registry(), WAKER)?,
+                commands: Mutex::default(),
+                parked: AtomicUsize::new(0),
+            });
+            polls.push(poll);
+        }
+        if let (Some(listener), Some(poll)) = (&mut listener, polls.first()) {
+            poll.registry()
+                .register(listener, LISTENER, Interest::READABLE)?;
+        }
+        let shared = Arc::new(Shared {
+            peers,
+            connections: RwLock::default(),
+            sessions: RwLock::default(),
+            notices: Notices::new()?,
+            tokens: AtomicU64::new(thread::FIRST_TOKEN),
+            stopping: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+        });
+        let mut running = Vec::new();
+        for (number, poll) in polls.into_iter().enumerate() {
+            let thread = Thread::new(shared.clone(), number, poll, listener.take());
+            let name = format!("reactor-{number}");
+            running.push(
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn(move || thread.run())?,
+            );
+        }
+        Ok(Reactor {
+            shared,
+            address,
+            threads: Mutex::new(running),
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Readable when `take` has something.
+    pub fn descriptor(&self) -> RawFd {
+        self.shared.notices.descriptor()
+    }
+
+    /// Whether there is redo to send, and what else has happened.
+    pub fn take(&self) -> (bool, Vec<Notice>) {
+        self.shared.notices.take()
+    }
+
+    fn find(&self, token: Token) -> Option<Arc<Connection>> {
+        self.shared.connections.read().get(&token).cloned()
+    }
+
+    /// Give an accepted connection its session; a thread begins to read.
+    pub fn attach(&self, token: Token, session: Arc<dyn Session>) -> io::Result<()> {
+        let Some(connection) = self.find(token) else {
+            return Ok(()); // it has gone already
+        };
+        let peer = &self.shared.peers[connection.thread];
+        let number = session.number();
+        if connection.session.set(session).is_err() {
+            return Err(io::Error::other("the connection has a session already"));
+        }
+        self.shared
+            .sessions
+            .write()
+            .insert(number, connection.clone());
+        let mut io = connection.io.lock();
+        io.state = State::Idle;
+        if let Some(socket) = &mut io.socket {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            peer.registry
+                .register(socket, mio::Token(token as usize), both)?;
+        }
+        Ok(())
+    }
+
+    /// The host has done with a connection that it owns. What has come meanwhile is given to it instead: it goes on.
+    /// None: a thread owns it again.
+    pub fn release(&self, token: Token, now: i64) -> Option<Vec<u8>> {
+        let connection = self.find(token)?;
+        let mut io = connection.io.lock();
+        if io.state != State::Host {
+            return None;
+        }
+        if io.readable && io.output.len() < OUTPUT_BYTES_MAX {
+            let mut buffer = vec![0; READ_BYTES];
+            match io.read(&mut buffer) {
+                Got::Bytes(size) => {
+                    connection.heard(now);
+                    buffer.truncate(size);
+                    return Some(buffer);
+                }
+                Got::Nothing => {}
+                Got::End => {
+                    self.shared.finish(&connection, &mut io);
+                    return None;
+                }
+            }
+        }
+        io.state = State::Idle;
+        None
+    }
+
+    /// Write what the session has to say; how much could not be written yet. `Drained` tells when that is 0 again.
+    pub fn flush(&self, token: Token) -> usize {
+        let Some(connection) = self.find(token) else {
+            return 0;
+        };
+        let mut io = connection.io.lock();
+        if io.state == State::Running {
+            io.flush = true;
+            return 0;
+        }
+        let said = match connection.session.get() {
+            Some(session) => session.take_output(&mut io.output),
+            None => true,
+        };
+        if !said {
+            io.flush = true;
+        }
+        if !io.write() {
+            self.shared.lost(&connection, &mut io);
+            return 0;
+        }
+        io.told_full = !io.output.is_empty();
+        io.output.len()
+    }
+
+    /// A session is to go on: true when it is kept here.
+    pub fn wake(&self, number: u64) -> bool {
+        self.shared.wake(number)
+    }
+
+    /// The log is durable up to a later place.
+    pub fn durable(&self) {
+        for peer in &self.shared.peers {
+            if peer.parked.load(Ordering::SeqCst) > 0 {
+                peer.wake();
+            }
+        }
+    }
+
+    /// Whether a statement runs or waits here.
+    pub fn busy(&self, token: Token) -> bool {
+        self.find(token).is_some_and(|connection| {
+            matches!(
+                connection.io.lock().state,
+                State::Running | State::Parked(_) | State::Asleep
+            )
+        })
+    }
+
+    /// When the client last sent something, in microseconds since 1970.
+    pub fn last_input(&self, token: Token) -> i64 {
+        self.find(token).map_or(0, |connection| {
+            connection.last_input.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Close after what is left has gone out; or at once.
+    pub fn close(&self, token: Token, at_once: bool) {
+        let Some(connection) = self.find(token) else {
+            return;
+        };
+        let mut io = connection.io.lock();
+        if at_once {
+            io.output.clear();
+            self.shared.lost(&connection, &mut io);
+        } else {
+            self.shared.finish(&connection, &mut io);
+        }
+    }
+
+    /// Take the socket out: the descriptor is the caller's now. None: it has gone, or bytes have been read already.
+    pub fn detach(&self, token: Token) -> Option<RawFd> {
+        let connection = self.find(token)?;
+        let mut io = connection.io.lock();
+        let mut socket = io.socket.take()?;
+        // The connection goes on elsewhere: there is no loss to be told of.
+        let _ = self.shared.peers[connection.thread]
+            .registry
+            .deregister(&mut socket);
+        io.state = State::Closing;
+        drop(io);
+        self.shared.forget(&connection);
+        Some(socket.into_raw_fd())
+    }
+
+    /// Accept nobody any more.
+    pub fn stop_listening(&self) {
+        self.shared.deaf.store(true, Ordering::SeqCst);
+        if let Some(peer) = self.shared.peers.first() {
+            peer.wake();
+        }
+    }
+
+    /// End the threads; what is open is closed.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for peer in &self.shared.peers {
+            peer.wake();
+        }
+        for thread in self.threads.lock().drain(..) {
+            // A thread that panicked has ended too.
+            let _ = thread.join();
+        }
+        self.shared.connections.write().clear();
+        self.shared.sessions.write().clear();
+    }
+}
+
+impl Shared {
+    /// True: the session is a thread's, which goes on with it. False: the host keeps it, or nobody.
+    pub fn wake(&self, number: u64) -> bool {
+        let Some(connection) = self.sessions.read().get(&number).cloned() else {
+            return false;
+        };
+        let mut io = connection.io.lock();
+        match io.state {
+            State::Asleep => {
+                io.state = State::Running;
+                self.peers[connection.thread].send(Command(connection.clone()));
+                true
+            }
+            State::Running => {
+                io.woken = true;
+                true
+            }
+            State::Idle | State::Parked(_) => true,
+            State::Host | State::Closing => false,
+        }
+    }
+
+    /// No more of this connection: what is left of its session is the host's.
+    pub fn lost(&self, connection: &Arc<Connection>, io: &mut Io) {
+        let Some(mut socket) = io.socket.take() else {
+            return;
+        };
+        // A socket that was never registered has nothing to take back.
+        let _ = self.peers[connection.thread]
+            .registry
+            .deregister(&mut socket);
+        let _ = socket.shutdown(Shutdown::Both);
+        match io.state {
+            // Only then may the session end: the thread tells.
+            State::Running | State::Parked(_) => {}
+            _ => self.give_up(connection, io),
+        }
+    }
+
+    /// Tell the host that a connection without a socket is over.
+    pub fn give_up(&self, connection: &Arc<Connection>, io: &mut Io) {
+        io.state = State::Closing;
+        self.forget(connection);
+        self.notices.push(Notice::Lost(connection.token));
+    }
+
+    /// Close once everything has gone out.
+    pub fn finish(&self, connection: &Arc<Connection>, io: &mut Io) {
+        if io.state == State::Running {
+            io.closing = true;
+            return;
+        }
+        if let Some(session) = connection.session.get() {
+            session.take_output(&mut io.output);
+        }
+        if !io.write() || io.output.is_empty() {
+            self.lost(connection, io);
+        } else {
+            io.state = State::Closing;
+        }
+    }
+
+    pub fn forget(&self, connection: &Connection) {
+        self.connections.write().remove(&connection.token);
+        if let Some(session) = connection.session.get() {
+            self.sessions.write().remove(&session.number());
+        }
+    }
+}
