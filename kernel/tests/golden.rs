@@ -9,7 +9,7 @@ use _kernel::base::{Lsn, Need, PageNo, Res, RowId, Stop, Xid};
 use _kernel::btree::{check, key_of, value_of, Cursor, Tree};
 use _kernel::page::{Kind, Page, PageRef};
 use _kernel::redo::version::{self, Push};
-use _kernel::redo::{apply, Decoder, Record};
+use _kernel::redo::{Decoder, Record};
 use _kernel::store::{Config, Mtr, Pages, Volume};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -50,10 +50,9 @@ impl World {
         while let Some(flush) = self.vol.take_flush(1) {
             for entry in Decoder::new(flush.start, &flush.records) {
                 let entry = entry.unwrap();
-                let record = entry.record().unwrap();
                 let page = self.storage.0.entry(entry.page).or_default();
-                apply(page, entry.lsn, &record).unwrap();
-                let text = describe(&record);
+                entry.record.apply(page, entry.lsn).unwrap();
+                let text = entry.record.decoded(describe).unwrap();
                 let end = if entry.cpl { " |" } else { "" };
                 writeln!(
                     self.unread,

@@ -8,6 +8,7 @@
 //! 4. Writes are prepared (pages fetched, new pages reserved; may answer Need) and then performed (can't wait).
 //!    Several may be prepared and then performed in one MTR, also when they meet on one page.
 
+mod bulk;
 mod check;
 mod cursor;
 mod node;
@@ -18,6 +19,7 @@ mod tree;
 mod unlink;
 mod write;
 
+pub use bulk::{Append, NewCell};
 pub use check::{check, Stats};
 pub use cursor::{Cursor, Leaf};
 pub use node::{child, key_of, lower_bound, search, value_of, MAX_KEY};

@@ -214,7 +214,7 @@ impl Tree {
     }
 
     /// The root's content goes to a new page, and the root becomes a branch over it alone.
-    fn push_down(&self, mtr: &mut Mtr, root: &Page) -> Res<PageNo> {
+    pub(super) fn push_down(&self, mtr: &mut Mtr, root: &Page) -> Res<PageNo> {
         let below = mtr.alloc()?;
         let mut cells = Vec::with_capacity(root.count());
         for slot in 0..root.count() {

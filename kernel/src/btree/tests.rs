@@ -23,7 +23,7 @@ impl Pages for Storage {
     }
 }
 
-fn volume(cache_pages: usize) -> (Volume, Storage) {
+pub(super) fn volume(cache_pages: usize) -> (Volume, Storage) {
     let vol = Volume::create(Config {
         cache_pages,
         ..Config::default()
@@ -32,7 +32,7 @@ fn volume(cache_pages: usize) -> (Volume, Storage) {
     (vol, Storage::default())
 }
 
-fn create(vol: &Volume, store: &mut Storage, kind: Kind) -> Tree {
+pub(super) fn create(vol: &Volume, store: &mut Storage, kind: Kind) -> Tree {
     store
         .run(vol, || {
             let mut mtr = vol.begin()?;
@@ -44,7 +44,13 @@ fn create(vol: &Volume, store: &mut Storage, kind: Kind) -> Tree {
         .unwrap()
 }
 
-fn insert(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8], value: &[u8]) -> bool {
+pub(super) fn insert(
+    vol: &Volume,
+    store: &mut Storage,
+    tree: Tree,
+    key: &[u8],
+    value: &[u8],
+) -> bool {
     store
         .run(vol, || {
             let mut mtr = vol.begin()?;
@@ -56,7 +62,7 @@ fn insert(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8], value: &[u8
         .unwrap()
 }
 
-fn remove(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8]) -> bool {
+pub(super) fn remove(vol: &Volume, store: &mut Storage, tree: Tree, key: &[u8]) -> bool {
     store
         .run(vol, || {
             let mut mtr = vol.begin()?;
@@ -125,7 +131,12 @@ fn backward(vol: &Volume, store: &mut Storage, tree: Tree) -> Pairs {
 }
 
 /// The tree has exactly the model's content, both ways, on the node and in storage; and the cache agrees with storage.
-fn agree(vol: &Volume, store: &mut Storage, tree: Tree, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+pub(super) fn agree(
+    vol: &Volume,
+    store: &mut Storage,
+    tree: Tree,
+    model: &BTreeMap<Vec<u8>, Vec<u8>>,
+) {
     let all: Pairs = model.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     assert_eq!(forward(vol, store, tree, 0), all);
     assert_eq!(forward(vol, store, tree, 20), all);

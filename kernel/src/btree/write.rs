@@ -73,7 +73,7 @@ impl Tree {
     }
 
     /// Rising keys go to the rightmost leaf: no descent as long as it is the one remembered.
-    fn cached_rightmost(
+    pub(super) fn cached_rightmost(
         &self,
         mtr: &mut Mtr,
         key: &[u8],

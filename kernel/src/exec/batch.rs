@@ -3,6 +3,7 @@
 
 use crate::base::Oid;
 use crate::types::Datum;
+use std::borrow::Cow;
 
 /// One column. `nulls` is empty when nothing is null, else one flag a row (the value under a null is a default).
 #[derive(Clone, Debug)]
@@ -191,6 +192,14 @@ impl Vector {
                 }
             }
             Vector::Any(v) => v[i].clone(),
+        }
+    }
+
+    /// The value, lent where it is held as one.
+    pub fn datum(&self, i: usize) -> Cow<'_, Datum> {
+        match self {
+            Vector::Any(v) => Cow::Borrowed(&v[i]),
+            other => Cow::Owned(other.get(i)),
         }
     }
 

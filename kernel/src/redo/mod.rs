@@ -9,4 +9,4 @@ pub mod version;
 
 pub use apply::apply;
 pub use record::{Csns, Record};
-pub use stream::{Decoder, Entry};
+pub use stream::{Decoder, Entry, Raw};

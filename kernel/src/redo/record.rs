@@ -136,6 +136,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Does it bring as many cells as a page may hold, so that its body is worth packing?
+    pub fn has_many_cells(&self) -> bool {
+        matches!(self, Record::Init { .. } | Record::AppendCells { .. })
+    }
+
     /// Append the body.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -3,7 +3,7 @@
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
-use crate::redo::{self, Decoder, Entry};
+use crate::redo::{Decoder, Entry};
 
 /// `Record::Init`'s number.
 const INIT: u8 = 1;
@@ -24,11 +24,11 @@ pub fn next(bytes: &[u8], at: &mut usize) -> Res<PageNo> {
 
 /// The record makes the page anew, whatever it was.
 pub fn is_fresh(record: &[u8]) -> bool {
-    entry(record, 0).is_ok_and(|entry| entry.kind == INIT)
+    entry(record, 0).is_ok_and(|entry| entry.record.kind() == INIT)
 }
 
 pub fn apply(page: &mut Page, lsn: Lsn, record: &[u8]) -> Res<()> {
-    redo::apply(page, lsn, &entry(record, 0)?.record()?)
+    entry(record, 0)?.record.apply(page, lsn)
 }
 
 #[cfg(test)]

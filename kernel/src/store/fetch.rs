@@ -9,7 +9,7 @@ use super::volume::{Role, Volume};
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Page, PageRef};
-use crate::redo::{apply, Decoder, Entry, Record};
+use crate::redo::{Decoder, Entry, Raw};
 use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,8 +28,17 @@ struct Waiting {
 
 struct Kept {
     lsn: Lsn,
-    kind: u8,
+    head: u8,
     body: Vec<u8>,
+}
+
+impl Kept {
+    fn record(&self) -> Raw<'_> {
+        Raw {
+            head: self.head,
+            body: &self.body,
+        }
+    }
 }
 
 /// One flush's records (or those of it that arrived together): applied as a whole when VDL reaches `end`.
@@ -42,7 +51,7 @@ struct Chunk {
 struct Place {
     lsn: Lsn,
     page: PageNo,
-    kind: u8,
+    head: u8,
     from: u32,
     len: u32,
 }
@@ -87,7 +96,7 @@ impl Volume {
         }
         if let Some(waiting) = fetches.waiting.remove(&no) {
             for kept in &waiting.redo {
-                apply(&mut page, kept.lsn, &Record::decode(kept.kind, &kept.body)?)?;
+                kept.record().apply(&mut page, kept.lsn)?;
             }
         }
         if page.lsn() > self.pool.durable() {
@@ -127,11 +136,11 @@ impl Volume {
             chunk.records.push(Place {
                 lsn: entry.lsn,
                 page: entry.page,
-                kind: entry.kind,
+                head: entry.record.head,
                 from: chunk.bytes.len() as u32,
-                len: entry.body.len() as u32,
+                len: entry.record.body.len() as u32,
             });
-            chunk.bytes.extend_from_slice(entry.body);
+            chunk.bytes.extend_from_slice(entry.record.body);
         }
         // Chunks come nearly always in order; a late one goes to its place.
         let at = fetches.held.partition_point(|held| held.end <= end);
@@ -160,16 +169,20 @@ impl Volume {
         let Some(body) = bytes.get(from..from + place.len as usize) else {
             return corrupt("a received record lies outside its flush");
         };
-        let done = self.pool.change(place.page, |page| {
-            apply(page, place.lsn, &Record::decode(place.kind, body)?)
-        });
+        let record = Raw {
+            head: place.head,
+            body,
+        };
+        let done = self
+            .pool
+            .change(place.page, |page| record.apply(page, place.lsn));
         if matches!(done, Some(Err(_))) {
             self.pool.remove(place.page);
         }
         if let (None, Some(waiting)) = (&done, fetches.waiting.get_mut(&place.page)) {
             waiting.redo.push(Kept {
                 lsn: place.lsn,
-                kind: place.kind,
+                head: place.head,
                 body: body.to_vec(),
             });
         }

@@ -2,7 +2,7 @@ use super::header::HEADER;
 use super::*;
 use crate::base::{Lsn, Need, PageNo, Res, Stop};
 use crate::page::{Kind, Page, BODY};
-use crate::redo::{apply, stream, Decoder, Record};
+use crate::redo::{stream, Decoder, Record};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Storage {
             for entry in Decoder::new(flush.start, &flush.records) {
                 let entry = entry.unwrap();
                 let page = self.pages.entry(entry.page).or_default();
-                apply(page, entry.lsn, &entry.record().unwrap()).unwrap();
+                entry.record.apply(page, entry.lsn).unwrap();
                 cpl = entry.cpl;
             }
             assert!(cpl, "a flush ends with a CPL");
@@ -408,7 +408,7 @@ fn page_at(stream: &[u8], no: PageNo, at: Lsn) -> Page {
     let mut page = Page::new();
     for entry in Decoder::new(Lsn(0), stream).map(|entry| entry.unwrap()) {
         if entry.page == no && entry.lsn <= at {
-            apply(&mut page, entry.lsn, &entry.record().unwrap()).unwrap();
+            entry.record.apply(&mut page, entry.lsn).unwrap();
         }
     }
     page

@@ -214,6 +214,22 @@ impl Volume {
     /// Open a mini-transaction, when there is room for it in the cache and below the allocation limit. It holds the writer's
     /// mutex: a thread that has one open must not open another.
     pub fn begin(&self) -> Res<Mtr<'_>> {
+        self.check_room()?;
+        let writer = self.writer.lock();
+        if writer.broken {
+            return fail(
+                "XX000",
+                "writing has stopped: a mini-transaction was left half way; restart the writer",
+            );
+        }
+        let mut mtr = Mtr::new(self, writer);
+        let horizon = Lsn(self.horizon.load(Ordering::Acquire));
+        mtr.writer.space.release(horizon);
+        Ok(mtr)
+    }
+
+    /// Whether a mini-transaction could begin now: for those who have much to do before.
+    pub fn check_room(&self) -> Res<()> {
         if self.role() != Role::Writer {
             return fail("25006", "cannot write: this node is a reader");
         }
@@ -226,17 +242,7 @@ impl Volume {
             let enough = tail.saturating_sub(self.config.ahead_bytes / 2);
             return Err(Need::Durable(Lsn(enough.max(vdl + 1))).into());
         }
-        let writer = self.writer.lock();
-        if writer.broken {
-            return fail(
-                "XX000",
-                "writing has stopped: a mini-transaction was left half way; restart the writer",
-            );
-        }
-        let mut mtr = Mtr::new(self, writer);
-        let horizon = Lsn(self.horizon.load(Ordering::Acquire));
-        mtr.writer.space.release(horizon);
-        Ok(mtr)
+        Ok(())
     }
 
     pub(super) fn append(&self, mtr: &[u8]) -> Lsn {

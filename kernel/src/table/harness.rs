@@ -8,7 +8,7 @@ use crate::exec::access::{
 };
 use crate::exec::batch::Batch;
 use crate::page::{Page, PageRef};
-use crate::redo::{apply, Decoder};
+use crate::redo::Decoder;
 use crate::store::{Config, Pages, Volume};
 use crate::txn::Txns;
 use crate::types::Datum;
@@ -41,7 +41,7 @@ impl Store {
             for entry in Decoder::new(flush.start, &flush.records) {
                 let entry = entry.unwrap();
                 let page = self.pages.entry(entry.page).or_default();
-                apply(page, entry.lsn, &entry.record().unwrap()).unwrap();
+                entry.record.apply(page, entry.lsn).unwrap();
             }
             self.log.extend_from_slice(&flush.records);
         }
@@ -89,7 +89,7 @@ impl Store {
         for entry in Decoder::new(Lsn(0), &store.log) {
             let entry = entry.unwrap();
             let page = store.pages.entry(entry.page).or_default();
-            apply(page, entry.lsn, &entry.record().unwrap()).unwrap();
+            entry.record.apply(page, entry.lsn).unwrap();
         }
         store
     }

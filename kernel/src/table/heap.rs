@@ -132,7 +132,7 @@ impl Core {
 
     /// Nothing else may have `key` in a unique index. An arbiter's conflict is the answer, another's is an error.
     #[allow(clippy::too_many_arguments)]
-    fn claim_key(
+    pub(super) fn claim_key(
         &self,
         mtr: &mut Mtr<'_>,
         shape: &Shape,

@@ -30,7 +30,8 @@ pub fn of_row<'d>(
     Ok(())
 }
 
-fn put(part: &IndexKey, datum: &Datum, out: &mut Vec<u8>) -> Res<()> {
+/// Append one column.
+pub fn put(part: &IndexKey, datum: &Datum, out: &mut Vec<u8>) -> Res<()> {
     key::encode_key(datum, part.typ, part.desc, part.nulls_first, out)
 }
 

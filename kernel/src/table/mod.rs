@@ -5,6 +5,7 @@
 //! the entry's key.
 
 mod build;
+mod bulk;
 mod core;
 mod heap;
 mod keys;
@@ -34,6 +35,7 @@ pub use self::vacuum::VacuumTable;
 
 use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId};
 use crate::exec::access::{Access, Bounds, Cursor, Inserted, TableDef, View, Wait, Wrote};
+use crate::exec::batch::Batch;
 use crate::exec::plan::LockMode;
 use crate::txn::Txns;
 use crate::types::Datum;
@@ -158,6 +160,17 @@ impl Access for Tables {
         arbiters: &[Oid],
     ) -> Res<Inserted> {
         self.core.insert(view, table, row, arbiters)
+    }
+
+    fn insert_many(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        rows: &Batch,
+        from: usize,
+        to: usize,
+    ) -> Res<(RowId, usize)> {
+        self.core.insert_many(view, table, rows, from, to)
     }
 
     fn update(

@@ -15,6 +15,7 @@
 use crate::base::error::corrupt;
 use crate::base::{varint, Oid, Res};
 use crate::exec::access::TableDef;
+use crate::exec::batch::Batch;
 use crate::types::{registry, store, Datum, Repr};
 
 pub const PLAIN: u64 = 0;
@@ -171,6 +172,57 @@ fn put_variable(out: &mut Vec<u8>, col: &Col, value: &Datum) -> Res<()> {
         other => store::encode(other, col.typ, out)?,
     }
     Ok(())
+}
+
+/// Append the payload of row `at`. False, and nothing appended, when it is so long that values should be compressed or moved out.
+pub fn put(layout: &Layout, rows: &Batch, at: usize, out: &mut Vec<u8>) -> Res<bool> {
+    let start = out.len();
+    if rows.columns.len() != layout.cols.len() {
+        return corrupt(format!(
+            "a row of {} values for {} columns",
+            rows.columns.len(),
+            layout.cols.len()
+        ));
+    }
+    let nulls = rows.columns.iter().any(|c| c.is_null(at));
+    varint::put(out, (layout.cols.len() as u64) << 1 | u64::from(nulls));
+    if nulls {
+        let flags = out.len();
+        out.resize(flags + layout.cols.len().div_ceil(8), 0);
+        for (place, column) in rows.columns.iter().enumerate() {
+            if let (true, Some(byte)) = (column.is_null(at), out.get_mut(flags + place / 8)) {
+                *byte |= 1 << (place % 8);
+            }
+        }
+    }
+    for (col, column) in layout.cols.iter().zip(&rows.columns) {
+        if col.width > 0 && !(nulls && column.is_null(at)) {
+            put_fixed(out, col.repr, &column.datum(at))?;
+        }
+    }
+    let mut scratch = Vec::new();
+    for (col, column) in layout.cols.iter().zip(&rows.columns) {
+        if col.width > 0 || (nulls && column.is_null(at)) {
+            continue;
+        }
+        let value = column.datum(at);
+        let bytes: &[u8] = match &*value {
+            Datum::Text(v) if col.repr == Repr::Text => v.as_bytes(),
+            Datum::Bytes(v) if col.repr == Repr::Bytes => v,
+            other => {
+                scratch.clear();
+                store::encode(other, col.typ, &mut scratch)?;
+                &scratch
+            }
+        };
+        if out.len() - start + bytes.len() + 4 > TARGET {
+            out.truncate(start);
+            return Ok(false);
+        }
+        varint::put(out, (bytes.len() as u64) << 2 | PLAIN);
+        out.extend_from_slice(bytes);
+    }
+    Ok(true)
 }
 
 impl Draft {

@@ -50,24 +50,34 @@ pub struct Leftovers {
 impl Leftovers {
     /// `session` has written a row.
     pub fn note(&self, session: SessionId, table: PageNo, row: RowId, why: Why, xid: Xid) {
+        self.note_all(
+            session,
+            Leftover {
+                table,
+                from: row,
+                to: row,
+                why,
+                xid,
+            },
+        );
+    }
+
+    /// `session` has written some rows.
+    pub fn note_all(&self, session: SessionId, left: Leftover) {
         let mut state = self.state.lock();
         let list = state.open.entry(session).or_default();
         if let Some(last) = list.last_mut() {
-            if last.table == table && last.why == why && last.xid == xid && last.to.0 + 1 == row.0 {
-                last.to = row;
-                return;
-            }
-            if (last.table, last.why, last.xid, last.to) == (table, why, xid, row) {
-                return;
+            if (last.table, last.why, last.xid) == (left.table, left.why, left.xid) {
+                if last.to.0 + 1 == left.from.0 {
+                    last.to = left.to;
+                    return;
+                }
+                if left.from == left.to && last.to == left.to {
+                    return;
+                }
             }
         }
-        list.push(Leftover {
-            table,
-            from: row,
-            to: row,
-            why,
-            xid,
-        });
+        list.push(left);
     }
 
     /// Garbage already: whatever becomes of the transaction.

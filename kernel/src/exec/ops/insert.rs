@@ -1,6 +1,6 @@
 //! INSERT, with ON CONFLICT.
 
-use super::modify::{all_columns, check_row, null_rows, types, wrote, Changed, Finish};
+use super::modify::{all_columns, check_row, may_fail, null_rows, types, wrote, Changed, Finish};
 use super::{Input, Op};
 use crate::base::error::SqlError;
 use crate::base::{Lsn, Oid, Res, RowId, Stop};
@@ -18,6 +18,10 @@ pub struct Insert {
     arbiters: Vec<Oid>,
     /// The checks over the input batch.
     tests: Option<Vec<Vector>>,
+    /// Rows of the input batch below this one have passed them.
+    passed: usize,
+    /// What has been written is looked at again: by RETURNING or by actions for the statement's end.
+    keeps: bool,
     test_state: State,
     changed: Changed,
     /// The row at work has met another with its key.
@@ -56,8 +60,11 @@ impl Insert {
                 .collect(),
             Some(c) => c.arbiters.clone(),
         };
+        let keeps = node.returning.is_some() || !node.rules.after.is_empty();
         Insert {
             node,
+            passed: 0,
+            keeps,
             input: Input::new(input),
             arbiters,
             tests: None,
@@ -76,8 +83,14 @@ impl Insert {
                 &mut self.test_state,
                 self.input.batch(),
             )?);
+            self.passed = 0;
             let types = types(&self.node.table);
-            let batch = Batch::of_types(&types, self.input.batch().len);
+            let rows = if self.keeps {
+                self.input.batch().len
+            } else {
+                0
+            };
+            let batch = Batch::of_types(&types, rows);
             self.changed = Changed {
                 new: batch.clone(),
                 old: batch,
@@ -88,6 +101,10 @@ impl Insert {
     }
 
     fn record(&mut self, env: &mut Env, new: &[Datum], old: Option<&[Datum]>, id: RowId) {
+        wrote(env, self.node.top);
+        if !self.keeps {
+            return;
+        }
         self.changed.new.push_row(new);
         match old {
             Some(old) => self.changed.old.push_row(old),
@@ -95,7 +112,46 @@ impl Insert {
         }
         self.changed.ids.push(id.0 as i64);
         self.changed.input.len += 1;
-        wrote(env, self.node.top);
+    }
+
+    /// Some rows from `input.at` on, where no conflict is to be resolved.
+    fn write_many(&mut self, env: &mut Env) -> Res<()> {
+        let (from, all) = (self.input.at, self.input.batch().len);
+        self.check_many(env, from, all)?;
+        let access = env.access()?;
+        let (view, table) = (&env.setup.view, &self.node.table);
+        let (first, count) =
+            access.insert_many(view, table, self.input.batch(), from, self.passed)?;
+        if self.keeps {
+            for at in from..from + count {
+                let row = self.input.batch().row(at);
+                self.record(env, &row, None, RowId(first.0 + (at - from) as u64));
+            }
+        } else {
+            for _ in 0..count {
+                wrote(env, self.node.top);
+            }
+        }
+        self.input.at += count;
+        Ok(())
+    }
+
+    /// NOT NULL and CHECK of the rows `from..to`; the error of a later one waits until those before it are written.
+    fn check_many(&mut self, env: &Env, from: usize, to: usize) -> Res<()> {
+        let (table, rules) = (&self.node.table, &self.node.rules);
+        let tests = self.tests.as_deref().unwrap_or_default();
+        while self.passed < to {
+            if may_fail(table, rules, self.input.batch(), tests, self.passed) {
+                let row = self.input.batch().row(self.passed);
+                let checked =
+                    check_row(table, rules, &row, tests, self.passed, &env.setup.settings);
+                if checked.is_err() {
+                    return if self.passed == from { checked } else { Ok(()) };
+                }
+            }
+            self.passed += 1;
+        }
+        Ok(())
     }
 
     /// The row at `input.at`, to its end.
@@ -284,8 +340,12 @@ impl Operator for Insert {
                 }
                 self.begin_batch(env)?;
                 while self.input.at < self.input.batch().len {
-                    self.write(env)?;
-                    self.input.at += 1;
+                    if self.node.conflict.is_none() {
+                        self.write_many(env)?;
+                    } else {
+                        self.write(env)?;
+                        self.input.at += 1;
+                    }
                 }
                 self.finishing = true;
             }

@@ -3,7 +3,7 @@
 use super::shared;
 use crate::base::error::SqlError;
 use crate::base::{Res, Stop};
-use crate::exec::access::TableDef;
+use crate::exec::access::{ColumnDef, TableDef};
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::nodes::{AfterNode, CheckNode, Rules};
 use crate::expr::{Env, Program, State};
@@ -52,6 +52,25 @@ fn about(mut error: Box<SqlError>, table: &TableDef) -> Box<SqlError> {
     error.schema = Some(table.schema.clone());
     error.table = Some(table.name.clone());
     error
+}
+
+/// Is there anything for `check_row` to say of row `at` of `rows`?
+pub fn may_fail(
+    table: &TableDef,
+    rules: &Rules,
+    rows: &Batch,
+    tests: &[Vector],
+    at: usize,
+) -> bool {
+    let required = |(column, vector): (&ColumnDef, &Vector)| {
+        column.not_null && !column.dropped && vector.is_null(at)
+    };
+    table.columns.iter().zip(&rows.columns).any(required)
+        || rules
+            .checks
+            .iter()
+            .zip(tests)
+            .any(|(_, test)| test.truth(at) == Some(false))
 }
 
 /// NOT NULL and CHECK for one new row; `tests` are the checks' values, `at` the row in them.
