@@ -481,6 +481,14 @@ impl Batch {
     }
 
     /// All rows of a batch with the same columns; an empty batch without columns takes its shape over.
+    /// Append rows that are not needed elsewhere.
+    pub fn take_in(&mut self, other: Batch) {
+        match self.len {
+            0 => *self = other,
+            _ => self.append(&other),
+        }
+    }
+
     pub fn append(&mut self, other: &Batch) {
         if self.len == 0 && self.columns.len() != other.columns.len() {
             *self = other.clone();

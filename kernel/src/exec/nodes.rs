@@ -147,6 +147,8 @@ pub struct HashJoinNode {
     pub on: Option<Program>,
     pub left_width: usize,
     pub right_width: usize,
+    /// Which columns of both sides somebody above looks at; empty: all. The others' values are not to be relied on.
+    pub wanted: Vec<bool>,
 }
 
 pub struct SortNode {

@@ -115,6 +115,7 @@ impl Execution {
         let opener = Opener {
             counters: execution.counters.clone(),
             part: (0, 1),
+            built: Vec::new(),
         };
         execution.root = Some(opener.open(&execution.prepared.root));
         execution
@@ -136,6 +137,7 @@ impl Execution {
         let opener = Opener {
             counters: counters.clone(),
             part: (0, 1),
+            built: Vec::new(),
         };
         let env = Env {
             rng: Rng::new(setup.seed),

@@ -13,12 +13,15 @@ use crate::func::CallInfo;
 use crate::types::registry::TypeInfo;
 use crate::types::{Datum, Text};
 use ahash::AHashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A list of expressions over the same rows; immutable and shared.
 #[derive(Default)]
 pub struct Program {
     pub codes: Vec<Code>,
+    /// Columns that it may look at.
+    pub looks_at: BTreeSet<usize>,
     pub sites: usize,
     /// May answer differently when asked again, or does something besides answering.
     pub volatile: bool,

@@ -29,6 +29,7 @@ pub struct Compiler<'a> {
     pub settings: &'a Settings,
     sites: usize,
     volatile: bool,
+    looks_at: BTreeSet<usize>,
     /// Executor parameters read.
     pub reads: BTreeSet<usize>,
 }
@@ -40,6 +41,7 @@ impl<'a> Compiler<'a> {
             settings,
             sites: 0,
             volatile: false,
+            looks_at: BTreeSet::new(),
             reads: BTreeSet::new(),
         }
     }
@@ -55,6 +57,7 @@ impl<'a> Compiler<'a> {
         Ok((
             Program {
                 codes,
+                looks_at: self.looks_at,
                 sites: self.sites,
                 volatile: self.volatile,
             },
@@ -78,7 +81,10 @@ impl<'a> Compiler<'a> {
     fn expr(&mut self, expr: &Expr) -> Res<Code> {
         Ok(match expr {
             Expr::Const { typ, text } => self.constant(*typ, text.as_deref())?,
-            Expr::Col { i, .. } => Code::Col(*i),
+            Expr::Col { i, .. } => {
+                self.looks_at.insert(*i);
+                Code::Col(*i)
+            }
             Expr::Param { n, .. } => Code::Param(*n),
             Expr::Exec { n, .. } => {
                 self.reads.insert(*n);
@@ -419,6 +425,7 @@ impl<'a> Compiler<'a> {
                 self.reads
                     .extend(reads.into_iter().filter(|n| !result.contains(n)));
                 self.volatile |= program.volatile;
+                self.looks_at.extend(&program.looks_at);
                 Some(program)
             }
         };

@@ -40,6 +40,16 @@ pub struct PlanCompiler {
     reads: BTreeSet<usize>,
     volatile: bool,
     tables: Vec<Arc<TableDef>>,
+    /// Which columns of the node that is compiled next somebody looks at; none: all.
+    wanted: Wanted,
+}
+
+type Wanted = Option<BTreeSet<usize>>;
+
+/// What is wanted below a node that looks at some columns and hands all on.
+fn and(wanted: &Wanted, program: &Program) -> Wanted {
+    let wanted = wanted.as_ref()?;
+    Some(wanted.union(&program.looks_at).copied().collect())
 }
 
 impl SubPlans for PlanCompiler {
@@ -71,6 +81,7 @@ pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, us
         reads: BTreeSet::new(),
         volatile: false,
         tables: Vec::new(),
+        wanted: None,
     };
     let root = compiler.node(root, true)?;
     for i in 0..count {
@@ -124,13 +135,14 @@ impl PlanCompiler {
     fn node(&mut self, node: &Node, top: bool) -> Res<PNode> {
         let reads = std::mem::take(&mut self.reads);
         let volatile = std::mem::take(&mut self.volatile);
+        let wanted = self.wanted.take();
         let id = self.nodes;
         self.nodes += 1;
         let kind = match self.source(node)? {
             Some(kind) => kind,
-            None => match self.transform(node, top)? {
+            None => match self.transform(node, top, &wanted)? {
                 Some(kind) => kind,
-                None => self.combine(node, top)?,
+                None => self.combine(node, top, &wanted)?,
             },
         };
         let repeatable = self.reads.is_empty() && !self.volatile;
@@ -194,15 +206,23 @@ impl PlanCompiler {
         }))
     }
 
+    /// A node below, of which these columns are looked at.
+    fn below(&mut self, node: &Node, wanted: Wanted) -> Res<PNode> {
+        self.wanted = wanted;
+        self.node(node, false)
+    }
+
     /// Nodes with one input.
-    fn transform(&mut self, node: &Node, top: bool) -> Res<Option<Kind>> {
+    fn transform(&mut self, node: &Node, top: bool, wanted: &Wanted) -> Res<Option<Kind>> {
         Ok(Some(match node {
             Node::Filter { input, test } => {
-                let (input, test) = (self.node(input, false)?, self.program([test])?);
+                let test = self.program([test])?;
+                let input = self.below(input, and(wanted, &test))?;
                 Kind::Filter(Arc::new(FilterNode { input, test }))
             }
             Node::Project { input, exprs } => {
-                let (input, exprs) = (self.node(input, false)?, self.program(exprs)?);
+                let exprs = self.program(exprs)?;
+                let input = self.below(input, Some(exprs.looks_at.clone()))?;
                 let moves = exprs
                     .columns()
                     .filter(|c| c.iter().collect::<BTreeSet<_>>().len() == c.len());
@@ -214,9 +234,9 @@ impl PlanCompiler {
             }
             Node::ProjectSet { input, exprs } => self.project_set(input, exprs)?,
             Node::Sort { input, keys, limit } => {
-                let input = self.node(input, false)?;
                 let (keys, orders) = self.sort_keys(keys)?;
                 let limit = self.optional(limit)?;
+                let input = self.below(input, and(wanted, &keys))?;
                 Kind::Sort(Arc::new(SortNode {
                     input,
                     keys,
@@ -253,10 +273,10 @@ impl PlanCompiler {
     }
 
     /// Nodes with several inputs.
-    fn combine(&mut self, node: &Node, top: bool) -> Res<Kind> {
+    fn combine(&mut self, node: &Node, top: bool, wanted: &Wanted) -> Res<Kind> {
         Ok(match node {
             Node::NestedLoop { .. } => self.nested_loop(node)?,
-            Node::HashJoin { .. } | Node::MergeJoin { .. } => self.key_join(node)?,
+            Node::HashJoin { .. } | Node::MergeJoin { .. } => self.key_join(node, wanted)?,
             Node::Append { inputs } => {
                 let inputs = inputs
                     .iter()
@@ -359,7 +379,7 @@ impl PlanCompiler {
         })))
     }
 
-    fn key_join(&mut self, node: &Node) -> Res<Kind> {
+    fn key_join(&mut self, node: &Node, wanted: &Wanted) -> Res<Kind> {
         let (Node::HashJoin {
             kind,
             left,
@@ -385,16 +405,33 @@ impl PlanCompiler {
         else {
             return fail("XX000", "not a join");
         };
+        let (left_keys, right_keys) = (self.program(left_keys)?, self.program(right_keys)?);
+        let on = self.optional(on)?;
+        let above = match &on {
+            Some(on) => and(wanted, on),
+            None => wanted.clone(),
+        };
+        let (mut of_left, mut of_right) = (None, None);
+        if let Some(above) = &above {
+            let split = |of: &BTreeSet<usize>| of.range(..*left_width).copied().collect();
+            let rest = above.range(*left_width..).map(|c| c - left_width).collect();
+            of_left = and(&Some(split(above)), &left_keys);
+            of_right = and(&Some(rest), &right_keys);
+        }
+        let columns = 0..left_width + right_width;
         let join = Arc::new(HashJoinNode {
             kind: *kind,
-            left: self.node(left, false)?,
-            right: self.node(right, false)?,
-            left_keys: self.program(left_keys)?,
-            right_keys: self.program(right_keys)?,
+            left: self.below(left, of_left)?,
+            right: self.below(right, of_right)?,
+            left_keys,
+            right_keys,
             infos: infos(key_types)?,
-            on: self.optional(on)?,
+            on,
             left_width: *left_width,
             right_width: *right_width,
+            wanted: wanted.as_ref().map_or(Vec::new(), |wanted| {
+                columns.map(|c| wanted.contains(&c)).collect()
+            }),
         });
         Ok(if matches!(node, Node::MergeJoin { .. }) {
             Kind::MergeJoin(join)
@@ -552,11 +589,18 @@ impl PlanCompiler {
         else {
             return fail("XX000", "not an aggregate");
         };
+        let keys = self.program(keys)?;
+        let aggs = aggs.iter().map(|a| self.agg(a)).collect::<Res<Vec<_>>>()?;
+        let mut wanted = keys.looks_at.clone();
+        for agg in &aggs {
+            wanted.extend(&agg.args.looks_at);
+            wanted.extend(agg.filter.iter().flat_map(|f| &f.looks_at));
+        }
         Ok(AggregateNode {
-            input: self.node(input, false)?,
-            keys: self.program(keys)?,
+            input: self.below(input, Some(wanted))?,
+            keys,
             infos: infos(key_types)?,
-            aggs: aggs.iter().map(|a| self.agg(a)).collect::<Res<Vec<_>>>()?,
+            aggs,
             sorted: *sorted,
             sets: sets.clone(),
         })

@@ -2,6 +2,7 @@
 //! A right side beyond work_mem is cut into partitions in files, and so is the left side then; pairs of partitions are
 //! joined one after the other.
 
+use super::source::Nothing;
 use super::split::{Part, Split, LEFT, LEVELS, RIGHT};
 use super::{Input, Op};
 use crate::base::error::fail;
@@ -21,16 +22,79 @@ const NONE: u32 = u32::MAX;
 
 /// The right side. Hash entry `e` stands for row `rows - 1 - e`, so that chains run in row order.
 #[derive(Default)]
-struct Build {
+pub struct Build {
     rows: Batch,
     keys: Vec<Vector>,
     index: HashIndex,
     /// Rows with a null among their keys: never equal to anything.
     nulls: Vec<u32>,
-    partnered: Vec<bool>,
     bytes: usize,
     collected: bool,
-    ready: bool,
+}
+
+impl Build {
+    /// Take in the right side; false when it grows beyond `most` bytes.
+    fn collect(&mut self, right: &mut Op, env: &mut Env, most: usize) -> Res<bool> {
+        while !self.collected {
+            if self.bytes > most {
+                return Ok(false);
+            }
+            match right.next(env)? {
+                Some(batch) => {
+                    self.bytes += batch.bytes();
+                    self.rows.append(&batch);
+                }
+                None => self.collected = true,
+            }
+        }
+        Ok(true)
+    }
+
+    fn index(&mut self, node: &HashJoinNode, state: &mut State, env: &mut Env) -> Res<()> {
+        if self.rows.len == 0 {
+            self.rows = Batch::of_width(node.right_width);
+        }
+        self.keys = node.right_keys.eval(env, state, &self.rows)?;
+        let hashes = hash_rows(&node.infos, &self.keys, self.rows.len);
+        for row in (0..self.rows.len).rev() {
+            self.index.insert(hashes[row]);
+        }
+        self.nulls = (0..self.rows.len as u32)
+            .filter(|&i| has_null(&self.keys, i as usize))
+            .collect();
+        Ok(())
+    }
+}
+
+/// A right side on its way, for joins of several threads.
+pub struct Building {
+    node: Arc<HashJoinNode>,
+    right: Op,
+    build: Build,
+    state: State,
+}
+
+impl Building {
+    pub fn new(node: &Arc<HashJoinNode>, right: Op) -> Building {
+        Building {
+            node: node.clone(),
+            right,
+            build: Build::default(),
+            state: State::default(),
+        }
+    }
+
+    /// The right side; none when it does not fit into memory.
+    pub fn run(&mut self, env: &mut Env) -> Res<Option<Arc<Build>>> {
+        if !self
+            .build
+            .collect(&mut self.right, env, env.setup.work_mem)?
+        {
+            return Ok(None);
+        }
+        self.build.index(&self.node, &mut self.state, env)?;
+        Ok(Some(Arc::new(std::mem::take(&mut self.build))))
+    }
 }
 
 /// The left batch at work.
@@ -54,7 +118,11 @@ pub struct HashJoin {
     node: Arc<HashJoinNode>,
     left: Input,
     right: Op,
-    build: Build,
+    building: Build,
+    build: Arc<Build>,
+    ready: bool,
+    /// RIGHT and FULL: right rows that have met a partner.
+    partnered: Vec<bool>,
     probe: Option<Probe>,
     states: [State; 3],
     out: Batch,
@@ -75,6 +143,13 @@ fn has_null(keys: &[Vector], i: usize) -> bool {
 }
 
 impl HashJoin {
+    /// One thread's part of a join whose right side all threads share.
+    pub fn shared(node: Arc<HashJoinNode>, left: Op, build: Arc<Build>) -> HashJoin {
+        let mut join = HashJoin::new(node, left, Box::new(Nothing), true);
+        (join.build, join.ready) = (build, true);
+        join
+    }
+
     pub fn new(node: Arc<HashJoinNode>, left: Op, right: Op, ordered: bool) -> HashJoin {
         let whole = ordered
             || node.infos.is_empty()
@@ -83,7 +158,10 @@ impl HashJoin {
             node,
             left: Input::new(left),
             right,
-            build: Build::default(),
+            building: Build::default(),
+            build: Arc::default(),
+            ready: false,
+            partnered: Vec::new(),
             probe: None,
             states: Default::default(),
             out: Batch::default(),
@@ -99,44 +177,35 @@ impl HashJoin {
 
     fn build(&mut self, env: &mut Env) -> Res<()> {
         let spills = !self.whole && self.level < LEVELS && env.setup.spill.is_some();
-        let build = &mut self.build;
-        while !build.collected {
-            if spills && build.bytes > env.setup.work_mem {
-                let keys = self
-                    .node
-                    .right_keys
-                    .eval(env, &mut self.states[0], &build.rows)?;
-                let mut split = Split::new(self.level);
-                split.add(RIGHT, &build.rows, &keys, &self.node.infos);
-                self.split = Some(split);
-                self.build = Build::default();
-                return Ok(());
-            }
-            match self.right.next(env)? {
-                Some(batch) => {
-                    build.bytes += batch.bytes();
-                    build.rows.append(&batch);
-                }
-                None => build.collected = true,
-            }
+        let most = if spills {
+            env.setup.work_mem
+        } else {
+            usize::MAX
+        };
+        if !self.building.collect(&mut self.right, env, most)? {
+            let build = &self.building;
+            let keys = self
+                .node
+                .right_keys
+                .eval(env, &mut self.states[0], &build.rows)?;
+            let mut split = Split::new(self.level);
+            split.add(RIGHT, &build.rows, &keys, &self.node.infos);
+            self.split = Some(split);
+            self.building = Build::default();
+            return Ok(());
         }
-        if build.rows.len == 0 {
-            build.rows = Batch::of_width(self.node.right_width);
-        }
-        build.keys = self
-            .node
-            .right_keys
-            .eval(env, &mut self.states[0], &build.rows)?;
-        let hashes = hash_rows(&self.node.infos, &build.keys, build.rows.len);
-        for row in (0..build.rows.len).rev() {
-            build.index.insert(hashes[row]);
-        }
-        build.nulls = (0..build.rows.len as u32)
-            .filter(|&i| has_null(&build.keys, i as usize))
-            .collect();
-        build.partnered = vec![false; build.rows.len];
-        build.ready = true;
+        self.building.index(&self.node, &mut self.states[0], env)?;
+        self.build = Arc::new(std::mem::take(&mut self.building));
+        self.partnered = match self.node.kind {
+            JoinKind::Right | JoinKind::Full => vec![false; self.build.rows.len],
+            _ => Vec::new(),
+        };
+        self.ready = true;
         Ok(())
+    }
+
+    fn forget(&mut self) {
+        (self.building, self.build, self.ready) = (Build::default(), Arc::default(), false);
     }
 
     /// Cut both sides; afterwards the partitions stand in their place.
@@ -184,7 +253,7 @@ impl HashJoin {
         let right = std::mem::replace(&mut self.right, part.right);
         self.inputs.get_or_insert((left, right));
         self.level = part.level;
-        self.build = Build::default();
+        self.forget();
         true
     }
 
@@ -309,7 +378,7 @@ impl HashJoin {
                         "more than one row returned by a subquery used as an expression",
                     )
                 }
-                JoinKind::Right | JoinKind::Full => self.build.partnered[r as usize] = true,
+                JoinKind::Right | JoinKind::Full => self.partnered[r as usize] = true,
                 _ => {}
             }
             if matches!(kind, JoinKind::Left | JoinKind::Full | JoinKind::Scalar) {
@@ -331,9 +400,24 @@ impl HashJoin {
     }
 
     fn put(&mut self, left: &[u32], right: &[u32]) {
-        let left = self.left.batch().gather(left);
-        self.out
-            .append(&left.beside(self.build.rows.gather_or_null(right)));
+        let wanted = |at: usize| self.node.wanted.get(at).copied().unwrap_or(true);
+        let unwanted = || Vector::Bool(vec![false; left.len()], Vec::new());
+        let batch = self.left.batch();
+        let mut columns = Vec::with_capacity(batch.columns.len() + self.build.rows.columns.len());
+        for column in &batch.columns {
+            columns.push(match wanted(columns.len()) {
+                true => column.gather(left),
+                false => unwanted(),
+            });
+        }
+        for column in &self.build.rows.columns {
+            columns.push(match wanted(columns.len()) {
+                true => column.gather_or_null(right),
+                false => unwanted(),
+            });
+        }
+        let len = left.len();
+        self.out.take_in(Batch { columns, len });
     }
 
     /// The left batch has met all its partners: put out what each kind owes for its rows.
@@ -407,7 +491,7 @@ impl HashJoin {
             return;
         }
         let rows: Vec<u32> = (0..self.build.rows.len as u32)
-            .filter(|&i| !self.build.partnered[i as usize])
+            .filter(|&i| !self.partnered[i as usize])
             .collect();
         if !rows.is_empty() {
             let columns = vec![Vector::repeat(&Datum::Null, rows.len()); self.node.left_width];
@@ -416,7 +500,7 @@ impl HashJoin {
                 len: rows.len(),
             };
             self.out
-                .append(&nulls.beside(self.build.rows.gather(&rows)));
+                .take_in(nulls.beside(self.build.rows.gather(&rows)));
         }
     }
 }
@@ -433,13 +517,13 @@ fn equal(info: &'static TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) ->
 
 impl Operator for HashJoin {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        while !self.ended && self.out.len < BATCH_ROWS {
+        while !self.ended && self.out.len < BATCH_ROWS / 2 {
             env.pulse()?;
             if self.split.is_some() {
                 self.cut(env)?;
                 continue;
             }
-            if !self.build.ready {
+            if !self.ready {
                 self.build(env)?;
                 continue;
             }
@@ -478,7 +562,7 @@ impl Operator for HashJoin {
             self.split = None;
             self.parts.clear();
             self.level = 0;
-            self.build = Build::default();
+            self.forget();
             self.stale = true;
         }
         self.left.rescan(env)?;
@@ -486,7 +570,7 @@ impl Operator for HashJoin {
             self.right.rescan(env)?;
             self.stale = false;
         }
-        self.build.partnered.iter_mut().for_each(|p| *p = false);
+        self.partnered.iter_mut().for_each(|p| *p = false);
         self.probe = None;
         self.out = Batch::default();
         self.ended = false;

@@ -26,9 +26,10 @@ pub use window::is_window_function;
 
 use super::batch::Batch;
 use super::explain::Counters;
-use super::nodes::{Kind, PNode};
+use super::nodes::{HashJoinNode, Kind, PNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
+use hashjoin::Build;
 use std::sync::Arc;
 
 /// What operators of one execution share: `Env::shared`.
@@ -54,6 +55,8 @@ pub struct Opener {
     pub counters: Option<Arc<Counters>>,
     /// Scans take this part of so many.
     pub part: (usize, usize),
+    /// Right sides that are built already, for several threads.
+    pub built: Vec<(Arc<HashJoinNode>, Arc<Build>)>,
 }
 
 pub type Op = Box<dyn Operator>;
@@ -92,6 +95,10 @@ impl Opener {
             )),
             // A hash join that stays in memory keeps the left side's order, which is all that a merge join promises.
             Kind::HashJoin(n) | Kind::MergeJoin(n) => {
+                if let Some((_, build)) = self.built.iter().find(|(node, _)| Arc::ptr_eq(node, n)) {
+                    let left = self.open(&n.left);
+                    return Box::new(hashjoin::HashJoin::shared(n.clone(), left, build.clone()));
+                }
                 let ordered = matches!(kind, Kind::MergeJoin(_));
                 Box::new(hashjoin::HashJoin::new(
                     n.clone(),

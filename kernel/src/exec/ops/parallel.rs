@@ -3,12 +3,14 @@
 //! up for the ordinary operator, which can spill: nothing has been put out by then.
 
 use super::aggregate::{Prepared, Table};
+use super::hashjoin::{Build, Building};
 use super::{Input, Op, Opener};
 use crate::base::error::fail;
 use crate::base::{Need, Res, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::keys::hash_rows;
-use crate::exec::nodes::{AggregateNode, Kind, PNode, ScanNode};
+use crate::exec::nodes::{AggregateNode, HashJoinNode, Kind, PNode, ScanNode};
+use crate::exec::plan::JoinKind;
 use crate::expr::{Env, Operator, Program};
 use std::sync::Arc;
 
@@ -17,14 +19,31 @@ const ROWS: u64 = 50_000;
 /// Rows that a thread works on before its round ends.
 const ROUND: u64 = 131_072;
 
-/// The scan below, when everything up to it is pure.
-fn scan_below(node: &PNode) -> Option<&Arc<ScanNode>> {
+/// The scan below that is cut into parts, when everything up to it is pure; `joins`: the hash joins on the way, of whose left
+/// sides it is a part.
+fn scan_below<'n>(
+    node: &'n PNode,
+    joins: &mut Vec<&'n Arc<HashJoinNode>>,
+) -> Option<&'n Arc<ScanNode>> {
     match &node.kind {
         Kind::Scan(scan) => scan.filter.as_ref().is_none_or(pure).then_some(scan),
-        Kind::Filter(filter) if pure(&filter.test) => scan_below(&filter.input),
-        Kind::Project(project) if pure(&project.exprs) => scan_below(&project.input),
+        Kind::Filter(filter) if pure(&filter.test) => scan_below(&filter.input, joins),
+        Kind::Project(project) if pure(&project.exprs) => scan_below(&project.input, joins),
+        Kind::HashJoin(join) | Kind::MergeJoin(join) if parts_apart(join) => {
+            joins.push(join);
+            scan_below(&join.left, joins)
+        }
         _ => None,
     }
+}
+
+/// Can parts of the left side be joined apart, with one right side? It is read once more if that does not fit into memory.
+fn parts_apart(join: &HashJoinNode) -> bool {
+    !matches!(join.kind, JoinKind::Right | JoinKind::Full)
+        && join.right.repeatable
+        && pure(&join.left_keys)
+        && pure(&join.right_keys)
+        && join.on.as_ref().is_none_or(pure)
 }
 
 fn pure(program: &Program) -> bool {
@@ -40,7 +59,7 @@ pub fn eligible(node: &AggregateNode) -> bool {
         && node.sets.is_none()
         && pure(&node.keys)
         && node.aggs.iter().all(aggs)
-        && scan_below(&node.input).is_some()
+        && scan_below(&node.input, &mut Vec::new()).is_some()
 }
 
 /// One thread's part.
@@ -80,9 +99,13 @@ impl Worker {
     }
 }
 
+type Built = Vec<(Arc<HashJoinNode>, Arc<Build>)>;
+
 enum Phase {
     /// Nothing is decided yet; true once the caller was told that this takes time.
     Start(bool),
+    /// So many threads will share these right sides, and the one at work.
+    Building(usize, Built, Option<Building>),
     Workers(Vec<Worker>),
     Giving(Table),
     /// One thread after all.
@@ -106,7 +129,10 @@ impl ParallelAggregate {
 
     /// How many threads, if more than one.
     fn workers(&self, env: &mut Env) -> Res<usize> {
-        let (Some(scan), Some(access)) = (scan_below(&self.node.input), &env.setup.access) else {
+        let (Some(scan), Some(access)) = (
+            scan_below(&self.node.input, &mut Vec::new()),
+            &env.setup.access,
+        ) else {
             return Ok(1);
         };
         if env.setup.workers < 2 || env.setup.instrument {
@@ -121,12 +147,13 @@ impl ParallelAggregate {
         Ok(env.setup.workers.min((rows / (ROWS / 2)) as usize))
     }
 
-    fn begin(&self, env: &Env, parts: usize) -> Res<Vec<Worker>> {
+    fn begin(&self, env: &Env, parts: usize, built: &Built) -> Res<Vec<Worker>> {
         let mut out = Vec::with_capacity(parts);
         for part in 0..parts {
             let opener = Opener {
                 counters: None,
                 part: (part, parts),
+                built: built.clone(),
             };
             let mut table = Table::new(&self.node);
             table
@@ -205,7 +232,31 @@ impl ParallelAggregate {
                     self.phase = Phase::Start(true);
                     return Err(Need::Slice.into());
                 } else {
-                    self.phase = Phase::Workers(self.begin(env, parts)?);
+                    self.phase = Phase::Building(parts, Vec::new(), None);
+                }
+            }
+            Phase::Building(parts, built, under_way) => {
+                let mut joins = Vec::new();
+                scan_below(&self.node.input, &mut joins);
+                let Some(join) = joins.get(built.len()) else {
+                    let (parts, built) = (*parts, std::mem::take(built));
+                    self.phase = Phase::Workers(self.begin(env, parts, &built)?);
+                    return Ok(());
+                };
+                let building = under_way.get_or_insert_with(|| {
+                    let opener = Opener {
+                        counters: None,
+                        part: (0, 1),
+                        built: Vec::new(),
+                    };
+                    Building::new(join, opener.open(&join.right))
+                });
+                match building.run(env)? {
+                    Some(build) => {
+                        built.push((Arc::clone(join), build));
+                        *under_way = None;
+                    }
+                    None => self.phase = Phase::Alone,
                 }
             }
             Phase::Workers(workers) => {

@@ -1,5 +1,6 @@
 //! Joins of every kind, by nested loop, hash and merge: they must agree.
 
+use super::queries::aggregate;
 use super::*;
 
 fn left() -> Value {
@@ -239,4 +240,57 @@ fn a_join_inside_a_join_begins_again() {
     let outer = json!({"op": "nested_loop", "kind": "inner", "left": ints(&[&[Some(2)], &[Some(0)]]), "right": inner,
         "on": null, "params": [[0, c(0)]], "right_width": 4});
     gives(outer, "2 3 3 3 33\n0 1 1 null null\n0 2 2 2 22\n0 3 3 3 33");
+}
+
+#[test]
+fn joins_below_a_big_aggregate_are_cut_into_parts_with_one_right_side() {
+    let rows: Vec<(i64, Option<i64>, &str)> = (0..500)
+        .map(|i| (i, (i % 9 > 0).then_some(i % 9), "x"))
+        .collect();
+    let right = || {
+        ints(&[
+            &[Some(1), Some(100)],
+            &[Some(3), Some(300)],
+            &[Some(3), Some(301)],
+            &[None, Some(0)],
+        ])
+    };
+    for kind in [
+        "inner",
+        "left",
+        "semi",
+        "anti",
+        "right",
+        "full",
+        "null_anti",
+    ] {
+        for op in ["hash_join", "merge_join"] {
+            let join = json!({"op": op, "kind": kind, "left": scan(), "right": right(), "left_keys": [c(1)],
+                "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 4, "right_width": 2});
+            // The second join's left side is the first one.
+            let outer = json!({"op": op, "kind": "left", "left": join, "right": right(), "left_keys": [c(1)],
+                "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 6, "right_width": 2});
+            for (input, last) in [(&join, 0), (&outer, 7)] {
+                let narrow = matches!(kind, "semi" | "anti" | "null_anti");
+                if narrow && last > 0 {
+                    continue;
+                }
+                let aggs = [
+                    agg("count", &[], INT8),
+                    agg("sum", &[c(0)], INT8),
+                    agg("sum", &[c(last)], INT8),
+                ];
+                let mut answers = Vec::new();
+                for workers in [1, 4] {
+                    let mut plan = case(aggregate(input.clone(), &[c(1)], &aggs));
+                    plan.memory = Memory::with(&rows);
+                    plan.memory.big = true;
+                    plan.setup = Box::new(move |setup| setup.workers = workers);
+                    answers.push(sorted_rows(&plan.outcome().text));
+                }
+                assert_eq!(answers[0], answers[1], "{op} {kind}");
+                assert!(kind == "null_anti" || answers[0].len() > 1);
+            }
+        }
+    }
 }

@@ -28,7 +28,7 @@ fn bound(value: Value, inclusive: bool) -> Option<Value> {
     Some(json!({"values": [value], "inclusive": inclusive, "nulls": [false]}))
 }
 
-fn aggregate(input: Value, keys: &[Value], aggs: &[Value]) -> Value {
+pub(super) fn aggregate(input: Value, keys: &[Value], aggs: &[Value]) -> Value {
     let types = vec![INT4; keys.len()];
     json!({"op": "aggregate", "input": input, "keys": keys, "key_types": types, "aggs": aggs, "sorted": false, "sets": null})
 }
