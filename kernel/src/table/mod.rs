@@ -5,6 +5,7 @@
 //! the entry's key.
 
 mod build;
+mod build_index;
 mod bulk;
 mod core;
 mod heap;
@@ -28,7 +29,8 @@ mod row_tests;
 #[cfg(test)]
 mod tests;
 
-pub use self::build::{BuildIndex, DropTree};
+pub use self::build::DropTree;
+pub use self::build_index::BuildIndex;
 pub use self::core::Core;
 pub use self::sequence::SequenceDef;
 pub use self::vacuum::VacuumTable;
