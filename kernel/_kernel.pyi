@@ -885,3 +885,25 @@ class Reactor:
     def stop_listening(self) -> None: ...
     def stop(self) -> None:
         """Close everything and end the threads."""
+
+class SyncedFile:
+    """A file that a `Syncer` writes to; it exists already."""
+
+    def __new__(cls, path: str) -> SyncedFile:
+        """Raises OSError."""
+
+class Syncer:
+    """Threads that write to files and make them durable without the GIL. What is submitted to a lane is done in order."""
+
+    def __new__(cls, lanes: int) -> Syncer: ...
+    def fileno(self) -> int:
+        """Readable when `take` has something."""
+
+    def submit(self, lane: int, file: SyncedFile, offset: int, parts: Sequence[tuple[bytes, int]], number: int) -> None:
+        """Write the parts, each from an offset on, one behind the other; then fdatasync."""
+
+    def take(self) -> list[tuple[int, OSError | None]]:
+        """Numbers of what is over, and what went wrong."""
+
+    def stop(self) -> None:
+        """End after what was submitted."""

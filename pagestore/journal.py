@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sixfold.kernel import _kernel
-from sixfold.wal.runtime import Buffer, Disk, File, Runtime
+from sixfold.wal.runtime import Disk, File, Part, Runtime
 
 FOLDER = "journal"
 BATCH = 1
@@ -156,13 +156,12 @@ class Journal:
         writing = self._writing
         if writing is None or self._closed:
             return
-        parts: list[Buffer] = []
+        parts: list[Part] = []
         size = 0
         headers = _kernel.journal_headers(BATCH, self._sequence, writing.payloads)
-        for header, (message, offset) in zip(headers, writing.payloads, strict=True):
-            payload = memoryview(message)[offset:]
-            parts += (header, payload)
-            size += len(header) + len(payload)
+        for header, payload in zip(headers, writing.payloads, strict=True):
+            parts += ((header, 0), payload)
+            size += len(header) + len(payload[0]) - payload[1]
         try:
             file = self._current(size)
         except OSError as error:

@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
+import itertools
 import os
-import queue
 import random
 import socket
 import struct
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Buffer, Connection, ConnectionLost, Listener, Runtime, Timer
+from sixfold.kernel._kernel import SyncedFile, Syncer
+from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Connection, ConnectionLost, Listener, Part, Runtime, Timer
 
 try:
     import uvloop as _uvloop
@@ -336,9 +336,6 @@ class MixedNet:
         return await (self.tcp if ":" in address else self.local).connect(address, timeout)
 
 
-_Sync = tuple[int, int, Sequence[Buffer], asyncio.AbstractEventLoop, Callable[[OSError | None], None]]
-
-
 def _pwrite(fd: int, offset: int, data: bytes) -> None:
     """All of `data`, or OSError."""
     done = os.pwrite(fd, data, offset)
@@ -353,10 +350,10 @@ def _pwrite(fd: int, offset: int, data: bytes) -> None:
 _PARTS_MAX = 1000
 
 
-def _pwritev(fd: int, offset: int, parts: Sequence[Buffer]) -> None:
+def _pwritev(fd: int, offset: int, parts: Sequence[Part]) -> None:
     """All of `parts`, one behind the other, or OSError."""
     for at in range(0, len(parts), _PARTS_MAX):
-        some = parts[at : at + _PARTS_MAX]
+        some = [memoryview(data)[start:] for data, start in parts[at : at + _PARTS_MAX]]
         size = sum(map(len, some))
         done = os.pwritev(fd, some, offset)
         if done < size:
@@ -364,52 +361,57 @@ def _pwritev(fd: int, offset: int, parts: Sequence[Buffer]) -> None:
         offset += size
 
 
-class SyncThread:
-    """One thread that makes files durable in the order asked for, and reports on the loop's thread."""
+class SyncLanes:
+    """Threads that make files durable, and the callbacks that wait for them. Each lane keeps its order; lanes run side by side."""
 
-    def __init__(self, name: str) -> None:
-        self._queue: queue.SimpleQueue[_Sync | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+    def __init__(self, lanes: int) -> None:
+        self._syncer = Syncer(lanes)
+        self._waiting: dict[int, Callable[[OSError | None], None]] = {}
+        self._numbers = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(
-        self, fd: int, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Buffer] = ()
+        self, lane: int, file: SyncedFile, done: Callable[[OSError | None], None], offset: int, parts: Sequence[Part]
     ) -> None:
-        """Write `parts`, sync `fd`, then call `done` on the loop that is running now. Both without the GIL: a write can
-        wait for the writeback of the page before it."""
-        self._queue.put((fd, offset, parts, asyncio.get_running_loop(), done))
+        """Write `parts`, sync, then call `done` on the loop that is running now."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._syncer.fileno(), self._look)
+        number = next(self._numbers)
+        self._waiting[number] = done
+        self._syncer.submit(lane, file, offset, parts, number)
+
+    def _look(self) -> None:
+        for number, error in self._syncer.take():
+            try:
+                self._waiting.pop(number)(error)
+            except Exception as failure:
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "what waited for a sync failed", "exception": failure}
+                )
 
     def stop(self) -> None:
-        """End after what was submitted."""
-        self._queue.put(None)
+        """End after what was submitted; nobody is told any more."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._syncer.fileno())
+        self._syncer.stop()
 
-    def _run(self) -> None:
-        while (work := self._queue.get()) is not None:
-            fd, offset, parts, loop, done = work
-            error: OSError | None = None
-            try:
-                if parts:
-                    _pwritev(fd, offset, parts)
-                os.fdatasync(fd)
-            except OSError as failure:
-                error = failure
-            try:
-                loop.call_soon_threadsafe(done, error)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+
+# Whose lane, and which.
+Lane = tuple[SyncLanes, int]
 
 
 class RealFile:
     """A file descriptor."""
 
-    def __init__(self, fd: int, path: str, durable: bool, thread: SyncThread | None) -> None:
+    def __init__(self, fd: int, path: str, durable: bool, lane: Lane | None, full: str) -> None:
         self._fd = fd
         self.path = path
         self._durable = durable
-        self._thread = thread
-        # Syncs that the thread has not done yet; the descriptor must outlive them, or they would hit another file.
-        self._under_way = 0
-        self._closing = False
+        self._lane = lane
+        self._full = full
+        # The file as the lane's thread has it open.
+        self._synced: SyncedFile | None = None
 
     def size(self) -> int:
         """See File."""
@@ -437,7 +439,7 @@ class RealFile:
 
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """See File."""
-        if self._thread is not None and self._durable:
+        if self._lane is not None and self._durable:
             self._submit(done)
             return
         try:
@@ -447,20 +449,20 @@ class RealFile:
         else:
             done(None)
 
-    def _submit(self, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Buffer] = ()) -> None:
-        def ended(error: OSError | None) -> None:
-            self._under_way -= 1
-            if self._closing and not self._under_way:
-                self.close()
-            done(error)
+    def _submit(self, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Part] = ()) -> None:
+        assert self._lane is not None
+        lanes, lane = self._lane
+        if self._synced is None:
+            try:
+                self._synced = SyncedFile(self._full)
+            except OSError as error:
+                done(error)
+                return
+        lanes.submit(lane, self._synced, done, offset, parts)
 
-        assert self._thread is not None
-        self._under_way += 1
-        self._thread.submit(self._fd, ended, offset, parts)
-
-    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
+    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
         """See File."""
-        if self._thread is not None and self._durable:
+        if self._lane is not None and self._durable:
             self._submit(done, offset, parts)
             return
         try:
@@ -478,20 +480,18 @@ class RealFile:
 
     def close(self) -> None:
         """See File."""
-        if self._under_way:
-            self._closing = True
-        elif self._fd >= 0:
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 class RealDisk:
-    """Files below a root. `durable=False` (fsync off) skips every sync; `thread` moves `File.sync` off the loop."""
+    """Files below a root. `durable=False` (fsync off) skips every sync; `lane` moves `File.sync` off the loop."""
 
-    def __init__(self, root: str, *, durable: bool = True, thread: SyncThread | None = None) -> None:
+    def __init__(self, root: str, *, durable: bool = True, lane: Lane | None = None) -> None:
         self.root = root
         self.durable = durable
-        self.thread = thread
+        self.lane = lane
         os.makedirs(root, exist_ok=True)
 
     def _at(self, path: str) -> str:
@@ -500,7 +500,8 @@ class RealDisk:
     def open(self, path: str, *, create: bool = False, exclusive: bool = False) -> RealFile:
         """See Disk."""
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0) | (os.O_EXCL if exclusive else 0)
-        return RealFile(os.open(self._at(path), flags, 0o600), path, self.durable, self.thread)
+        full = self._at(path)
+        return RealFile(os.open(full, flags, 0o600), path, self.durable, self.lane, full)
 
     def exists(self, path: str) -> bool:
         """See Disk."""
@@ -536,17 +537,17 @@ class RealDisk:
     def sub(self, path: str) -> RealDisk:
         """See Disk."""
         self.mkdir(path)
-        return RealDisk(self._at(path), durable=self.durable, thread=self.thread)
+        return RealDisk(self._at(path), durable=self.durable, lane=self.lane)
 
 
-def real_runtime(root: str, *, durable: bool = True, workers: int = 4, thread: SyncThread | None = None) -> Runtime:
+def real_runtime(root: str, *, durable: bool = True, workers: int = 4, lane: Lane | None = None) -> Runtime:
     """A Runtime of the real world with its files below `root`."""
     pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="sixfold")
 
     async def offload(work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    disk = RealDisk(root, durable=durable, thread=thread)
+    disk = RealDisk(root, durable=durable, lane=lane)
     return Runtime(RealClock(), MixedNet(), disk, random.Random(), offload)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-Buffer = bytes | memoryview
+# Bytes from an offset on: what is written need not be copied out of the message that brought it.
+Part = tuple[bytes, int]
 
 # A longer message is a protocol error: the connection is closed.
 MESSAGE_BYTES_MAX = 1 << 28
@@ -123,7 +124,7 @@ class File(Protocol):
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """Make all writes so far durable, then call `done` on the loop's thread: possibly before this returns."""
 
-    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
+    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
         """`pwrite` of the parts, one behind the other, then `sync`; an error of either goes to `done`. One at a time a file."""
 
     def sync_now(self) -> None:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sixfold.wal.runtime import Buffer
+from sixfold.wal.runtime import Part
 
 if TYPE_CHECKING:
     from tests.sim.world import Host
@@ -159,9 +159,9 @@ class SimFile:
 
         host.clock.call_later(host.world.sync_delay(host), finish)
 
-    def write_sync(self, offset: int, parts: Sequence[Buffer], done: Callable[[OSError | None], None]) -> None:
+    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
         try:
-            self.pwrite(offset, b"".join(parts))
+            self.pwrite(offset, b"".join(data[start:] for data, start in parts))
         except OSError as error:
             self._disk.host.clock.call_soon(done, error)
             return

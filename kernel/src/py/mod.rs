@@ -13,6 +13,7 @@ mod portal;
 mod reactor;
 mod segment;
 mod session;
+mod syncer;
 mod values;
 mod volume;
 mod wire;
@@ -33,6 +34,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     copy::register(module)?;
     wire::register(module)?;
     reactor::register(module)?;
+    syncer::register(module)?;
     functions::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())

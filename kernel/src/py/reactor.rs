@@ -1,9 +1,9 @@
 //! `Reactor`: clients' sockets served by threads without Python, until a session asks for what only Python can do.
 
 use super::session::Session;
+use super::syncer::os_error;
 use super::wire::Wire;
 use crate::session::node::Node;
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use pyo3::IntoPyObjectExt;
@@ -54,14 +54,6 @@ impl sixfold_reactor::Session for Served {
     }
 }
 
-/// OSError with its number, which tells Python's subclasses apart.
-fn os_error(error: std::io::Error) -> PyErr {
-    match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, error.to_string())),
-        None => error.into(),
-    }
-}
-
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 struct Reactor(sixfold_reactor::Reactor);
 
@@ -71,7 +63,7 @@ impl Reactor {
     fn new(host: &str, port: u16, threads: usize) -> PyResult<Reactor> {
         sixfold_reactor::Reactor::open(host, port, threads)
             .map(Reactor)
-            .map_err(os_error)
+            .map_err(|error| os_error(&error))
     }
 
     #[getter]
