@@ -45,6 +45,15 @@ def not_built(what: str, position: int | None = None) -> SqlError:
     return SqlError("0A000", f"{what} is not supported yet", position=position)
 
 
+def no_serializable() -> SqlError:
+    """0A000 wherever the level is asked for: what runs under it must not be less than it says."""
+    return SqlError(
+        "0A000",
+        "isolation level SERIALIZABLE is not supported yet",
+        hint="The strictest level is REPEATABLE READ: one snapshot for the whole transaction, under which write skew is possible.",
+    )
+
+
 def syntax_error(message: str, position: int | None = None) -> SqlError:
     """42601."""
     return SqlError("42601", message, position=position)

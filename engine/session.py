@@ -577,9 +577,8 @@ class Session:
         self.wire.sleeps = not any(self.settings.number(timeout) for timeout in WAIT_TIMEOUTS)
 
     def _set_defaults(self) -> None:
-        level = self.settings.get("default_transaction_isolation")
-        level = "read committed" if level == "read uncommitted" else level
-        self.kernel.set_defaults(level, self.settings.flag("default_transaction_read_only") or self.database.read_only)
+        read_only = self.settings.flag("default_transaction_read_only") or self.database.read_only
+        self.kernel.set_defaults(self.settings.get("default_transaction_isolation"), read_only)
 
     def _switch_user(self) -> None:
         self.session_user = self.settings.get("session_authorization") or self.session_user

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from .catalog import facts
-from .errors import SqlError, not_built, quote_ident
+from .errors import SqlError, no_serializable, not_built, quote_ident
 
 SERVER_VERSION = "15.18"
 SERVER_VERSION_NUM = "150018"
@@ -282,6 +282,12 @@ def _conforming(guc: Guc, text: str) -> str:
     return text
 
 
+def _isolation(guc: Guc, text: str) -> str:
+    if text == "serializable":
+        raise no_serializable()
+    return text
+
+
 def _bounded_name(guc: Guc, text: str) -> str:
     """application_name: unprintable bytes read as question marks, 63 bytes at most."""
     return "".join(char if 32 <= ord(char) < 127 else "?" for char in text)[:63]
@@ -293,6 +299,8 @@ SPECIAL: dict[str, Callable[[Guc, str], str]] = {
     "client_encoding": _client_encoding,
     "standard_conforming_strings": _conforming,
     "application_name": _bounded_name,
+    "default_transaction_isolation": _isolation,
+    "transaction_isolation": _isolation,
 }
 
 

@@ -9,7 +9,7 @@ from .ddl.temporary import empty_temporary_schema
 from .errors import SqlError, not_built
 from .parser import enums
 from .reply import Column, column
-from .settings import find, join_list, known
+from .settings import check, find, join_list, known
 from .utility import Context, entry, transaction_modes
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def _check_role(session: Session, name: str) -> None:
 
 def _transaction_variable(session: Session, name: str, value: str | None) -> None:
     if name == "transaction_isolation":
-        level = (value or "read committed").lower()
-        if level not in ("serializable", "repeatable read", "read committed", "read uncommitted"):
-            raise SqlError("22023", f'invalid value for parameter "transaction_isolation": "{value}"')
-        session.kernel.set_characteristics("read committed" if level == "read uncommitted" else level, None)
+        session.kernel.set_characteristics(check(find(name), value or "read committed"), None)
     elif name == "transaction_read_only":
         _read_only(session, (value or "off").lower() in ("on", "true", "1", "yes"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .errors import SqlError, not_built
+from .errors import SqlError, no_serializable, not_built
 from .plans import prepare
 from .reply import Column, Reply
 
@@ -156,7 +156,9 @@ def transaction_modes(options: Any) -> dict[str, Any]:
         name = option.defname.removeprefix("transaction_")
         if name == "isolation":
             level = option.arg.val.sval
-            modes["isolation"] = "read committed" if level == "read uncommitted" else level
+            if level == "serializable":
+                raise no_serializable()
+            modes["isolation"] = level
         elif name == "read_only":
             modes["read_only"] = bool(option.arg.val.ival)
         elif name == "deferrable" and option.arg.val.ival:

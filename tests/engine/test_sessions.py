@@ -9,6 +9,7 @@ import pytest
 
 from sixfold.engine.catalog.snapshot import Snapshot
 from sixfold.engine.embedded import Connection, Result, message
+from sixfold.engine.errors import SqlError
 from tests.engine.memory import Script
 
 
@@ -170,6 +171,15 @@ def test_a_role_may_use_what_it_owns_and_nothing_else(script: Script) -> None:
     assert error("create table hers.t(a int); insert into hers.t values (1)") == ""
     script.rows("grant joe to postgres")
     script.wait(joe.end())
+
+
+def test_a_connection_may_not_ask_for_serializable(script: Script) -> None:
+    for options in (
+        {"options": "-c default_transaction_isolation=serializable"},
+        {"default_transaction_isolation": "serializable"},
+    ):
+        with pytest.raises(SqlError, match="isolation level SERIALIZABLE is not supported yet"):
+            script.wait(Connection(script.database).start(**options))
 
 
 def test_many_sessions_may_notice_a_new_catalogue_at_once(script: Script) -> None:

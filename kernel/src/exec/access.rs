@@ -62,8 +62,18 @@ pub struct View {
     pub own: Arc<[Xid]>,
     /// Own changes with a command id below this are visible.
     pub command: u32,
-    /// REPEATABLE READ and above: a newer committed version is an error 40001, not `Changed`.
+    /// REPEATABLE READ: a newer committed version is an error 40001, not `Changed`.
     pub strict: bool,
+    /// The transaction's snapshot, where a foreign key's action looks with a newer one: a row that it writes must not have
+    /// changed since this.
+    pub crosscheck: Option<Lsn>,
+}
+
+impl View {
+    /// Versions committed after this are news to the transaction.
+    pub fn seen(&self) -> Lsn {
+        self.crosscheck.unwrap_or(self.snapshot)
+    }
 }
 
 /// A range of one index, in the index's own order. Bounds are prefixes of the key columns.

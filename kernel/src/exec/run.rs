@@ -235,9 +235,7 @@ impl Execution {
         if std::mem::take(&mut shared(&mut self.env).dirty) {
             self.env.setup.view.command += 1;
         }
-        if let (Some(fresh), false) = (&self.env.setup.fresh, self.env.setup.view.strict) {
-            self.env.setup.view.snapshot = fresh();
-        }
+        self.look(queued.after.expect);
         for (&n, value) in queued.after.param_numbers.iter().zip(&queued.params) {
             self.env.set_exec(n, value.clone());
         }
@@ -247,6 +245,21 @@ impl Execution {
             op,
             rows: false,
         });
+    }
+
+    /// The snapshot of an action: the newest. Under REPEATABLE READ a parent is looked for with the transaction's own (one that came
+    /// later does not count, one that has gone is 40001); children with the newest: none may be missed.
+    fn look(&mut self, expect: Expect) {
+        let setup = &mut self.env.setup;
+        let Some(fresh) = &setup.fresh else {
+            return;
+        };
+        let own = setup.view.seen();
+        match (setup.view.strict, expect) {
+            (false, _) => setup.view.snapshot = fresh(),
+            (true, Expect::Rows) => (setup.view.snapshot, setup.view.crosscheck) = (own, None),
+            (true, _) => (setup.view.snapshot, setup.view.crosscheck) = (fresh(), Some(own)),
+        }
     }
 
     /// Rows returned, inserted, updated or deleted by the statement itself.

@@ -111,6 +111,7 @@ impl Setup {
                 own: Arc::from([]),
                 command: 0,
                 strict: false,
+                crosscheck: None,
             },
             host: Arc::new(NoHost),
             spill: None,

@@ -88,6 +88,7 @@ impl Host {
             own: Arc::from([]),
             command: 0,
             strict: false,
+            crosscheck: None,
         }
     }
 

@@ -134,7 +134,6 @@ impl Session {
         if self.in_block() {
             return Ok(false);
         }
-        self.check_isolation(isolation)?;
         let (isolation, read_only) = (
             isolation.unwrap_or(self.default_isolation),
             read_only.unwrap_or(self.default_read_only),
@@ -150,15 +149,6 @@ impl Session {
             None => self.open(isolation, read_only, true),
         }
         Ok(true)
-    }
-
-    fn check_isolation(&self, isolation: Option<Isolation>) -> Res<()> {
-        match isolation {
-            Some(Isolation::Serializable) if self.backend.read_only() => {
-                fail("0A000", "cannot use serializable mode in a hot standby")
-            }
-            _ => Ok(()),
-        }
     }
 
     fn open(&mut self, isolation: Isolation, read_only: bool, explicit: bool) {
@@ -230,6 +220,7 @@ impl Session {
             own: backend.own(id),
             command: txn.command,
             strict,
+            crosscheck: None,
         };
         Ok((view, held))
     }
@@ -465,7 +456,6 @@ impl Session {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     ) -> Res<()> {
-        self.check_isolation(isolation)?;
         let savepoints = !self.txn().savepoints.is_empty();
         let txn = self.txn();
         if let Some(isolation) = isolation.filter(|&isolation| isolation != txn.isolation) {

@@ -11,8 +11,8 @@ pub enum Isolation {
     ReadUncommitted,
     #[default]
     ReadCommitted,
+    /// The strictest that there is: SERIALIZABLE is refused before it comes here.
     RepeatableRead,
-    Serializable,
 }
 
 impl Isolation {
@@ -21,7 +21,6 @@ impl Isolation {
             "read uncommitted" => Isolation::ReadUncommitted,
             "read committed" => Isolation::ReadCommitted,
             "repeatable read" => Isolation::RepeatableRead,
-            "serializable" => Isolation::Serializable,
             _ => return None,
         })
     }
@@ -31,13 +30,12 @@ impl Isolation {
             Isolation::ReadUncommitted => "read uncommitted",
             Isolation::ReadCommitted => "read committed",
             Isolation::RepeatableRead => "repeatable read",
-            Isolation::Serializable => "serializable",
         }
     }
 
     /// One snapshot for the whole transaction?
     pub fn keeps_snapshot(self) -> bool {
-        matches!(self, Isolation::RepeatableRead | Isolation::Serializable)
+        self == Isolation::RepeatableRead
     }
 }
 
@@ -61,7 +59,7 @@ pub struct Txn {
     pub explicit: bool,
     /// A statement has failed; only ROLLBACK, COMMIT and ROLLBACK TO are answered.
     pub failed: bool,
-    /// REPEATABLE READ and above: taken by the first statement.
+    /// REPEATABLE READ: taken by the first statement.
     pub snapshot: Option<Held>,
     /// A query has run (SET TRANSACTION comes too late).
     pub used: bool,

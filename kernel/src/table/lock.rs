@@ -3,12 +3,13 @@
 //! A lock is taken inside the writer's mutex: a write that begins later sees it, one that began before is seen.
 
 use super::core::{Core, Shape};
-use super::visible::{judge, Judged};
+use super::heap::serialization;
+use super::visible::{judge, Eyes, Judged, Seen};
 use crate::base::error::fail;
 use crate::base::{Lsn, Res, RowId, SessionId};
 use crate::exec::access::{TableDef, View, Wait, Wrote};
 use crate::exec::plan::LockMode;
-use crate::redo::version::versions;
+use crate::redo::version::{versions, Version};
 use crate::txn::locks::{Level, OnConflict};
 use crate::txn::modes::{row, LockKey};
 use crate::txn::Status;
@@ -50,6 +51,17 @@ impl Core {
                         _ => not_now(&shape, wait),
                     };
                 }
+                // To a foreign key's check a newer version with the same keys is the same row.
+                Judged::Changed { version, .. } if view.strict && mode == LockMode::KeyShare => {
+                    match self.same_keys(view, &shape, &cell, &version)? {
+                        Some(true) => return self.take(view.session, &shape, id, mode, wait),
+                        Some(false) => return Err(serialization("update")),
+                        None => {}
+                    }
+                }
+                Judged::Gone { csn: Some(_) } if view.strict => {
+                    return Err(serialization("update"))
+                }
                 Judged::History => {}
                 other => return self.refused(view, &shape, other),
             }
@@ -81,6 +93,24 @@ impl Core {
         not_now(shape, wait)
     }
 
+    /// Has `newest` the unique keys of the version that the view sees? Nothing when that one is among the moved-out versions.
+    fn same_keys(
+        &self,
+        view: &View,
+        shape: &Shape,
+        cell: &[u8],
+        newest: &Version<'_>,
+    ) -> Res<Option<bool>> {
+        match Eyes::new(view).see(&self.txns, cell)? {
+            Seen::History => Ok(None),
+            Seen::Nothing => Ok(Some(false)),
+            Seen::Row(seen) => {
+                let (old, new) = (self.keys_of(shape, &seen)?, self.keys_of(shape, newest)?);
+                Ok(Some(!differ(shape, &old, &new)))
+            }
+        }
+    }
+
     /// Has the running transaction of `session` deleted the row or changed a column of a unique index?
     fn key_changes(&self, shape: &Shape, cell: &[u8], session: SessionId) -> Res<bool> {
         let mut new: Option<Vec<Vec<u8>>> = None;
@@ -99,18 +129,18 @@ impl Core {
                 (None, _) => new = Some(self.keys_of(shape, &version)?),
                 (Some(new), false) => {
                     let old = self.keys_of(shape, &version)?;
-                    let mut unique = shape
-                        .def
-                        .indexes
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, index)| index.unique);
-                    return Ok(unique.any(|(place, _)| old.get(place) != new.get(place)));
+                    return Ok(differ(shape, &old, new));
                 }
             }
         }
         Ok(true)
     }
+}
+
+/// Do the keys of two versions differ in a unique index?
+fn differ(shape: &Shape, old: &[Vec<u8>], new: &[Vec<u8>]) -> bool {
+    let mut indexes = shape.def.indexes.iter().enumerate();
+    indexes.any(|(place, index)| index.unique && old.get(place) != new.get(place))
 }
 
 fn not_now(shape: &Shape, wait: Wait) -> Res<Wrote> {

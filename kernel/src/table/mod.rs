@@ -68,6 +68,7 @@ impl Tables {
             own: self.core.txns.running.own(session),
             command,
             strict,
+            crosscheck: None,
         }
     }
 

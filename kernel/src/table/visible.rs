@@ -148,9 +148,9 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
                 session,
             },
             Status::Committed(csn) if version.is_deleted() => Judged::Gone {
-                csn: (csn > accept && csn > view.snapshot).then_some(csn),
+                csn: (csn > accept && csn > view.seen()).then_some(csn),
             },
-            Status::Committed(csn) if csn > accept && csn > view.snapshot => {
+            Status::Committed(csn) if csn > accept && csn > view.seen() => {
                 Judged::Changed { version, csn }
             }
             Status::Committed(_) => Judged::Free(version),

@@ -111,7 +111,7 @@ impl Update {
                         at,
                         &env.setup.settings,
                     )?;
-                    (row, env.setup.view.snapshot)
+                    (row, env.setup.view.seen())
                 }
                 Some(_) => match self.look_again(env)? {
                     Some(found) => found,
@@ -290,7 +290,7 @@ impl Delete {
         let access = env.access()?;
         loop {
             let accept = match &self.second {
-                None => env.setup.view.snapshot,
+                None => env.setup.view.seen(),
                 Some(second) => {
                     if let Some(recheck) = &self.node.recheck {
                         if recheck
