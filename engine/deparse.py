@@ -60,6 +60,18 @@ BOOLEANS = {
     "0": "false",
 }
 
+# Types whose constants read differently under other settings, by SQL name.
+DATETIME = {
+    "date": 1082,
+    "time without time zone": 1083,
+    "timestamp without time zone": 1114,
+    "timestamp with time zone": 1184,
+    "interval": 1186,
+    "time with time zone": 1266,
+}
+# A constant of such a type (its OID) as it means the same to every session.
+Settle = Callable[[int, str], str]
+
 # SQL name of a column's type, by column name: gives string constants beside a column their type.
 Types = Callable[[str], str | None]
 
@@ -73,8 +85,9 @@ def literal(text: str) -> str:
 class Deparser:
     """Writes one expression."""
 
-    def __init__(self, types: Types = lambda _: None) -> None:
+    def __init__(self, types: Types = lambda _: None, settle: Settle = lambda _, text: text) -> None:
         self._types = types
+        self._settle = settle
 
     def text(self, node: Any, hint: str | None = None) -> str:
         """`hint`: the SQL type that a bare string constant has here."""
@@ -95,7 +108,7 @@ class Deparser:
                 return str(node.val.sval)
             if hint == "boolean" and node.val.sval.lower() in BOOLEANS:
                 return BOOLEANS[node.val.sval.lower()]
-            return literal(node.val.sval) + (f"::{hint}" if hint else "")
+            return self._constant(node.val.sval, hint) + (f"::{hint}" if hint else "")
         if kind == "Boolean":
             return "true" if node.val.boolval else "false"
         if kind == "Integer":
@@ -103,6 +116,9 @@ class Deparser:
         if kind == "Float":
             return node.val.fval if not node.val.fval.startswith("-") else f"'{node.val.fval}'::numeric"
         return parser.deparse(node)
+
+    def _constant(self, text: str, name: str | None) -> str:
+        return literal(self._settle(DATETIME[name], text) if name in DATETIME else text)
 
     def _ColumnRef(self, node: Any, hint: str | None) -> str:
         return ".".join("*" if type(part).__name__ == "A_Star" else quote_ident(part.sval) for part in node.fields[-1:])
@@ -248,7 +264,7 @@ class Deparser:
             if node.arg.isnull:
                 return f"NULL::{name}"
             return (
-                f"{self.text(node.arg)}::{name}"
+                f"{self._constant(node.arg.val.sval, name)}::{name}"
                 if type(node.arg.val).__name__ == "String"
                 else f"({self.text(node.arg)})::{name}"
             )
@@ -283,9 +299,11 @@ class Deparser:
         return f"ARRAY[{', '.join(self.text(item, element) for item in node.elements or ())}]"
 
 
-def expression(node: Any, types: Types = lambda _: None, hint: str | None = None) -> str:
+def expression(
+    node: Any, types: Types = lambda _: None, hint: str | None = None, settle: Settle = lambda _, text: text
+) -> str:
     """An expression's text. `hint`: the SQL type of the column that it is for."""
-    return Deparser(types).text(node, hint)
+    return Deparser(types, settle).text(node, hint)
 
 
 def columns_of(node: Any) -> list[str]:

@@ -111,12 +111,18 @@ class Places:
 
     def _expression(self, node: Any, strings: bool) -> None:
         names = [part.sval for part in node.name]
+        if node.lexpr is None and names == ["-"] and self._is_wide(node.rexpr):
+            # -2147483648 is an integer, 2147483648 is none.
+            return
         between = node.kind in (enums.A_Expr_Kind.AEXPR_BETWEEN, enums.A_Expr_Kind.AEXPR_NOT_BETWEEN)
         plain = node.kind in (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN)
         if between or (plain and len(names) == 1 and names[0] in EQUALITY):
             for side in (node.lexpr, node.rexpr):
                 if side is not None:
                     self.visit(side, strings)
+
+    def _is_wide(self, node: Any) -> bool:
+        return type(node).__name__ == "ParamRef" and self._kinds[node.number - 1] in ("int8", "numeric")
 
     def _cast(self, node: Any) -> None:
         name = node.typeName.names[-1].sval

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from sixfold.kernel._kernel import KernelError, Wire
+from sixfold.kernel._kernel import KernelError, Reading, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
 from sixfold.wal.runtime import Timer
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # GUCs that decide how a text is planned, besides the search path and the role.
+# What decides how texts of times are read.
+READING = ("DateStyle", "TimeZone", "IntervalStyle")
 PLANNING = (
     "enable_seqscan",
     "enable_indexscan",
@@ -52,9 +55,7 @@ PLANNING = (
     "enable_nestloop",
     "enable_hashagg",
     "enable_sort",
-    "DateStyle",
-    "TimeZone",
-    "IntervalStyle",
+    *READING,
 )
 ADMIN_SHUTDOWN, TERMINATED = "57P01", "terminating connection due to administrator command"
 IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
@@ -534,7 +535,13 @@ class Session:
             enable_hashagg=flag("enable_hashagg"),
             enable_sort=flag("enable_sort"),
             work_mem_kb=self.settings.number("work_mem"),
+            reading=self.reading,
         )
+
+    @property
+    def reading(self) -> Reading:
+        """How this session's settings read constants."""
+        return _reading(*(self.settings.get(name) for name in READING))
 
     def rescope(self) -> None:
         """What decides a text's meaning may have changed: tell the wire which cached statements are ours."""
@@ -591,6 +598,11 @@ class Session:
 
     def _restore_host(self) -> None:
         self.kernel.set_host(self.statements.host_call, self.statements.host_scan, self.statements.host_ask)
+
+
+@lru_cache(maxsize=100)
+def _reading(date_style: str, time_zone: str, interval_style: str) -> Reading:
+    return Reading(date_style, time_zone, interval_style)
 
 
 def parse_options(text: str) -> Sequence[tuple[str, str]]:

@@ -19,10 +19,11 @@ from .commands import drop_temporary_schema, hold_open_cursors
 from .errors import SqlError
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
-from .parser import enums
+from .parser import ast, enums
 from .plans import Prepared, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
+from .stored import walk
 
 if TYPE_CHECKING:
     from sixfold.kernel._kernel import Event
@@ -133,6 +134,8 @@ class Statements:
         session = self.session
         session.query, session.query_start = text, session.now()
         statements = parser.parse(text)
+        if "$" in text and len(statements) == 1:
+            refuse_parameters(statements[0].node)
         if len(statements) == 1 and self._register(statements[0].node, text, key, literals):
             return
         if not statements:
@@ -159,6 +162,8 @@ class Statements:
             )
         if self.session.kernel.active:
             self.session.kernel.next_command()
+        if "$" in text:
+            refuse_parameters(statement.node)
         await self.run(statement.node, text, Reply(self.session), at=statement.location, own_text=statement.text(text))
 
     def _register(self, node: Any, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
@@ -385,6 +390,17 @@ class Statements:
     def host_scan(self, name: str, args: list[Any]) -> Sequence[Sequence[Any]]:
         """Rows of a host relation or function."""
         return scan_host(self.session, name, args)
+
+
+def refuse_parameters(node: Any) -> None:
+    """A simple Query has no values for $1…; PREPARE's statement gets them later."""
+
+    def visit(part: Any) -> None:
+        if type(part) is ast.ParamRef:
+            raise SqlError("42P02", f"there is no parameter ${part.number}", position=part.location + 1)
+
+    if type(node) is not ast.PrepareStmt:
+        walk(node, visit)
 
 
 def is_plannable(node: Any) -> bool:

@@ -209,6 +209,19 @@ class Table:
     def oid(self) -> int: ...
 
 @final
+class Reading:
+    """How a session's DateStyle, TimeZone and IntervalStyle read the constants of a statement; immutable."""
+
+    def __new__(
+        cls, date_style: str = "ISO, MDY", time_zone: str = "UTC", interval_style: str = "postgres"
+    ) -> Reading: ...
+    def check(self, oid: int, text: str) -> None:
+        """KernelError if the type's input function does."""
+
+    def settled(self, oid: int, text: str, now: int = 0) -> str:
+        """The value as text that means the same under the settings with which plans are compiled."""
+
+@final
 class Plan:
     """A prepared plan; immutable, shared by all sessions."""
 
@@ -713,6 +726,9 @@ def type_output(oid: int, value: Any) -> str:
 
 def functions() -> list[str]:
     """prosrc names that the kernel implements."""
+
+def types() -> list[int]:
+    """OIDs of the types whose values the kernel knows."""
 
 def need_kinds() -> list[str]:
     """Every kind of `Need`; a test shows that the engine handles each."""

@@ -17,16 +17,22 @@ from sixfold.engine.catalog.model import CatalogReader, Relation
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import LiteralPosition, ast, literal_position
 from sixfold.engine.planner.nodes import Expr
+from sixfold.kernel._kernel import Reading
 
 # Modules that register handlers of expressions.
 REGISTERED = (functions, operators, sublinks)
 
 
 def new_context(
-    catalog: CatalogReader, sql: str, param_types: tuple[int, ...] = (), user: str = "", database: str = ""
+    catalog: CatalogReader,
+    sql: str,
+    param_types: tuple[int, ...] = (),
+    user: str = "",
+    database: str = "",
+    reading: Reading | None = None,
 ) -> Context:
     """What one statement's analysis shares."""
-    context = Context(catalog, sql, Params(param_types), user, database)
+    context = Context(catalog, sql, Params(param_types), user, database, reading)
     context.subquery = subquery
     context.inline = inline
     context.statement = _in_with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,13 +12,18 @@ from sixfold.engine.analyzer.names import lookup_reg
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.polymorphic import Solver
 from sixfold.engine.analyzer.scope import Scope
-from sixfold.engine.analyzer.typerows import base_type, base_type_and_typmod, category, type_row
+from sixfold.engine.analyzer.typerows import BUILT, base_type, base_type_and_typmod, category, type_row
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import contains, type_of, typmod_of
-from sixfold.engine.catalog.model import Cast, CatalogReader
+from sixfold.engine.catalog.model import Cast, CatalogReader, Type
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
+from sixfold.kernel._kernel import KernelError
+
+# Pseudo-types whose constants no input function reads.
+_FREE_FORM = frozenset((oids.CSTRING, oids.UNKNOWN, oids.VOID, oids.ANYARRAY))
+_MOMENTS = re.compile(r"\b(?:now|today|tomorrow|yesterday)\b", re.I)
 
 # How a cast may come about: implicitly, by assignment, by an explicit cast.
 _RANK = {"i": 0, "a": 1, "e": 2}
@@ -197,9 +203,11 @@ def _literal(scope: Scope, expr: nodes.Const, target: int, typmod: int, position
         # The fields that a typmod names say what a bare number means.
         result = nodes.CastIo(nodes.Const(oids.TEXT, text), oids.TEXT, base, base_typmod)
     else:
-        if text is not None:
-            check_literal(scope, base, text, position)
-        result = nodes.Const(base, text)
+        settled = None if text is None else _read(scope, base, text, position)
+        if text is not None and _is_of_the_moment(scope, base, text):
+            result = nodes.CastIo(nodes.Const(oids.TEXT, text), oids.TEXT, base, -1)
+        else:
+            result = nodes.Const(base, settled)
     if base != target:
         result = coerce_typmod(scope, result, base, base_typmod, False)
     return to_domain(scope, result, base, target)
@@ -289,38 +297,34 @@ def reg_literal(scope: Scope, typ: int, text: str, position: int | None) -> Expr
     return nodes.Const(typ, str(oid))
 
 
-def check_literal(scope: Scope, typ: int, text: str, position: int | None) -> None:
-    """Errors of simple types' input functions, found now so that they have a position."""
-    if typ in (oids.INT4, oids.INT8, oids.INT2):
-        _check_integer(typ, text, position)
-    elif typ == oids.BOOL:
-        word = text.strip().lower()
-        if not word or not (
-            word in ("on", "off", "of", "0", "1")
-            or any(full.startswith(word) for full in ("true", "false", "yes", "no"))
-        ):
-            raise SqlError("22P02", f'invalid input syntax for type boolean: "{text}"', position=position)
-    else:
-        row = scope.catalog.type_by_oid(typ)
-        if (
-            row is not None
-            and row.kind == "p"
-            and typ not in (oids.CSTRING, oids.UNKNOWN, oids.VOID, oids.ANYARRAY, oids.RECORD)
-        ):
-            raise SqlError("0A000", f"cannot accept a value of type {row.name}", position=position)
-        if typ == oids.RECORD or (row is not None and row.kind == "c"):
-            raise not_built("input of composite types", position)
+def _read(scope: Scope, typ: int, text: str, position: int | None) -> str:
+    """A constant's text, checked by its type's input function now, so that errors have a position; times are written as they read
+    under any session's settings."""
+    row = scope.catalog.type_by_oid(typ)
+    if row is not None and row.kind == "p" and typ not in _FREE_FORM:
+        raise SqlError("0A000", f"cannot accept a value of type {row.name}", position=position)
+    if typ == oids.RECORD or (row is not None and row.kind == "c"):
+        raise not_built("input of composite types", position)
+    if typ in _FREE_FORM:
+        return text
+    if typ not in BUILT:
+        raise not_built(f"type {format_type(scope.catalog, typ)}", position)
+    try:
+        if _element(row, typ) in oids.DATETIME:
+            return scope.context.reading.settled(typ, text)
+        scope.context.reading.check(typ, text)
+    except KernelError as error:
+        raise SqlError(error.code, error.message, detail=error.detail, hint=error.hint, position=position) from None
+    return text
 
 
-def _check_integer(typ: int, text: str, position: int | None) -> None:
-    name = {oids.INT2: "smallint", oids.INT4: "integer", oids.INT8: "bigint"}[typ]
-    digits = text.strip(" \t\n\r\f\v")
-    body = digits[1:] if digits[:1] in ("+", "-") else digits
-    if not (body.isascii() and body.isdigit()):
-        raise SqlError("22P02", f'invalid input syntax for type {name}: "{text}"', position=position)
-    bits = {oids.INT2: 15, oids.INT4: 31, oids.INT8: 63}[typ]
-    if len(body.lstrip("0")) > 20 or not -(1 << bits) <= int(digits) < (1 << bits):
-        raise SqlError("22003", f'value "{text}" is out of range for type {name}', position=position)
+def _element(row: Type | None, typ: int) -> int:
+    return row.elem if row is not None and row.is_array else typ
+
+
+def _is_of_the_moment(scope: Scope, typ: int, text: str) -> bool:
+    """'today' and its like mean something else each day: such a constant is read when the statement runs."""
+    return _element(scope.catalog.type_by_oid(typ), typ) in oids.DATETIME and _MOMENTS.search(text) is not None
 
 
 def _record_to_composite(scope: Scope, expr: Expr, target: int, context: str, position: int | None) -> Expr:

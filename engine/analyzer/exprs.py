@@ -99,15 +99,8 @@ def _const(scope: Scope, node: Any) -> Expr:
     if kind is ast.Boolean:
         return nodes.Const(oids.BOOL, "t" if value.boolval else "f")
     if kind is ast.BitString:
-        return _bit_string(scope, value.bsval)
+        raise not_built("type bit", pos(node))
     raise not_built(f"a {kind.__name__} constant", pos(node))
-
-
-def _bit_string(scope: Scope, text: str) -> Expr:
-    bits = text[1:]
-    if text[:1] in ("x", "X"):
-        bits = "".join(f"{int(c, 16):04b}" for c in bits)
-    return nodes.Const(oids.BIT, bits)
 
 
 @handles(ast.ParamRef)
@@ -274,8 +267,20 @@ def _boolean_test(scope: Scope, node: Any) -> Expr:
 # ---- CASE, COALESCE and their kin
 
 
+def _no_sets(scope: Scope, before: int, what: str) -> None:
+    """An expression that may leave parts out has no set-returning function in it."""
+    if len(scope.query.sets) > before:
+        raise SqlError(
+            "0A000",
+            f"set-returning functions are not allowed in {what}",
+            hint="You might be able to move the set-returning function into a LATERAL FROM item.",
+            position=scope.query.sets[-1],
+        )
+
+
 @handles(ast.CaseExpr)
 def _case(scope: Scope, node: Any) -> Expr:
+    before = len(scope.query.sets)
     test = None
     if node.arg is not None:
         test = transform(scope, node.arg)
@@ -296,6 +301,7 @@ def _case(scope: Scope, node: Any) -> Expr:
         results.append(transform(scope, when.result))
         places.append(position_of(when.result))
     other = transform(scope, node.defresult) if node.defresult is not None else nodes.Const(UNKNOWN, None)
+    _no_sets(scope, before, "CASE")
     # The ELSE is the first to give the type.
     typ = common_type(scope, [other, *results], "CASE", [position_of(node.defresult), *places])
     other = coerce_to_common(scope, other, typ, "CASE/ELSE", position_of(node.defresult))
@@ -314,7 +320,9 @@ def _unify(scope: Scope, items: Any, what: str) -> tuple[list[Expr], int]:
 
 @handles(ast.CoalesceExpr)
 def _coalesce(scope: Scope, node: Any) -> Expr:
+    before = len(scope.query.sets)
     args, typ = _unify(scope, node.args, "COALESCE")
+    _no_sets(scope, before, "COALESCE")
     return nodes.Coalesce(args, typ)
 
 
@@ -543,7 +551,7 @@ def _row(scope: Scope, node: Any) -> Expr:
             args += [e for _, e, _ in expand_star(scope, item)]
         else:
             args.append(transform(scope, item))
-    args = [coerce_type(scope, a, UNKNOWN, oids.TEXT, -1, "i") if type_of(a) == UNKNOWN else a for a in args]
+    # Constants of unknown type stay so: a comparison with another row may say what they are.
     return nodes.Row(args, [type_of(a) for a in args])
 
 

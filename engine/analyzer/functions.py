@@ -308,6 +308,7 @@ def _set_call(scope: Scope, call: Call) -> Expr:
     columns = result_columns(scope, call.function, call.result, call.types)
     types = [t for _, t in columns] or [call.result]
     scope.query.has_srfs = True
+    scope.query.sets.append(call.position)
     result = call.result if len(types) == 1 else oids.RECORD
     names = [n for n, _ in columns] if len(columns) > 1 else []
     return tree.SetRef(call.function.src, call.args, call.types, types[0] if len(types) == 1 else result, types, names)

@@ -12,6 +12,9 @@ from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import LiteralPosition, ast
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
+from sixfold.kernel._kernel import Reading
+
+PLAIN = Reading()
 
 
 def pos(node: Any) -> int | None:
@@ -60,12 +63,16 @@ class Params:
 class Context:
     """Shared by all levels of one statement."""
 
-    def __init__(self, catalog: CatalogReader, sql: str, params: Params, user: str, database: str) -> None:
+    def __init__(
+        self, catalog: CatalogReader, sql: str, params: Params, user: str, database: str, reading: Reading | None
+    ) -> None:
         self.catalog = catalog
         self.sql = sql
         self.params = params
         self.user = user
         self.database = database
+        # How constants are read.
+        self.reading = reading or PLAIN
         self.sublinks = tree.SubQueryTable()
         self.relations: set[int] = set()
         self.rtes: list[Rte] = []

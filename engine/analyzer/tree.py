@@ -287,7 +287,7 @@ class Query:
 
     __slots__ = (
         "ctes", "distinct", "dml", "from_items", "group", "grouping_sets", "has_aggs", "has_srfs", "having", "kind",
-        "limit", "limit_ties", "locks", "number", "offset", "order", "parent", "rtes", "setop", "targets", "values", "where",
+        "limit", "limit_ties", "locks", "number", "offset", "order", "parent", "rtes", "setop", "sets", "targets", "values", "where",
         "windows",
     )  # fmt: skip
 
@@ -304,6 +304,8 @@ class Query:
         self.having: Expr | None = None
         self.has_aggs = False
         self.has_srfs = False
+        # Positions of set-returning functions outside of FROM.
+        self.sets: list[int | None] = []
         self.windows: list[WindowClause] = []
         # None, True (all columns), or DISTINCT ON's expressions.
         self.distinct: bool | list[Expr] | None = None

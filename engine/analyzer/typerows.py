@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from sixfold.engine.catalog.model import CatalogReader, Type
 from sixfold.engine.errors import SqlError
+from sixfold.kernel._kernel import types
+
+# Types whose values the kernel knows.
+BUILT = frozenset(types())
 
 
 def type_row(catalog: CatalogReader, oid: int) -> Type:

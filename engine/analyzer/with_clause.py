@@ -7,6 +7,7 @@ from typing import Any
 from sixfold.engine.analyzer.coerce import coerce_type
 from sixfold.engine.analyzer.from_clause import query_columns
 from sixfold.engine.analyzer.oids import TEXT, UNKNOWN
+from sixfold.engine.analyzer.recursion import Reference, in_order, mentions
 from sixfold.engine.analyzer.scope import Scope, pos
 from sixfold.engine.analyzer.tree import Cte, Query, RteColumn, SetOperation
 from sixfold.engine.analyzer.types import format_type
@@ -22,7 +23,7 @@ def with_clause(scope: Scope, clause: Any) -> None:
             raise SqlError("42712", f'WITH query name "{item.ctename}" specified more than once', position=pos(item))
         names.add(item.ctename)
     scope.future_ctes |= names
-    for item in clause.ctes:
+    for item in in_order(clause.ctes) if clause.recursive else clause.ctes:
         if item.search_clause is not None or item.cycle_clause is not None:
             raise not_built("SEARCH and CYCLE", pos(item))
         cte = Cte(item.ctename, scope.context.ctes)
@@ -60,20 +61,6 @@ def _columns(query: Query, item: Any) -> list[RteColumn]:
     return columns
 
 
-def mentions(node: Any, name: str) -> bool:
-    """Does the raw tree name this relation anywhere?"""
-    stack = [node]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, tuple):
-            stack += item
-        elif isinstance(item, ast.Node):
-            if type(item) is ast.RangeVar and item.relname == name and item.schemaname is None:
-                return True
-            stack += [getattr(item, attribute) for attribute in item]
-    return False
-
-
 def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     node = item.ctequery
     name = item.ctename
@@ -101,6 +88,7 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     ):
         if clause:
             raise SqlError("0A000", f"{what} in a recursive query is not implemented", position=pos(item))
+    Reference(name).check(node.rarg)
     context = scope.context
     inner = Scope(context, scope, context.new_query())
     inner.query.parent = scope.query
@@ -120,6 +108,8 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     right = context.operand(inner, node.rarg)
     if hidden is not None:
         scope.ctes[name] = hidden
+    if right.has_aggs and mentions(node.rarg.fromClause, name):
+        raise SqlError("42P19", "aggregate functions are not allowed in a recursive query's recursive term")
     context.unify(inner, left, right, node)
     for i, (c, t) in enumerate(zip(cte.columns, left.visible(), strict=True)):
         if c.typ != t.typ:

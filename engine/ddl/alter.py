@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine import parser
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Column, Relation
-from sixfold.engine.deparse import expression
+from sixfold.engine.deparse import columns_of, expression
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.parser import enums
 from sixfold.engine.plans import prepare_own
@@ -22,6 +22,7 @@ from .columns import (
     add_columns,
     add_defaults,
     can_assign,
+    check_built,
     drop_default,
     is_volatile,
     read_column,
@@ -160,8 +161,9 @@ async def execute(change: Change, text: str) -> int:
 
 
 def _sequence_of(change: Change, table: Relation, attnum: int) -> tuple[str, str]:
+    """An identity column's sequence."""
     for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
-        if row["refobjsubid"] == attnum and row["classid"] == CLASS and row["deptype"] in "ai":
+        if row["refobjsubid"] == attnum and row["classid"] == CLASS and row["deptype"] == "i":
             found = change.catalog.sequence(row["objid"])
             if found is not None:
                 return found.schema, found.name
@@ -231,6 +233,7 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
     column = column_of(table, command.name)
     definition = command.def_
     typ, typmod = resolve_type(change.catalog, definition.typeName)
+    check_built(change.catalog, typ, definition.typeName)
     if column.generated:
         raise SqlError("0A000", "ALTER TABLE ALTER COLUMN TYPE of a generated column is not supported yet")
     for row in change.rows["pg_depend"].group(("refclassid", "refobjid"), CLASS, table.oid):
@@ -240,6 +243,13 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
                 "0A000",
                 "cannot alter type of a column used by a view or rule",
                 detail=f'rule _RETURN on {view} depends on column "{column.name}"',
+            )
+    for other in table.columns:
+        if other.generated and not other.dropped and column.name in columns_of(parser.parse_expression(other.default)):
+            raise SqlError(
+                "0A000",
+                "cannot alter type of a column used by a generated column",
+                detail=f'Column "{column.name}" is used by generated column "{other.name}".',
             )
     using = definition.raw_default
     if using is None and typ.oid != column.typ and not can_assign(change, column.typ, typ.oid):

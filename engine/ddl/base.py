@@ -12,6 +12,7 @@ from sixfold.engine.catalog.snapshot import Catalog
 from sixfold.engine.catalog.system import is_user
 from sixfold.engine.errors import SqlError
 from sixfold.engine.work import CatalogWriter, Work
+from sixfold.kernel._kernel import KernelError
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -83,6 +84,13 @@ class Change:
         """OID of the current role."""
         role = self.session.snapshot.role(self.session.user)
         return role["oid"] if role else 10
+
+    def settle(self, typ: int, text: str) -> str:
+        """A constant of a date or time as it is kept: the same under every session's settings, 'now' being now."""
+        try:
+            return self.session.reading.settled(typ, text, self.session.now())
+        except KernelError as error:
+            raise SqlError(error.code, error.message, detail=error.detail, hint=error.hint) from None
 
     # -- trees
 

@@ -8,10 +8,12 @@ import msgspec
 
 from sixfold.engine import parser
 from sixfold.engine.analyzer.names import split_name
+from sixfold.engine.analyzer.typerows import BUILT, base_type
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Relation, Type
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import column_position, columns_of, expression, functions_of
+from sixfold.engine.catalog.snapshot import Catalog
+from sixfold.engine.deparse import column_position, columns_of, expression, functions_of, position_of
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
@@ -20,6 +22,7 @@ from sixfold.engine.stored import kept_expression
 
 from .base import ATTRDEF, CLASS, TYPE, Change, truncated
 from .dependencies import remove_default
+from .expressions import analysed
 from .sequences import Options, make_sequence, read_options
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ def read_column(session: Session, node: Any, table: str) -> tuple[Spec, list[Any
     assert typ is not None
     if typ.kind == "p":
         raise SqlError("42P16", f'column "{name}" has pseudo-type {format_type(session.catalog(), typ.oid)}')
+    check_built(session.catalog(), typ, node.typeName)
     spec = Spec(name, typ, typmod, collation=typ.collation)
     if node.collClause is not None:
         spec.collation = _collation(session, node.collClause)
@@ -79,6 +83,13 @@ def read_column(session: Session, node: Any, table: str) -> tuple[Spec, list[Any
         read_options(session, (), spec.sequence)
     rest = _read_constraints(session, spec, node, table)
     return spec, rest
+
+
+def check_built(catalog: Catalog, typ: Type, name: Any) -> None:
+    """A column whose values nobody could read is not made."""
+    element = typ.elem if typ.is_array else typ.oid
+    if base_type(catalog, element) not in BUILT or typ.relation:
+        raise not_built(f"type {format_type(catalog, typ.oid)}", position_of(name))
 
 
 def _serial(node: Any) -> int | None:
@@ -236,8 +247,10 @@ async def set_default(
     column = table.columns[attnum - 1]
     if text is None:
         _check_default(table, node, generated, column.name)
+        if node is not None:
+            analysed(change, node, table if generated else None, "generated" if generated else "default")
         hint = format_type(change.catalog, column.typ, -1)
-        text = expression(node, type_names(change, table), hint)
+        text = expression(node, type_names(change, table), hint, change.settle)
     text = kept_expression(change.catalog, text)
     check_expression(change, table if generated else None, text, column.typ, column.typmod, column.name, generated)
     await drop_default(change, table.oid, attnum)
@@ -272,11 +285,12 @@ def _check_default(table: Relation, node: Any, generated: str, column: str) -> N
         return
     for name in names:
         used = next((c for c in table.columns if c.name == name and not c.dropped), None)
-        if used is not None and used.generated:
+        if name == column or (used is not None and used.generated):
             raise SqlError(
                 "42P17",
                 f'cannot use generated column "{name}" in column generation expression',
                 detail="A generated column cannot reference another generated column.",
+                position=column_position(node, name),
             )
     volatile = is_volatile(node)
     if volatile:

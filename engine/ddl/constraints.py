@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import column_position, columns_of, expression
+from sixfold.engine.deparse import columns_of, expression
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
@@ -15,6 +15,7 @@ from sixfold.engine.plans import prepare_own
 
 from .base import CLASS, CONSTRAINT, SHARE_ROW, Change, object_name, truncated
 from .columns import type_names
+from .expressions import analysed
 from .indexes import Key, column_key, index_name_parts, make_index
 from .sequences import qualified
 
@@ -106,15 +107,10 @@ async def add_constraint(
 async def add_check(change: Change, table: Relation, node: Any, *, validate: bool) -> None:
     """CHECK (expression)."""
     names = columns_of(node.raw_expr)
-    for name in names:
-        if not any(column.name == name and not column.dropped for column in table.columns):
-            raise SqlError("42703", f'column "{name}" does not exist', position=column_position(node.raw_expr, name))
-    text = expression(node.raw_expr, type_names(change, table), "boolean")
+    analysed(change, node.raw_expr, table, "check")
+    text = expression(node.raw_expr, type_names(change, table), "boolean", change.settle)
     query = f"SELECT {text} FROM {qualified(table.schema, table.name)}"
-    planned = prepare_own(change.session, query, change.catalog)
-    if planned.planned.output[0].typ != 16:
-        given = format_type(change.catalog, planned.planned.output[0].typ)
-        raise SqlError("42804", f"argument of CHECK must be type boolean, not type {given}")
+    prepare_own(change.session, query, change.catalog)
     if node.conname:
         name = truncated(node.conname)
         _check_new_name(change, table, name)

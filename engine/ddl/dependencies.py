@@ -124,7 +124,7 @@ class Dropper:
             for row in self._change.rows["pg_depend"].group(("refclassid", "refobjid"), item[0], item[1]):
                 if item[2] and row["refobjsubid"] != item[2]:
                     continue
-                dependent = self._whole((row["classid"], row["objid"], row["objsubid"]))
+                dependent = self._whole((row["classid"], row["objid"], row["objsubid"]), item)
                 if (row["deptype"] in ("a", "i") and item in automatic) or (
                     row["deptype"] in ("a", "i") and dependent not in found
                 ):
@@ -137,8 +137,13 @@ class Dropper:
         reported = [item for item in found if item not in automatic]
         return found, reported, reasons
 
-    def _whole(self, item: Object) -> Object:
-        """A view's rule stands for the view."""
+    def _whole(self, item: Object, of: Object) -> Object:
+        """A view's rule stands for the view, a generation expression for its column where another's column goes."""
+        if item[0] == ATTRDEF:
+            row = self._change.rows["pg_attrdef"].get(item[1])
+            own = row and self._change.rows["pg_attribute"].get(row["adrelid"], row["adnum"])
+            if row and own and own["attgenerated"].strip() and of[2] not in (0, row["adnum"]):
+                return (CLASS, row["adrelid"], row["adnum"])
         if item[0] == REWRITE:
             row = self._change.rows["pg_rewrite"].get(item[1])
             if row is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine.catalog import facts
 from sixfold.engine.catalog.system import FIXED, WITHOUT_ROWS, columns_of, served
 from sixfold.engine.errors import not_built
+from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import KEYWORDS
 
 from .activity import ACTIVITY
@@ -118,6 +119,16 @@ def _settings(session: Session) -> Sequence[Sequence[Any]]:
     return scan_relation(session, "pg_settings", [])
 
 
+def _activity(session: Session, pid: int | None) -> list[tuple[Any, ...]]:
+    """pg_stat_get_activity: of one session, or of all (null, or -1 as older clients say)."""
+    columns = FACTS.functions("pg_stat_get_activity")[0].out
+    return [
+        tuple(_value(row.get(column), typ) for column, typ in columns)
+        for row in MAKERS["pg_stat_activity"](session)
+        if pid in (None, -1, row["pid"])
+    ]
+
+
 def _same(name: str) -> Callable[..., Sequence[Sequence[Any]]]:
     return lambda session, *args: scan_relation(session, name, [])
 
@@ -140,7 +151,7 @@ FUNCTIONS: dict[str, Callable[..., Sequence[Sequence[Any]]]] = {
     "pg_get_keywords": lambda session: _keywords(),
     "show_all_settings": _settings,
     "pg_lock_status": _same("pg_locks"),
-    "pg_stat_get_activity": _same("pg_stat_activity"),
+    "pg_stat_get_activity": _activity,
     "pg_options_to_table": _options,
     "pg_partition_ancestors": _ancestors,
     "pg_partition_tree": _ancestors,

@@ -8,6 +8,7 @@ import msgspec
 
 from sixfold.engine.analyzer.analyze import analyze, new_context
 from sixfold.engine.analyzer.oids import RECORD
+from sixfold.engine.analyzer.scope import PLAIN
 from sixfold.engine.analyzer.tree import Query
 from sixfold.engine.catalog.model import CatalogReader
 from sixfold.engine.planner import nodes
@@ -15,6 +16,7 @@ from sixfold.engine.planner.context import PlanContext
 from sixfold.engine.planner.dml import plan_dml
 from sixfold.engine.planner.select import plan_query
 from sixfold.engine.planner.subqueries import lower_sublink
+from sixfold.kernel._kernel import Reading
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class SessionInfo(msgspec.Struct, frozen=True):
     enable_hashagg: bool = True
     enable_sort: bool = True
     work_mem_kb: int = 4096
+    reading: Reading = PLAIN
 
 
 class Estimate(msgspec.Struct):
@@ -82,7 +85,7 @@ def analyze_and_plan(
 ) -> PlannedStatement:
     """Analyze and plan one SELECT, VALUES, INSERT, UPDATE or DELETE. `stmt` is `parser.Statement.node`, `sql` the text
     that its locations count in; `param_types` has 0 for types to be inferred."""
-    context = new_context(catalog, sql, param_types, info.user, info.database)
+    context = new_context(catalog, sql, param_types, info.user, info.database, info.reading)
     query = analyze(context, stmt)
     output = output_of(query, catalog)
     ctx = PlanContext(context, info, Estimate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -87,6 +87,7 @@ class PlanContext:
 
     def aggregate_key(self, ref: tree.AggRef) -> Key:
         """An aggregate of an outer query as if it were a column, of an entry that no query has."""
+        ref = cast(tree.AggRef, self.substitute(ref))
         if ref not in self.outer_aggregates:
             self.outer_aggregates.append(ref)
         return (aggregate_rel(ref.query), self.outer_aggregates.index(ref))

@@ -51,6 +51,12 @@ def checks(ctx: PlanContext, dml: Dml) -> list[nodes.Check]:
     return [nodes.Check(env.lower(e), name, code, message) for e, name, code, message in dml.checks]
 
 
+def _given(dml: Dml, assign: list[tuple[int, Expr]]) -> list[tuple[int, Expr]]:
+    """Assignments but those of DEFAULT to generated columns."""
+    made = {place for place, _ in dml.generated}
+    return [(place, expr) for place, expr in assign if place not in made]
+
+
 def _generated(dml: Dml, values: dict[int, Expr]) -> dict[int, Expr]:
     """Generated columns computed from the new values of the others."""
     target = dml.target.id
@@ -155,9 +161,8 @@ def _conflict(ctx: PlanContext, dml: Dml) -> nodes.OnConflict | None:
     width = len(dml.relation.columns)
     keys = [(dml.target.id, i) for i in range(width)] + [(conflict.excluded.id, i) for i in range(width)]
     env = Env(ctx, keys)
-    values: dict[int, Expr] = dict(conflict.assign)
-    full: dict[int, Expr] = dict(values)
-    assign = list(conflict.assign) + list(_generated(dml, full).items())
+    values = dict(_given(dml, conflict.assign))
+    assign = [*values.items(), *_generated(dml, values).items()]
     made = [(place, env.lower(expr)) for place, expr in assign]
     return nodes.OnConflict(conflict.arbiters, made, env.lower(conflict.where) if conflict.where is not None else None)
 
@@ -231,14 +236,14 @@ def _update(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     target = dml.target.id
     node, keys, free, rows, total, whole = _source(ctx, query, dml)
     env = Env(ctx, keys)
-    values: dict[int, Expr] = {}
-    for place, expr in dml.assign:
-        values[place] = ctx.substitute(expr)
+    values = {place: ctx.substitute(expr) for place, expr in _given(dml, dml.assign)}
     touched = set(values)
+    # Set to DEFAULT, or made from a column that changes.
+    asked = {place for place, _ in dml.assign} - touched
     generated = {
         place: expr
         for place, expr in _generated(dml, values).items()
-        if any(k[0] == target and k[1] in touched for k in expr_vars(ctx, dict(dml.generated)[place]))
+        if place in asked or any(k[0] == target and k[1] in touched for k in expr_vars(ctx, dict(dml.generated)[place]))
     }
     assign = [(place, env.lower(expr)) for place, expr in [*values.items(), *generated.items()]]
     old = [(env.columns[(target, i)], i) for i in range(len(relation.columns))]

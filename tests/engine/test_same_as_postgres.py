@@ -59,6 +59,14 @@ def commands(area: str) -> list[str]:
     ]
 
 
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """Sixfold."""
+    made = Script()
+    yield made
+    made.close()
+
+
 # ---- analysis: what Parse and Describe say
 
 
@@ -151,6 +159,50 @@ def compare(connection: psycopg.Connection, statements: list[str]) -> list[str]:
 def test_queries_answer_as_postgresql(clean: psycopg.Connection) -> None:
     setup = [*lines("schema.sql"), *lines("rows.sql")]
     wrong = compare(clean, [*setup, *lines("shapes.sql"), *lines("functions.sql")])
+    assert not wrong, "\n".join(wrong)
+
+
+FIELDS = {
+    "C": DiagnosticField.SQLSTATE,
+    "M": DiagnosticField.MESSAGE_PRIMARY,
+    "D": DiagnosticField.MESSAGE_DETAIL,
+    "H": DiagnosticField.MESSAGE_HINT,
+    "P": DiagnosticField.STATEMENT_POSITION,
+}
+
+
+def asked_fully(connection: psycopg.Connection, statement: str) -> Answer:
+    """As `asked`, with columns, hints and positions."""
+    result = connection.pgconn.exec_(statement.encode())
+    if result.status == ExecStatus.FATAL_ERROR:
+        found = {letter: result.error_field(field) for letter, field in FIELDS.items()}
+        return tuple((letter, value.decode()) for letter, value in found.items() if value)
+    columns = [((result.fname(i) or b"").decode(), result.ftype(i)) for i in range(result.nfields)]
+    rows = [
+        tuple(value.decode() if (value := result.get_value(r, c)) is not None else None for c in range(result.nfields))
+        for r in range(result.ntuples)
+    ]
+    return columns, ordered(statement, rows), (result.command_status or b"").decode()
+
+
+def answered_fully(script: Script, statement: str) -> Answer:
+    """The same of Sixfold."""
+    result = script.query(statement)[-1]
+    if result.error is not None:
+        return tuple((letter, result.error[letter]) for letter in FIELDS if letter in result.error)
+    return result.columns, ordered(statement, result.rows), result.tag
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (QUERIES / "compared").glob("*.sql")))
+def test_statements_answer_as_postgresql_to_the_letter(clean: psycopg.Connection, script: Script, name: str) -> None:
+    clean.execute("drop schema if exists s1 cascade")
+    wrong = []
+    for statement in lines(f"compared/{name}"):
+        text = statement.removesuffix(";")
+        expected, answer = asked_fully(clean, text), answered_fully(script, text)
+        if expected != answer:
+            wrong.append(f"{text}\n  PostgreSQL {str(expected)[:600]}\n  Sixfold    {str(answer)[:600]}")
+    clean.execute("reset all")
     assert not wrong, "\n".join(wrong)
 
 

@@ -4,6 +4,7 @@ use super::common::{plain, NEED_KINDS};
 use super::values::{from_python, info, to_python};
 use crate::base::Oid;
 use crate::func;
+use crate::types::registry;
 use crate::types::settings::Settings;
 use crate::wire::lexer;
 use parking_lot::Mutex;
@@ -53,6 +54,11 @@ fn functions() -> Vec<&'static str> {
 }
 
 #[pyfunction]
+fn types() -> Vec<u32> {
+    registry::all().iter().map(|info| info.oid.0).collect()
+}
+
+#[pyfunction]
 fn need_kinds() -> Vec<&'static str> {
     NEED_KINDS.to_vec()
 }
@@ -83,6 +89,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(type_input, module)?)?;
     module.add_function(wrap_pyfunction!(type_output, module)?)?;
     module.add_function(wrap_pyfunction!(functions, module)?)?;
+    module.add_function(wrap_pyfunction!(types, module)?)?;
     module.add_function(wrap_pyfunction!(need_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(set_clock, module)?)?;
     module.add_function(wrap_pyfunction!(version, module)?)

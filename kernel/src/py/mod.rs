@@ -11,6 +11,7 @@ mod job;
 mod plan;
 mod portal;
 mod reactor;
+mod reading;
 mod segment;
 mod session;
 mod syncer;
@@ -35,6 +36,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
     reactor::register(module)?;
     syncer::register(module)?;
+    reading::register(module)?;
     functions::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())

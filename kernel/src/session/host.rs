@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::state::Session;
 use crate::base::error::{fail, Res};
-use crate::base::{Lsn, Oid, PageNo, SessionId};
+use crate::base::{Lsn, Oid, PageNo, SessionId, Stop};
 use crate::exec::access::View;
 use crate::exec::batch::Vector;
 use crate::expr::Setup;
@@ -92,6 +92,19 @@ impl Host {
         }
     }
 
+    /// Storage knows a sequence by its page; its errors get the name here.
+    fn with_sequence(&self, stop: Stop, oid: Oid) -> Stop {
+        let args = [Datum::Int(i64::from(oid.0))];
+        let Stop::Error(mut error) = stop else {
+            return stop;
+        };
+        if let Ok(name) = self.ask("sequence_name", &args) {
+            let named = format!("sequence \"{}\" (", name.str().unwrap_or_default());
+            error.message = error.message.replacen("sequence (", &named, 1);
+        }
+        Stop::Error(error)
+    }
+
     fn sequence(&self, oid: Oid) -> Res<PageNo> {
         if let Some(page) = self.backend.sequence(oid) {
             return Ok(page);
@@ -135,7 +148,11 @@ impl crate::func::ctx::Host for Host {
             );
         }
         let page = self.sequence(oid)?;
-        let value = self.backend.access().nextval(&self.view(), page)?;
+        let value = self
+            .backend
+            .access()
+            .nextval(&self.view(), page)
+            .map_err(|stop| self.with_sequence(stop, oid))?;
         let mut sequences = self.sequences.lock();
         sequences.values.insert(oid, value);
         sequences.last = Some(oid);
@@ -174,7 +191,8 @@ impl crate::func::ctx::Host for Host {
         let page = self.sequence(oid)?;
         self.backend
             .access()
-            .setval(&self.view(), page, value, called)?;
+            .setval(&self.view(), page, value, called)
+            .map_err(|stop| self.with_sequence(stop, oid))?;
         if called {
             self.sequences.lock().values.insert(oid, value);
         }

@@ -113,6 +113,10 @@ impl Connection {
         if let Some(event) = self.stale(session, message.statement, &entry) {
             return Ok(Flow::Say(event));
         }
+        if !entry.params.is_empty() {
+            // 'now' in a parameter is this transaction's.
+            session.begin_implicit();
+        }
         let mut params = Vec::with_capacity(entry.params.len());
         for (at, (value, &typ)) in message.values.iter().zip(entry.params.iter()).enumerate() {
             params.push(match value {

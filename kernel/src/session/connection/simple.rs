@@ -7,6 +7,7 @@ use super::portal::Portal;
 use super::statement::{Cached, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
+use crate::base::Stop;
 use crate::session::state::Session;
 use crate::types::registry;
 use crate::types::Datum;
@@ -79,6 +80,10 @@ impl Connection {
             };
             return Ok(Flow::Say(self.raise(Raised::Query, event)));
         }
+        if !cached.lift.is_empty() {
+            // 'now' in a literal is this transaction's.
+            session.begin_implicit();
+        }
         let mut params = vec![Datum::Null; statement.params.len()];
         for &(literal, param) in &cached.lift {
             let (Some(literal), Some(slot), Some(&typ)) = (
@@ -88,7 +93,9 @@ impl Connection {
             ) else {
                 return fail("XX000", "a cached statement names literals that it has not");
             };
-            *slot = registry::get(typ)?.input(&literal.value, -1, &session.kept.settings)?;
+            *slot = registry::get(typ)?
+                .input(&literal.value, -1, &session.kept.settings)
+                .map_err(|stop| positioned(stop, text, literal))?;
         }
         let portal = Portal::new(statement.clone(), params, Formats::new())?;
         if statement.has_rows() {
@@ -99,5 +106,17 @@ impl Connection {
             portal: Box::new(portal),
         };
         self.work(session)
+    }
+}
+
+/// A literal's error with its place in the statement, as if it had been read there.
+fn positioned(stop: Stop, text: &str, literal: &Literal<'_>) -> Stop {
+    match stop {
+        Stop::Error(mut error) => {
+            let before = text.get(..literal.at).map_or(0, |t| t.chars().count());
+            error.position = u32::try_from(before + 1).ok();
+            Stop::Error(error)
+        }
+        need => need,
     }
 }
