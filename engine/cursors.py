@@ -185,7 +185,12 @@ async def prepare_statement(session: Session, node: Any, context: Context) -> No
         raise not_built("PREPARE written like this")
     text = context.own_text[match.end() :].strip()
     types = tuple(type_oid(session, name) for name in node.argtypes or ())
-    prepared = prepare(session, parser.parse_one(text), text, types)
+    try:
+        prepared = prepare(session, parser.parse_one(text), text, types)
+    except SqlError as error:
+        if error.position is not None:
+            error.position += context.text.find(text)
+        raise
     session.wire.register_statement(node.name, Statement.plan(prepared.plan), text, prepared.planned.params)
     context.reply.complete("PREPARE")
 

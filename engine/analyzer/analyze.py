@@ -88,6 +88,7 @@ def _analyze(context: Context, node: Any) -> Query:
 def analyze_expression(
     context: Context,
     node: Any,
+    statement: Any = None,
     *,
     relation: Relation | None = None,
     kind: str = "check",
@@ -95,12 +96,13 @@ def analyze_expression(
     typmod: int = -1,
 ) -> tuple[Expr, Rte | None]:
     """An expression by itself: a default, a CHECK, a USING clause, an EXECUTE argument. Over `relation`'s columns when given
-    (Vars of the answered entry); cast to `typ` by assignment when given."""
+    (Vars of the answered entry); cast to `typ` by assignment when given. `statement`: what it is a part of, whose text the
+    context has."""
     try:
         return _analyze_expression(context, node, relation, kind, typ, typmod)
     except SqlError as error:
         if type(error.position) is LiteralPosition:
-            error.position = None
+            error.position = literal_position(context.sql, statement, error.position) if statement is not None else None
         raise
 
 

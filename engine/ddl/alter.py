@@ -16,6 +16,7 @@ from sixfold.engine.reply import SilentReply
 from sixfold.engine.stored import renamed_column
 from sixfold.engine.utility import Context, entry, find
 
+from . import reloptions
 from .base import CLASS, CONSTRAINT, NAMESPACE, REWRITE, TYPE, Change, truncated
 from .columns import (
     Spec,
@@ -460,6 +461,14 @@ async def _owner(change: Change, table: Relation, command: Any) -> None:
         await _update_class(change, index.oid, relowner=owner)
 
 
+async def _options(change: Change, table: Relation, command: Any) -> None:
+    """SET (…), RESET (…)."""
+    row = change.rows["pg_class"].get(table.oid)
+    assert row is not None
+    options = reloptions.changed(row["reloptions"], command.def_, reset=command.subtype == AT.AT_ResetRelOptions)
+    await change.writer.update("pg_class", row, reloptions=options)
+
+
 async def _nothing(change: Change, table: Relation, command: Any) -> None:
     """Settings of storage, statistics and clustering that change nothing here."""
 
@@ -489,8 +498,8 @@ STEPS: dict[Any, Step] = {
     AT.AT_SetStatistics: _statistics,
     AT.AT_SetStorage: _nothing,
     AT.AT_SetCompression: _nothing,
-    AT.AT_SetRelOptions: _nothing,
-    AT.AT_ResetRelOptions: _nothing,
+    AT.AT_SetRelOptions: _options,
+    AT.AT_ResetRelOptions: _options,
     AT.AT_ClusterOn: _nothing,
     AT.AT_DropCluster: _nothing,
     AT.AT_SetLogged: _nothing,

@@ -50,6 +50,8 @@ class Change:
         self.work = work
         self.writer = writer
         self.volume = session.database.volume
+        # The statement whose expressions are read, and the text that they stand in; ALTER TABLE tells no positions.
+        self.source: tuple[Any, str] | None = None
 
     @classmethod
     async def begin(cls, session: Session) -> Change:

@@ -103,7 +103,7 @@ def _collation(session: Session, clause: Any) -> int:
     name = clause.collname[-1].sval
     rows = [row for row in FACTS.collations if row.name == name]
     if not rows:
-        raise SqlError("42704", f'collation "{name}" for encoding "UTF8" does not exist')
+        raise SqlError("42704", f'collation "{name}" for encoding "UTF8" does not exist', position=position_of(clause))
     return rows[0].oid
 
 
@@ -115,14 +115,18 @@ def _read_constraints(session: Session, spec: Spec, node: Any, table: str) -> li
         if kind in (CONSTR.CONSTR_NULL, CONSTR.CONSTR_NOTNULL):
             if nullable is not None and nullable != (kind == CONSTR.CONSTR_NULL):
                 raise SqlError(
-                    "42601", f'conflicting NULL/NOT NULL declarations for column "{spec.name}" of table "{table}"'
+                    "42601",
+                    f'conflicting NULL/NOT NULL declarations for column "{spec.name}" of table "{table}"',
+                    position=position_of(item),
                 )
             nullable = kind == CONSTR.CONSTR_NULL
             spec.not_null = not nullable
         elif kind == CONSTR.CONSTR_DEFAULT:
             if spec.default is not None or (spec.sequence is not None and not spec.identity):
                 raise SqlError(
-                    "42601", f'multiple default values specified for column "{spec.name}" of table "{table}"'
+                    "42601",
+                    f'multiple default values specified for column "{spec.name}" of table "{table}"',
+                    position=position_of(item),
                 )
             spec.default = item.raw_expr
         elif kind == CONSTR.CONSTR_IDENTITY:
@@ -141,7 +145,11 @@ def _read_constraints(session: Session, spec: Spec, node: Any, table: str) -> li
 
 def _identity(session: Session, spec: Spec, item: Any, table: str) -> None:
     if spec.identity:
-        raise SqlError("42601", f'multiple identity specifications for column "{spec.name}" of table "{table}"')
+        raise SqlError(
+            "42601",
+            f'multiple identity specifications for column "{spec.name}" of table "{table}"',
+            position=position_of(item),
+        )
     if spec.typ.oid not in (20, 21, 23):
         raise SqlError("22023", "identity column type must be smallint, integer, or bigint")
     spec.identity, spec.not_null = item.generated_when, True
@@ -246,9 +254,11 @@ async def set_default(
     """Set or replace a column's default expression, checked against the column's type."""
     column = table.columns[attnum - 1]
     if text is None:
-        _check_default(table, node, generated, column.name)
+        _check_default(change, table, node, generated, column.name)
         if node is not None:
             analysed(change, node, table if generated else None, "generated" if generated else "default")
+            if type(node).__name__ == "A_Const":
+                analysed(change, node, None, "default", column.typ, column.typmod)
         hint = format_type(change.catalog, column.typ, -1)
         text = expression(node, type_names(change, table), hint, change.settle)
     text = kept_expression(change.catalog, text)
@@ -276,11 +286,14 @@ async def set_default(
                 )
 
 
-def _check_default(table: Relation, node: Any, generated: str, column: str) -> None:
+def _check_default(change: Change, table: Relation, node: Any, generated: str, column: str) -> None:
     names = columns_of(node)
+
+    def where(name: str) -> int | None:
+        return column_position(node, name) if change.source is not None else None
+
     if names and not generated:
-        where = column_position(node, names[0])
-        raise SqlError("0A000", "cannot use column reference in DEFAULT expression", position=where)
+        raise SqlError("0A000", "cannot use column reference in DEFAULT expression", position=where(names[0]))
     if not generated:
         return
     for name in names:
@@ -290,7 +303,7 @@ def _check_default(table: Relation, node: Any, generated: str, column: str) -> N
                 "42P17",
                 f'cannot use generated column "{name}" in column generation expression',
                 detail="A generated column cannot reference another generated column.",
-                position=column_position(node, name),
+                position=where(name),
             )
     volatile = is_volatile(node)
     if volatile:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
-from sixfold.engine.deparse import columns_of, expression
+from sixfold.engine.deparse import columns_of, expression, position_of
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums
@@ -180,19 +180,21 @@ async def validate_check(change: Change, table: Relation, name: str, text: str) 
 async def add_key(change: Change, table: Relation, node: Any, column: str | None) -> None:
     """PRIMARY KEY or UNIQUE with its index."""
     primary = node.contype == CONSTR.CONSTR_PRIMARY
+    where = position_of(node) if change.source is not None else None
     if node.including:
         raise not_built("INCLUDE in an index")
     if primary and any(index.primary for index in table.indexes):
-        raise SqlError("42P16", f'multiple primary keys for table "{table.name}" are not allowed')
+        raise SqlError("42P16", f'multiple primary keys for table "{table.name}" are not allowed', position=where)
     if node.indexname:
         await _key_from_index(change, table, node, primary)
         return
     names = [part.sval for part in node.keys] if node.keys else [column or ""]
     for at, name in enumerate(names):
-        _column(table, name, f'column "{name}" named in key does not exist')
+        if not any(found.name == name and not found.dropped for found in table.columns):
+            raise SqlError("42703", f'column "{name}" named in key does not exist', position=where)
         if name in names[:at]:
             kind = "primary key" if primary else "unique"
-            raise SqlError("42701", f'column "{name}" appears twice in {kind} constraint')
+            raise SqlError("42701", f'column "{name}" appears twice in {kind} constraint', position=where)
     keys = [column_key(change, table, name) for name in names]
     if primary:
         await set_not_null(change, table, [key.column.attnum for key in keys])

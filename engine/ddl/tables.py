@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.catalog.model import Relation
+from sixfold.engine.deparse import position_of
 from sixfold.engine.errors import SqlError, not_built, quote_ident
 from sixfold.engine.parser import ast, enums
 from sixfold.engine.plans import prepare
 from sixfold.engine.utility import Context, entry
 
+from . import reloptions
 from .base import CLASS, NAMESPACE, TYPE, Change, class_row, truncated
 from .columns import Spec, add_columns, add_defaults, check_names, read_column
 from .constraints import add_constraint, constraint_names, insert_check, keys_of
@@ -21,6 +23,7 @@ from .temporary import target_namespace
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
+TABLESPACES = ("pg_default", "pg_global")
 LIKE_COMMENTS, LIKE_CONSTRAINTS, LIKE_DEFAULTS, LIKE_GENERATED, LIKE_IDENTITY, LIKE_INDEXES = 1, 4, 8, 16, 32, 64
 CONSTR = enums.ConstrType
 
@@ -132,6 +135,7 @@ async def create_table(session: Session, node: Any, context: Context) -> None:
     if node.ofTypename is not None:
         raise not_built("CREATE TABLE OF a type")
     change = await Change.begin(session)
+    change.source = (node, context.text)
     namespace, persistence = await target_namespace(change, node.relation)
     name = truncated(node.relation.relname)
     if node.if_not_exists and change.is_taken(namespace, name):
@@ -151,10 +155,10 @@ async def create_table(session: Session, node: Any, context: Context) -> None:
         elif kind == "Constraint":
             constraints.append((element, None))
         elif kind == "TableLikeClause":
-            source = change.must(element.relation.relname, element.relation.schemaname)
+            source = _like_source(change, element.relation)
             specs += _like_columns(change, source, element.options)
             likes.append((source, element.options))
-    table = await make_table(change, name, namespace, specs, persistence, _options(node.options))
+    table = await make_table(change, name, namespace, specs, persistence, _options(node.options, node.tablespacename))
     await _add_all(change, table, constraints)
     for source, options in likes:
         await _like_rest(change, change.must_oid(table.oid), source, options)
@@ -185,28 +189,11 @@ def _merge_attributes(rest: list[Any]) -> list[Any]:
     return kept
 
 
-def _options(options: Any) -> list[str] | None:
-    """WITH (fillfactor = 70, …) is kept and shown; it changes nothing."""
-    found = []
-    for option in options or ():
-        if option.defname == "oids":
-            if (
-                option.arg is not None
-                and getattr(option.arg, "boolval", True) is not False
-                and getattr(option.arg, "sval", "true") not in ("false", "off")
-            ):
-                raise SqlError("0A000", "tables declared WITH OIDS are not supported")
-            continue
-        arg = option.arg
-        value = (
-            "true"
-            if arg is None
-            else str(
-                next((getattr(arg, part) for part in ("ival", "fval", "sval", "boolval") if hasattr(arg, part)), "")
-            )
-        )
-        found.append(f"{option.defname}={value}")
-    return found or None
+def _options(given: Any, tablespace: str | None) -> list[str] | None:
+    """WITH (…) and TABLESPACE of a table."""
+    if tablespace and tablespace not in TABLESPACES:
+        raise SqlError("42704", f'tablespace "{tablespace}" does not exist')
+    return reloptions.listed(reloptions.read(given))
 
 
 def _on_commit(change: Change, table: Relation, kind: str, persistence: str) -> None:
@@ -221,6 +208,14 @@ def _on_commit(change: Change, table: Relation, kind: str, persistence: str) -> 
         await dropper.run(cascade=True, quiet=True)
 
     change.work.before_commit.append(drop)
+
+
+def _like_source(change: Change, node: Any) -> Relation:
+    try:
+        return change.must(node.relname, node.schemaname)
+    except SqlError as error:
+        error.position = position_of(node)
+        raise
 
 
 def _like_columns(change: Change, source: Relation, options: int) -> list[Spec]:
@@ -327,7 +322,7 @@ async def table_from_query(
         if typ.kind == "p":
             raise SqlError("42P16", f'column "{column_name}" has pseudo-type {typ.name}')
         specs.append(Spec(truncated(column_name), typ, column.typmod, typ.collation))
-    table = await make_table(change, name, namespace, specs, persistence, _options(into.options))
+    table = await make_table(change, name, namespace, specs, persistence, _options(into.options, into.tableSpaceName))
     change.end()
     count = 0
     if not into.skipData:
