@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.05
 _IMAGES_PER_TURN = 8
 _IMAGES_PER_TICK = 256
+# While more than so many bytes come in between two ticks, only chains of so many records get images: much of what would be made is
+# out of date before it is read.
+_BUSY_BYTES = 512 << 10
+_BUSY_RECORDS = 2000
 _GOSSIP_BYTES = 2 << 20
 _GROUPS_PER_PAUSE = 200
-# Acknowledgements wait while memory is this many times over its bound, but no longer than so: the quorum absorbs one slow node, and
-# six of them slow the writer down, so that memory and chains stay bounded.
+# Acknowledgements wait while memory is this many times over its bound and a layer is being written that makes room, but no longer than
+# so: the quorum absorbs one slow node, and six of them slow the writer down, so that memory and chains stay bounded. Without a layer
+# under way they don't wait: what is in memory then becomes durable for the whole volume, and so fit for a layer, by them only.
 _HOLD_FACTOR = 2
 _HOLD_SECONDS_MAX = 1.0
 
@@ -68,6 +73,8 @@ class Background:
         self._held.append(send)
 
     def _full(self) -> bool:
+        if not self.layers.freezing:
+            return False
         limit = self._node.config.memory_bytes * _HOLD_FACTOR
         return sum(volume.store.memory for volume in self._node.volumes.values()) > limit
 
@@ -81,15 +88,18 @@ class Background:
 
     async def _work(self) -> None:
         clock = self._node.runtime.clock
+        before: dict[int, int] = {}
         while True:
             await clock.sleep(_TICK_SECONDS)
-            for volume in list(self._node.volumes.values()):
-                await self._images(volume)
+            for number, volume in list(self._node.volumes.items()):
+                busy = volume.store.memory > before.get(number, 0) + _BUSY_BYTES
                 while volume.store.memory > self._node.config.memory_bytes:
                     if not await self.layers.freeze(volume):
                         break
                     self._release()
                     self.trim()
+                await self._images(volume, _BUSY_RECORDS if busy else 0)
+                before[number] = volume.store.memory
             self._release()
 
     async def _merge(self) -> None:
@@ -100,12 +110,12 @@ class Background:
                 while await self.layers.merge(volume):
                     await clock.sleep(0)
 
-    async def _images(self, volume: NodeVolume) -> None:
+    async def _images(self, volume: NodeVolume, least: int) -> None:
         for turn in range(_IMAGES_PER_TICK // _IMAGES_PER_TURN):
             if turn:
                 await self._node.runtime.clock.sleep(0)
             for _ in range(_IMAGES_PER_TURN):
-                wanted = volume.store.next_wanted()
+                wanted = volume.store.next_wanted(least)
                 if wanted is None:
                     return
                 page, lsn = wanted

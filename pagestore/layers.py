@@ -81,6 +81,11 @@ class Layers:
                 disk.unlink(f"{LAYERS}/{name}")
 
     @property
+    def freezing(self) -> bool:
+        """Whether memory is being written to a layer."""
+        return self._freezing
+
+    @property
     def busy(self) -> bool:
         """Whether a file is being written."""
         return self._freezing or self._merging

@@ -4,6 +4,7 @@ use crate::base::error::corrupt;
 use crate::base::{varint, PageNo, Res};
 use crate::page::{Kind, Page};
 use crate::redo::version;
+use std::cmp::Ordering;
 
 /// Longest key: two of them, and a high key, fit on a branch.
 pub const MAX_KEY: usize = 2600;
@@ -82,6 +83,22 @@ pub fn search(page: &Page, wanted: &[u8]) -> Res<Result<usize, usize>> {
         return Ok(Ok(at));
     }
     Ok(Err(at))
+}
+
+/// The same, looked for at `hint` first.
+pub fn search_near(page: &Page, wanted: &[u8], hint: usize) -> Res<Result<usize, usize>> {
+    let count = page.count();
+    if hint <= count && (hint == 0 || key_of(page, hint - 1)? < wanted) {
+        if hint == count {
+            return Ok(Err(hint));
+        }
+        match key_of(page, hint)?.cmp(wanted) {
+            Ordering::Equal => return Ok(Ok(hint)),
+            Ordering::Greater => return Ok(Err(hint)),
+            Ordering::Less => {}
+        }
+    }
+    search(page, wanted)
 }
 
 /// First slot whose key is at or above `wanted`. On a branch slot 0 is below everything.

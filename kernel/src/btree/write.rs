@@ -1,6 +1,6 @@
 //! Changing a tree, in two steps: `prepare…` fetches and reserves and may answer Need; what follows can't wait.
 
-use super::node::{self, is_beyond, key_of, leaf_cell, lower_bound, search, MAX_KEY};
+use super::node::{self, is_beyond, key_of, leaf_cell, lower_bound, search, search_near, MAX_KEY};
 use super::tree::Tree;
 use crate::base::error::fail;
 use crate::base::{PageNo, Res};
@@ -223,7 +223,7 @@ impl Tree {
         if !self.owns(&page, 0) {
             (no, page) = self.descend(mtr, key, 0).map_err(cannot_wait)?;
         }
-        Ok((no, search(&page, key)?))
+        Ok((no, search_near(&page, key, spot.slot)?))
     }
 
     /// Tell the parents of a split page about its new right neighbour.

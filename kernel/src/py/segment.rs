@@ -452,11 +452,12 @@ impl SegmentStore {
     }
 
     /// The next page whose chain is long: (page, LSN). Reading it there makes the image.
-    fn next_wanted(&self) -> Option<(u64, u64)> {
+    #[pyo3(signature = (least = 0))]
+    fn next_wanted(&self, least: usize) -> Option<(u64, u64)> {
         self.0
             .lock()
             .store
-            .next_wanted()
+            .next_wanted(least)
             .map(|(page, lsn)| (page.0, lsn.0))
     }
 

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// Batches beyond a hole are kept up to this many bytes a volume; gossip brings the others again.
 const HELD_BYTES_MAX: usize = 16 << 20;
 const BATCH_COST: usize = 160;
+/// Pages that one search for a long chain looks at.
+const WANTED_LOOKED_AT: usize = 256;
 
 /// (start, end]: no batch of an epoch below `epoch` that ends in here or above was ever part of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -439,14 +441,21 @@ impl Store {
         self.memory = self.memory.saturating_sub(freed);
     }
 
-    /// The next page that wants an image, and the LSN of its last record.
-    pub fn next_wanted(&mut self) -> Option<(PageNo, Lsn)> {
-        while let Some(page) = self.wanted.pop_front() {
+    /// The next page that wants an image, and the LSN of its last record. Pages with fewer than `least` records since their last
+    /// image wait; of those that wait only some are looked at.
+    pub fn next_wanted(&mut self, least: usize) -> Option<(PageNo, Lsn)> {
+        for _ in 0..self.wanted.len().min(WANTED_LOOKED_AT) {
+            let page = self.wanted.pop_front()?;
             let Some(chain) = self.pages.get_mut(&page) else {
                 continue;
             };
+            let records = chain.tail_len();
+            if records > super::memory::RECORDS_PER_IMAGE && records < least {
+                self.wanted.push_back(page);
+                continue;
+            }
             chain.queued = false;
-            if chain.tail_len() > super::memory::RECORDS_PER_IMAGE {
+            if records > super::memory::RECORDS_PER_IMAGE {
                 if let Some(last) = chain.last(Lsn::MAX) {
                     return Some((page, last));
                 }

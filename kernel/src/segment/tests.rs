@@ -347,7 +347,7 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
             store.accept(shared(&batch), false).unwrap();
         }
         // A read builds images, which lets garbage be collected.
-        while let Some((page, lsn)) = store.next_wanted() {
+        while let Some((page, lsn)) = store.next_wanted(0) {
             store
                 .page_at(page, lsn, Lsn(0), &Pieces::default())
                 .unwrap();
@@ -436,7 +436,7 @@ fn long_chains_get_images_and_reads_stay_short() {
         store.accept(shared(batch), true).unwrap();
     }
     store.set_hints(Lsn(world.end), Lsn(world.end));
-    while let Some((page, lsn)) = store.next_wanted() {
+    while let Some((page, lsn)) = store.next_wanted(0) {
         assert!(matches!(
             store
                 .page_at(page, lsn, Lsn(0), &Pieces::default())

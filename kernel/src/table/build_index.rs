@@ -383,10 +383,12 @@ impl BuildIndex {
             if item.unique {
                 self.check(&mut mtr, key, id)?;
             }
-            prepared.extend(
-                self.core
-                    .prepare_entry(&mut mtr, &self.shape, &index, key, id)?,
-            );
+            let entry = self
+                .core
+                .prepare_entry(&mut mtr, &self.shape, &index, key, id)?;
+            if !entry.spot.found {
+                prepared.push(entry);
+            }
             before = key.to_vec();
             end += 1;
         }

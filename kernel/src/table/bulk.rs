@@ -389,10 +389,13 @@ impl Core {
                 continue;
             };
             let (key, id) = keys::split(keys.entry(at))?;
+            let entry = self.prepare_entry(mtr, shape, index, key, id)?;
             if !keys.exempt.get(at).copied().unwrap_or(false) {
-                self.claim_key(mtr, shape, place, key, id, view, row, false)?;
+                self.claim_key(mtr, shape, place, &entry, id, view, row, false)?;
             }
-            entries.extend(self.prepare_entry(mtr, shape, index, key, id)?);
+            if !entry.spot.found {
+                entries.push(entry);
+            }
         }
         Ok(())
     }

@@ -88,27 +88,26 @@ impl Core {
 
         let mut mtr = self.volume.begin()?;
         let id = self.next_row(&mtr, &shape, &state)?;
+        let mut entries = Vec::with_capacity(table.indexes.len());
         for place in arbiters_first(table, arbiters) {
             let Some((index, key)) = table.indexes.get(place).zip(index_keys.get(place)) else {
                 continue;
             };
-            if exempt(index, has_null(index, |c| row.get(c))) {
-                continue;
+            let entry = self.prepare_entry(&mut mtr, &shape, index, key, id)?;
+            if !exempt(index, has_null(index, |c| row.get(c))) {
+                let arbiter = arbiters.contains(&index.oid);
+                if let Some(other) =
+                    self.claim_key(&mtr, &shape, place, &entry, id, view, row, arbiter)?
+                {
+                    return Ok(Inserted::Conflict {
+                        index: index.oid,
+                        row: other,
+                    });
+                }
             }
-            let arbiter = arbiters.contains(&index.oid);
-            if let Some(other) =
-                self.claim_key(&mut mtr, &shape, place, key, id, view, row, arbiter)?
-            {
-                return Ok(Inserted::Conflict {
-                    index: index.oid,
-                    row: other,
-                });
-            }
+            entries.push(entry);
         }
-        let mut entries = Vec::with_capacity(table.indexes.len());
-        for (index, key) in table.indexes.iter().zip(&index_keys) {
-            entries.extend(self.prepare_entry(&mut mtr, &shape, index, key, id)?);
-        }
+        entries.retain(|entry| !entry.spot.found);
         let cell = version::cell(id, flags, xid, view.command, &payload);
         let rows = shape.rows();
         let key = id.0.to_be_bytes();
@@ -130,14 +129,14 @@ impl Core {
         Ok(Inserted::Row(id))
     }
 
-    /// Nothing else may have `key` in a unique index. An arbiter's conflict is the answer, another's is an error.
+    /// Nothing else may have the prepared entry's key in a unique index. An arbiter's conflict is the answer, another's is an error.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn claim_key(
         &self,
-        mtr: &mut Mtr<'_>,
+        mtr: &Mtr<'_>,
         shape: &Shape,
         place: usize,
-        key: &[u8],
+        entry: &Entry,
         id: RowId,
         view: &View,
         row: &[Datum],
@@ -146,9 +145,8 @@ impl Core {
         let Some(index) = shape.def.indexes.get(place) else {
             return Ok(None);
         };
-        let tree = crate::btree::Tree { root: index.root };
-        let spot = tree.prepare(mtr, &keys::entry(key, id), 0)?;
-        for other in self.equal_rows(mtr, tree, &spot, key)? {
+        let (key, _) = keys::split(&entry.key)?;
+        for other in self.equal_rows(mtr, entry.tree, &entry.spot, key)? {
             if other == id {
                 continue;
             }
@@ -300,10 +298,13 @@ impl Core {
             let Some((index, key)) = shape.def.indexes.get(*place).zip(keys.get(*place)) else {
                 continue;
             };
+            let entry = self.prepare_entry(mtr, shape, index, key, id)?;
             if !exempt(index, has_null(index, |c| row.get(c))) {
-                self.claim_key(mtr, shape, *place, key, id, view, row, false)?;
+                self.claim_key(mtr, shape, *place, &entry, id, view, row, false)?;
             }
-            entries.extend(self.prepare_entry(mtr, shape, index, key, id)?);
+            if !entry.spot.found {
+                entries.push(entry);
+            }
         }
         Ok(entries)
     }

@@ -153,7 +153,7 @@ impl Core {
         Ok(shape.key(index, &values)? == key)
     }
 
-    /// Get ready to enter `key` for `row` into an index; `None`: the entry is there already.
+    /// Get ready to enter `key` for `row` into an index. It may be there already (`Spot::found`).
     pub(super) fn prepare_entry(
         &self,
         mtr: &mut Mtr<'_>,
@@ -161,12 +161,12 @@ impl Core {
         index: &IndexDef,
         key: &[u8],
         row: RowId,
-    ) -> Res<Option<Entry>> {
+    ) -> Res<Entry> {
         keys::check_size(index, &shape.def, key)?;
         let tree = Tree { root: index.root };
         let key = keys::entry(key, row);
         let spot = tree.prepare(mtr, &key, key.len() + 2)?;
-        Ok((!spot.found).then_some(Entry { tree, spot, key }))
+        Ok(Entry { tree, spot, key })
     }
 
     /// Get ready to remove an entry; `None`: it is gone already.
