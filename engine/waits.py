@@ -31,7 +31,7 @@ class Log(Protocol):
     """Where redo goes (wal's sender). On a reader: the tailer."""
 
     def kick(self) -> None:
-        """The volume has redo to send (`volume.tail > volume.taken`)."""
+        """The volume has redo to send (`volume.tail > volume.taken`), which nobody waits for yet."""
 
     async def durable(self, lsn: int) -> None:
         """Wait until `volume.vdl >= lsn`."""

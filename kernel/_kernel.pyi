@@ -856,7 +856,7 @@ class Reactor:
     """A listening socket and threads that serve its clients without the GIL: they read, let `Wire` answer, and write. What only Python
     can do is handed over: then Python owns the connection, and uses its `Wire`, until `release`. Tokens number connections."""
 
-    def __new__(cls, host: str, port: int, threads: int) -> Reactor:
+    def __new__(cls, host: str, port: int, threads: int, gather_bytes: int) -> Reactor:
         """Raises OSError (EADDRINUSE, …)."""
 
     @property
@@ -867,7 +867,7 @@ class Reactor:
         """Readable when `take` has something."""
 
     def take(self) -> tuple[bool, list[tuple[Any, ...]]]:
-        """Is there redo to send; and ``("accepted", token, host, port)``: `attach` or `close` it; ``("handed", token)``;
+        """Is there redo to send (a commit waits, or `gather_bytes` have gathered); and ``("accepted", token, host, port)``: `attach` or `close` it; ``("handed", token)``;
         ``("lost", token)``: it has gone, the session is Python's to close; ``("drained", token)``: what `flush` left is written;
         ``("woken", session_id)``: a session that Python keeps is to go on."""
 
@@ -916,7 +916,10 @@ class Syncer:
         """Readable when `take` has something."""
 
     def submit(self, lane: int, file: SyncedFile, offset: int, parts: Sequence[tuple[bytes, int]], number: int) -> None:
-        """Write the parts, each from an offset on, one behind the other; then fdatasync."""
+        """Write the parts, each from an offset on, one behind the other; then fdatasync. It begins with `start`."""
+
+    def start(self) -> None:
+        """Begin what was submitted."""
 
     def take(self) -> list[tuple[int, OSError | None]]:
         """Numbers of what is over, and what went wrong."""

@@ -245,11 +245,15 @@ class LogSender:
 
 
 class LogPump:
-    """Moves redo from a kernel volume to the sender: at once when nothing is under way, else when that is durable or much has gathered."""
+    """Moves redo from a kernel volume to the sender. What somebody waits for goes at once when nothing is under way, else when that is
+    durable; what nobody waits for yet (a transaction's changes before its commit) goes with it, or when much has gathered, or after a
+    moment (docs/decisions/2026-11-21-redo-that-nobody-waits-for.md)."""
 
     # With a flush under way, another one goes out only when it is at least this long: commits gather meanwhile.
     GATHER_BYTES = 32 << 10
     UNDER_WAY_MAX = 16
+    # How long redo lies that nobody waits for.
+    LINGER_SECONDS = 0.005
 
     def __init__(self, runtime: Runtime, volume: Any, *, on_durable: Callable[[int], None]) -> None:
         self._runtime = runtime
@@ -257,6 +261,9 @@ class LogPump:
         self._on_durable = on_durable
         self._sender: LogSender | None = None
         self._scheduled = False
+        self._lingering = False
+        # Redo below this is to go out as soon as it may.
+        self._wanted = 0
         # Called with (start, end, batches) of every flush that is sent: the stream to readers.
         self.on_flush: Callable[[int, int, list[tuple[int, bytes]]], None] | None = None
 
@@ -267,7 +274,27 @@ class LogPump:
         self.kick()
 
     def kick(self) -> None:
-        """There may be new redo: look in the next turn of the loop, so that what this turn commits goes together."""
+        """Somebody waits for the redo so far: look in the next turn of the loop, so that what this turn commits goes together."""
+        self._wanted = self._volume.tail
+        self._schedule()
+
+    def linger(self) -> None:
+        """There may be redo that nobody waits for."""
+        if self._gathered():
+            self._schedule()
+        elif not self._lingering:
+            self._lingering = True
+            self._runtime.clock.call_later(self.LINGER_SECONDS, self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingering = False
+        self.kick()
+
+    def _gathered(self) -> bool:
+        volume = self._volume
+        return bool(volume.tail - volume.taken >= self.GATHER_BYTES)
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self._runtime.clock.call_soon(self._pump)
@@ -278,8 +305,8 @@ class LogPump:
         if sender is None or sender.closed:
             return
         volume = self._volume
-        while (waiting := sender.waiting) == 0 or (
-            waiting < self.UNDER_WAY_MAX and volume.tail - volume.taken >= self.GATHER_BYTES
+        while (sender.waiting == 0 and self._wanted > volume.taken) or (
+            sender.waiting < self.UNDER_WAY_MAX and self._gathered()
         ):
             flush = volume.take_flush()
             if flush is None:
@@ -290,11 +317,15 @@ class LogPump:
 
     def durable(self, vdl: int) -> None:
         """VDL rose: the sender's `on_vdl`."""
-        self._volume.set_vdl(vdl)
+        volume = self._volume
+        volume.set_vdl(vdl)
         if self._sender is not None:
-            self._volume.set_limit(vdl + self._sender.config.allocation_limit)
+            volume.set_limit(vdl + self._sender.config.allocation_limit)
         self._on_durable(vdl)
-        self.kick()
+        if self._wanted > volume.taken:
+            self._schedule()
+        elif volume.tail > volume.taken:
+            self.linger()
 
 
 def start_pump(

@@ -41,6 +41,9 @@ class Durability(Protocol):
     def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
         """Call back once, as soon as everything up to `lsn` is durable."""
 
+    def urge(self) -> None:
+        """Somebody waits for what has been written so far."""
+
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call back whenever VDL has risen."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sixfold.engine.database import Database
 from sixfold.kernel._kernel import Reactor
+from sixfold.pagestore.client import LogPump
 from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
@@ -57,7 +58,7 @@ class Listener:
         """The reactor has something to say."""
         redo, notices = self._reactor.take()
         if redo:
-            self._current().woken()
+            self._durability.urge()
         for kind, number, *rest in notices:
             if kind == "woken":
                 self._current().waits.interrupt(number)
@@ -107,7 +108,7 @@ async def listen(
 ) -> Listener:
     """Raises PortTaken."""
     try:
-        reactor = Reactor(host, port, THREADS)
+        reactor = Reactor(host, port, THREADS, LogPump.GATHER_BYTES)
     except OSError as error:
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error
     return Listener(reactor, current, durability, policy, runtime)

@@ -36,6 +36,9 @@ class ReaderLog:
     def kick(self) -> None:
         """A reader has no redo of its own."""
 
+    def urge(self) -> None:
+        """A reader has no redo of its own."""
+
     def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
         """Call back once the stream has brought VDL to `lsn`."""
         if lsn <= self._vdl:

@@ -27,14 +27,19 @@ class WriterLog:
         pump.kick()
 
     def kick(self) -> None:
-        """The volume may have redo to send."""
+        """The volume may have redo to send; nobody waits for it yet."""
+        if self._pump is not None:
+            self._pump.linger()
+
+    def urge(self) -> None:
+        """Somebody waits for the redo so far."""
         if self._pump is not None:
             self._pump.kick()
 
     def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
         """Call back once, as soon as `volume.vdl >= lsn`, in the order of LSNs."""
         heapq.heappush(self._waiting, (lsn, next(self._numbers), callback))
-        self.kick()
+        self.urge()
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call back whenever VDL has risen."""

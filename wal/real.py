@@ -369,6 +369,7 @@ class SyncLanes:
         self._waiting: dict[int, Callable[[OSError | None], None]] = {}
         self._numbers = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = False
 
     def submit(
         self, lane: int, file: SyncedFile, done: Callable[[OSError | None], None], offset: int, parts: Sequence[Part]
@@ -380,6 +381,14 @@ class SyncLanes:
         number = next(self._numbers)
         self._waiting[number] = done
         self._syncer.submit(lane, file, offset, parts, number)
+        if not self._started:
+            # Once for all that this turn of the loop submits.
+            self._started = True
+            self._loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        self._started = False
+        self._syncer.start()
 
     def _look(self) -> None:
         for number, error in self._syncer.take():

@@ -40,8 +40,9 @@ impl sixfold_reactor::Session for Served {
         self.node.volume.vdl().0
     }
 
-    fn has_redo(&self) -> bool {
-        self.node.volume.tail() > self.node.volume.taken()
+    fn gathered(&self) -> u64 {
+        let volume = &self.node.volume;
+        volume.tail().0.saturating_sub(volume.taken().0)
     }
 
     fn take_woken(&self) -> Vec<u64> {
@@ -60,8 +61,8 @@ struct Reactor(sixfold_reactor::Reactor);
 #[pymethods]
 impl Reactor {
     #[new]
-    fn new(host: &str, port: u16, threads: usize) -> PyResult<Reactor> {
-        sixfold_reactor::Reactor::open(host, port, threads)
+    fn new(host: &str, port: u16, threads: usize, gather_bytes: u64) -> PyResult<Reactor> {
+        sixfold_reactor::Reactor::open(host, port, threads, gather_bytes)
             .map(Reactor)
             .map_err(|error| os_error(&error))
     }

@@ -76,6 +76,10 @@ impl Syncer {
         }
     }
 
+    fn start(&self) {
+        self.0.start();
+    }
+
     /// The parts are dropped here, with the GIL.
     fn take(&self) -> Vec<(u64, Option<PyErr>)> {
         let done = self.0.take();

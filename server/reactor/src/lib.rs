@@ -48,8 +48,8 @@ pub trait Session: Send + Sync + 'static {
     /// The log is durable up to here.
     fn durable(&self) -> u64;
 
-    /// There is redo that nobody has taken yet.
-    fn has_redo(&self) -> bool;
+    /// Bytes of redo that nobody has taken yet.
+    fn gathered(&self) -> u64;
 
     /// Sessions that are to go on, each once.
     fn take_woken(&self) -> Vec<u64>;

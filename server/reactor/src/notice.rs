@@ -49,7 +49,7 @@ impl Notices {
         self.signal.raise();
     }
 
-    /// There is redo to be sent.
+    /// There is redo to be sent: somebody waits for it, or it is much.
     pub fn redo(&self) {
         if !self.redo.swap(true, Ordering::AcqRel) {
             self.signal.raise();

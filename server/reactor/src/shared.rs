@@ -50,6 +50,8 @@ pub struct Shared {
     pub notices: Notices,
     pub tokens: AtomicU64,
     pub stopping: AtomicBool,
+    /// The host is told of so much redo although nobody waits for it.
+    pub gather_bytes: u64,
     /// Nobody is accepted any more.
     pub deaf: AtomicBool,
 }
@@ -86,7 +88,7 @@ fn listener(host: &str, port: u16) -> io::Result<TcpListener> {
 
 impl Reactor {
     /// Listen at the first of the host's addresses that can be listened at.
-    pub fn open(host: &str, port: u16, threads: usize) -> io::Result<Reactor> {
+    pub fn open(host: &str, port: u16, threads: usize, gather_bytes: u64) -> io::Result<Reactor> {
         let listener = listener(host, port)?;
         let address = listener.local_addr()?;
         let mut listener = Some(mio::net::TcpListener::from_std(listener));
@@ -113,6 +115,7 @@ impl Reactor {
             notices: Notices::new()?,
             tokens: AtomicU64::new(thread::FIRST_TOKEN),
             stopping: AtomicBool::new(false),
+            gather_bytes,
             deaf: AtomicBool::new(false),
         });
         let mut running = Vec::new();

@@ -281,7 +281,7 @@ impl Thread {
     fn said(&mut self, connection: &Arc<Connection>, session: &Arc<dyn Session>, said: Said) {
         let mut said = said;
         loop {
-            self.pass_on(session);
+            self.pass_on(session, said);
             let mut io = connection.io.lock();
             let woken = self.write(connection, session, &mut io);
             match said {
@@ -342,13 +342,13 @@ impl Thread {
     }
 
     /// What a session leaves for others: redo to be sent, sessions to be woken.
-    fn pass_on(&self, session: &Arc<dyn Session>) {
+    fn pass_on(&self, session: &Arc<dyn Session>, said: Said) {
         for number in session.take_woken() {
             if !self.shared.wake(number) {
                 self.shared.notices.push(Notice::Woken(number));
             }
         }
-        if session.has_redo() {
+        if matches!(said, Said::Durable(_)) || session.gathered() >= self.shared.gather_bytes {
             self.shared.notices.redo();
         }
     }

@@ -1,7 +1,8 @@
 //! Threads that write to files and make them durable (fdatasync), and tell when they have.
 //!
 //! A *lane* is one thread with its queue: what is submitted to a lane is done in order. Syncs of different lanes run side by side and
-//! share one commit of the file system's own journal. Nothing here needs the GIL: a completion is put on a list, and one byte on
+//! share one commit of the file system's own journal. `start` wakes one thread, and threads wake each other: a wake-up is a system call
+//! that the event loop need not pay for every lane. Nothing here needs the GIL: a completion is put on a list, and one byte on
 //! a socket tells the event loop to look.
 
 mod signal;
@@ -56,6 +57,7 @@ struct Lane<P> {
 struct Queue<P> {
     jobs: VecDeque<Job<P>>,
     stopped: bool,
+    asleep: bool,
 }
 
 struct Shared<P> {
@@ -75,6 +77,7 @@ impl<P: Part> Syncer<P> {
             queue: Mutex::new(Queue {
                 jobs: VecDeque::new(),
                 stopped: false,
+                asleep: false,
             }),
             changed: Condvar::new(),
         };
@@ -98,14 +101,18 @@ impl<P: Part> Syncer<P> {
         self.shared.signal.descriptor()
     }
 
-    /// False: there is no such lane.
+    /// Queue a job; `start` begins it. False: there is no such lane.
     pub fn submit(&self, lane: usize, job: Job<P>) -> bool {
         let Some(lane) = self.shared.lanes.get(lane) else {
             return false;
         };
         lane.queue.lock().jobs.push_back(job);
-        lane.changed.notify_one();
         true
+    }
+
+    /// Begin what was submitted.
+    pub fn start(&self) {
+        self.shared.wake_next();
     }
 
     /// What is over, in the order in which it ended.
@@ -129,8 +136,23 @@ impl<P: Part> Syncer<P> {
 }
 
 impl<P: Part> Shared<P> {
+    /// Wake a lane that has something to do and sleeps. It does the same when it has woken.
+    fn wake_next(&self) {
+        for lane in &self.lanes {
+            let mut queue = lane.queue.lock();
+            if queue.asleep && !queue.jobs.is_empty() {
+                // Nobody else need wake it.
+                queue.asleep = false;
+                drop(queue);
+                lane.changed.notify_one();
+                return;
+            }
+        }
+    }
+
     fn run(&self, lane: usize) {
         while let Some(job) = self.lanes.get(lane).and_then(Lane::next) {
+            self.wake_next();
             let result = write(&job).and_then(|()| job.file.0.sync_data());
             self.done.lock().push(Done {
                 number: job.number,
@@ -150,7 +172,11 @@ impl<P> Lane<P> {
             match queue.jobs.pop_front() {
                 Some(job) => return Some(job),
                 None if queue.stopped => return None,
-                None => self.changed.wait(&mut queue),
+                None => {
+                    queue.asleep = true;
+                    self.changed.wait(&mut queue);
+                    queue.asleep = false;
+                }
             }
         }
     }

@@ -49,6 +49,7 @@ fn parts_are_written_one_behind_the_other_in_the_order_submitted() {
             }
         ));
     }
+    syncer.start();
     let done = taken(&syncer, 50);
     let numbers: Vec<u64> = done.iter().map(|one| one.number).collect();
     assert_eq!(numbers, (0..50).collect::<Vec<u64>>());
@@ -79,6 +80,7 @@ fn a_failed_write_says_so_and_the_lane_goes_on() {
             },
         );
     }
+    syncer.start();
     let done = taken(&syncer, 2);
     assert_eq!(done[0].result.as_ref().unwrap_err().raw_os_error(), Some(9)); // EBADF: opened for reading
     assert!(done[1].result.is_ok());
