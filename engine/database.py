@@ -12,6 +12,7 @@ from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.wal.runtime import Runtime, Timer
 
+from .activity import Activity
 from .catalog.bootstrap import FIRST_ROOT, bootstrap
 from .catalog.rows import Change
 from .catalog.snapshot import Snapshot
@@ -26,7 +27,7 @@ __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
 
 # Kernel session ids below this are the database's own.
 FIRST_PID = 1000
-CATALOG_SESSION, VACUUM_SESSION = 1, 2
+CATALOG_SESSION = 1
 STATEMENTS_CACHED = 10000
 # How long `close` waits for running statements to notice that they are cancelled.
 CLOSE_STEPS, CLOSE_STEP_SECONDS = 100, 0.02
@@ -86,6 +87,7 @@ class Database:
         self.committing = 0
         self.store: Store
         self.snapshot: Snapshot
+        self.activity = Activity()
         self._own = KernelSession(volume, CATALOG_SESSION)
         self._pids = itertools.count(FIRST_PID)
         self._scopes: dict[tuple[Any, ...], int] = {}
@@ -136,12 +138,17 @@ class Database:
         ]
         if not left:
             return
-        session = self.accept(Nobody(), startup=False)
-        await session.start({"user": self.superuser, "database": "postgres"})
+        session = await self.own_session()
         for oid in left:
             session.temp = oid
             await session.statements.drop_temporary()
         await session.close()
+
+    async def own_session(self) -> Session:
+        """A superuser's session that no client has."""
+        session = self.accept(Nobody(), startup=False)
+        await session.start({"user": self.superuser, "database": "postgres"})
+        return session
 
     @property
     def read_only(self) -> bool:
@@ -259,10 +266,6 @@ class Database:
         for root, kind in trees:
             job = self.volume.drop_tree(root, kind)  # type: ignore[arg-type]
             await self.waits.run(job.run, detached=job.run_detached)
-
-    async def vacuum(self, budget_us: int = 2000) -> bool:
-        """One step of cleaning up; True when there is more to do."""
-        return bool(await self.waits.run(lambda: self.volume.vacuum_step(budget_us)))
 
     # -- idle sessions
 

@@ -125,6 +125,7 @@ class Session:
         self.query = ""
         self.query_start: int | None = None
         self._state = "idle"
+        self.backend_type = "client backend"
         self._timer: Timer | None = None
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None

@@ -155,6 +155,11 @@ def _boolean(text: str) -> bool | None:
     return matches.pop() if len(matches) == 1 else None
 
 
+def is_on(text: str) -> bool:
+    """Is a Boolean setting's value true?"""
+    return bool(_boolean(text))
+
+
 def _enum(guc: Guc, text: str) -> str:
     for value in guc.values:
         if value.lower() == text.lower():

@@ -142,11 +142,21 @@ class Volume:
     def set_external_horizon(self, lsn: int) -> None:
         """The oldest snapshot LSN of all readers: the writer prunes nothing that it may see."""
 
-    def vacuum_table(self, table: Table) -> Job:
-        """VACUUM of one table: rows, index entries, moved-out values."""
+    def vacuum_table(self, table: Table, indexes: bool = False) -> Job:
+        """VACUUM of one table: rows, index entries if wanted, moved-out values."""
 
-    def vacuum_step(self, budget_us: int = 2000) -> Step:
-        """Clean up some of what committed deletes left. Done: True when there is more to do now, else False."""
+    def vacuum_step(self, root: int, budget_us: int = 2000) -> Step:
+        """Clean up some of what ended transactions left in the table with this root. Done: True when there is more to do now."""
+
+    def table_counts(self) -> list[tuple[int, tuple[tuple[int, int, int], int, int, int, int, tuple[bool, bool]]]]:
+        """Of each table written to since this process began, by root: ((rows inserted, updated, deleted), rows more than before,
+        dead versions, rows changed since the last analyze, entries for `vacuum_step`, (were some forgotten, is "rows more" all rows))."""
+
+    def blocks_others(self, session: int) -> bool:
+        """Does somebody wait for a lock that the session holds?"""
+
+    def analyzed(self, root: int, live: int) -> None:
+        """ANALYZE has found so many rows."""
 
     @property
     def catalog_version(self) -> int:

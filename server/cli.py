@@ -72,6 +72,9 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="SQL port; 0
 Cache = Annotated[str, typer.Option("--cache", help="Cache of pages.")]
 Auth = Annotated[AuthMethod | None, typer.Option("--auth", help="Default: trust on a loopback address.")]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; options given here override it.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("-c", metavar="NAME=VALUE", help="A setting of the server; repeat it.")
+]
 Members = Annotated[
     list[str] | None, typer.Option("--member", help="NAME,ZONE,HOST:PORT of each storage node; repeat it.")
 ]
@@ -110,9 +113,10 @@ def serve(
     fsync: Annotated[str, typer.Option(callback=_switch, help="off: a crash of the machine may lose commits.")] = "on",
     cache: Cache = "256MB",
     auth: Auth = None,
+    setting: Settings = None,
 ) -> None:
     """Serve an embedded cluster: one process, with the storage nodes inside it."""
-    sql = SqlConfig(host=host, port=port, cache=_size(cache), auth=auth)
+    sql = SqlConfig(host=host, port=port, cache=_size(cache), auth=auth, settings=setting or [])
     embedded = _daemon("embedded")
     config = embedded.EmbeddedConfig(data=str(data), topology=topology, fsync=fsync == "on", sql=sql)
     run(embedded.run_embedded(config))
@@ -148,6 +152,7 @@ def writer(
     topology: Annotated[str | None, typer.Option(help="6x3, 3x3 or 1.")] = None,
     cache: Annotated[str | None, typer.Option(help="Cache of pages.")] = None,
     auth: Auth = None,
+    setting: Settings = None,
 ) -> None:
     """Run the writer of a volume."""
     given: dict[str, Any] = {
@@ -156,7 +161,13 @@ def writer(
         "control": _address(control) if control else None,
         "members": _members(member),
         "topology": _topology(topology) if topology else None,
-        "sql": {"host": host, "port": port, "cache": _size(cache) if cache else None, "auth": auth},
+        "sql": {
+            "host": host,
+            "port": port,
+            "cache": _size(cache) if cache else None,
+            "auth": auth,
+            "settings": setting,
+        },
     }
     run(_daemon("daemons").run_writer(_merged(WriterConfig, config, given, ("data", "members"))))
 
@@ -174,6 +185,7 @@ def reader(
     topology: Annotated[str | None, typer.Option(help="6x3, 3x3 or 1.")] = None,
     cache: Annotated[str | None, typer.Option(help="Cache of pages.")] = None,
     auth: Auth = None,
+    setting: Settings = None,
 ) -> None:
     """Run a reader of a volume."""
     given: dict[str, Any] = {
@@ -183,7 +195,13 @@ def reader(
         "control": _address(control) if control else None,
         "members": _members(member),
         "topology": _topology(topology) if topology else None,
-        "sql": {"host": host, "port": port, "cache": _size(cache) if cache else None, "auth": auth},
+        "sql": {
+            "host": host,
+            "port": port,
+            "cache": _size(cache) if cache else None,
+            "auth": auth,
+            "settings": setting,
+        },
     }
     run(_daemon("daemons").run_reader(_merged(ReaderConfig, config, given, ("name", "data", "members", "writer"))))
 

@@ -34,6 +34,8 @@ class SqlConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     #: None: trust on a loopback address, SCRAM elsewhere.
     auth: AuthMethod | None = None
     tls: bool = True
+    #: Settings of the server, each `name=value`, as in postgresql.conf.
+    settings: list[str] = msgspec.field(default_factory=list)
 
     @property
     def method(self) -> AuthMethod:

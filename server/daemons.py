@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import reason, serve_status
 from sixfold.server.reader import Reader
-from sixfold.server.service import open_listener
+from sixfold.server.service import open_listener, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
@@ -59,6 +59,7 @@ async def _serve_status(runtime: Runtime, address: str, status: Callable[[], dic
 
 async def run_writer(config: WriterConfig) -> None:
     """The writer, until it is told to stop or fenced off."""
+    options = server_settings(config.sql)
     stop, ready = stop_event(), asyncio.Event()
     runtime = real_runtime(config.data)
     volume = _volume(config)
@@ -71,7 +72,7 @@ async def run_writer(config: WriterConfig) -> None:
     control = await _serve_status(runtime, config.control, status)
     try:
         # A volume that no node knows is made; where it exists this changes nothing.
-        opened = await _unless(stop, Writer.open(runtime, volume, config.sql.cache, create=True, options={}))
+        opened = await _unless(stop, Writer.open(runtime, volume, config.sql.cache, create=True, options=options))
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
     if opened is not None:

@@ -13,7 +13,7 @@ from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.server.config import ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
 from sixfold.server.locking import lock_folder
-from sixfold.server.service import open_listener
+from sixfold.server.service import open_listener, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
@@ -39,6 +39,7 @@ class Marker(msgspec.Struct, forbid_unknown_fields=True):
 async def run_embedded(config: EmbeddedConfig) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError and PortTaken."""
     stop = stop_event()
+    options = server_settings(config.sql)
     folder = _folder(config.data)
     lock = lock_folder(folder, "sixfold serve")
     try:
@@ -46,7 +47,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         runtime = real_runtime(str(folder), durable=config.fsync)
         nodes = EmbeddedNodes(runtime, config.topology)
         await nodes.start()
-        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options={})
+        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options)
         if new:
             write_toml(folder / "sixfold.toml", Marker(config.topology))
         listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)

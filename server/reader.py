@@ -13,6 +13,7 @@ from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import KernelError, Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
+from sixfold.server.service import server_settings
 from sixfold.server.writer_log import resolve
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogTailer
@@ -74,6 +75,7 @@ class Reader:
     def __init__(self, runtime: Runtime, config: ReaderConfig, volume: VolumeConfig) -> None:
         self._runtime = runtime
         self._config = config
+        self._options = server_settings(config.sql)
         self.log = ReaderLog(runtime)
         self.volume: Volume
         self.database: Database
@@ -118,7 +120,9 @@ class Reader:
             before = getattr(self, "database", None)
             try:
                 # Clients that come meanwhile still find the one before, which shows what it showed last.
-                self.database = await Database.open(self.volume, self.pages, self.log, self._runtime)
+                self.database = await Database.open(
+                    self.volume, self.pages, self.log, self._runtime, options=self._options
+                )
             except (OSError, SqlError, KernelError) as error:
                 log.error("the catalogue can't be read yet", reason=str(error))
                 self._changed.set()

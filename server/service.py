@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sixfold.engine import settings
 from sixfold.engine.database import Database
+from sixfold.engine.errors import SqlError
 from sixfold.server.config import ConfigError, SqlConfig
 from sixfold.server.connection import Durability
 from sixfold.server.listener import Listener, listen
@@ -24,6 +26,21 @@ async def open_listener(
     """Raises PortTaken, ConfigError."""
     policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
     return await listen(current, durability, policy, runtime, sql.host, sql.port)
+
+
+def server_settings(sql: SqlConfig) -> dict[str, str]:
+    """Name to canonical value. Raises ConfigError."""
+    found: dict[str, str] = {}
+    for item in sql.settings:
+        name, equals, value = item.partition("=")
+        try:
+            if not equals:
+                raise SqlError("22023", f"{item!r} is not name=value")
+            guc = settings.find(name.strip())
+            found[guc.name] = settings.check(guc, value.strip())
+        except SqlError as error:
+            raise ConfigError(error.message) from error
+    return found
 
 
 class LazyTls:

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from sixfold.engine.autovacuum import Autovacuum
 from sixfold.engine.database import Database
 from sixfold.kernel._kernel import Volume
 from sixfold.pagestore.client import LogPump, LogSender, start_pump
@@ -39,6 +40,7 @@ class Writer:
         self.pages: PageReader
         self.publisher: LogPublisher
         self.database: Database
+        self.autovacuum: Autovacuum
         self._closed = False
         self._complete = False
 
@@ -68,6 +70,8 @@ class Writer:
         runtime.spawn(writer._keep_horizon(), "readers' horizon")
         writer.database = await writer._open_database(options)
         writer._complete = True
+        writer.autovacuum = Autovacuum(writer.database)
+        writer.autovacuum.start()
         return writer
 
     async def _open_database(self, options: dict[str, str]) -> Database:
@@ -143,6 +147,8 @@ class Writer:
         """Stop sending. Whatever was acknowledged is durable already."""
         if not self._closed:
             self._closed = True
+            if self._complete:
+                self.autovacuum.stop()
             self.publisher.close()
             self.sender.close()
             self.pages.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sixfold.engine.catalog.model import Column, Relation
+from sixfold.engine.catalog.snapshot import Snapshot
 from sixfold.engine.catalog.statistics import statistic_row
 from sixfold.engine.catalog.store import kernel_table
+from sixfold.engine.catalog.system import USER_OID, served
 from sixfold.engine.errors import SqlError, quote_ident
 from sixfold.engine.facts import FACTS
 from sixfold.engine.planner import nodes
@@ -22,6 +25,8 @@ from .sequences import qualified
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
+# Of the event loop's time, for what deletes left.
+QUEUE_SLICE_US = 1000
 # Rows that ANALYZE looks at: 300 for each unit of the statistics target, as PostgreSQL.
 ROWS_PER_TARGET = 300
 COMMON_MAX = 100
@@ -47,16 +52,52 @@ async def vacuum(session: Session, node: Any, context: Context) -> None:
     if node.is_vacuumcmd and session.kernel.status != "I":
         raise SqlError("25001", "VACUUM cannot run inside a transaction block")
     change = await Change.begin(session)
-    tables = _tables(change, node)
-    for table, columns in tables:
+    seen = session.database.activity
+    for table, columns in _tables(change, node):
         await change.lock(table.oid, SHARE_UPDATE)
         if full:
             await rewrite(change, change.must_oid(table.oid), {})
-        await measure(change, change.must_oid(table.oid), columns if analyze else None)
+        elif node.is_vacuumcmd:
+            await clean(session, table, indexes=options.get("index_cleanup", False))
+        if table.oid >= USER_OID:
+            await measure(change, change.must_oid(table.oid), columns if analyze else None)
+        if node.is_vacuumcmd:
+            seen.of(table.oid).vacuumed(session.now())
+        if analyze and table.oid >= USER_OID:
+            seen.of(table.oid).analyzed(session.now())
     change.end()
-    if node.is_vacuumcmd:
-        await session.database.vacuum()
     context.reply.complete("VACUUM" if node.is_vacuumcmd else "ANALYZE")
+
+
+async def clean(
+    session: Session,
+    table: Relation,
+    *,
+    indexes: bool = False,
+    relieve: Callable[[], Awaitable[None]] | None = None,
+    slice_us: int = 100_000,
+) -> None:
+    """Take out of a table, which is locked, what nobody can see. `relieve` is awaited between slices."""
+    volume, waits = session.database.volume, session.waits
+
+    async def between() -> None:
+        if session.statements.cancelled is not None:
+            raise session.statements.cancelled
+        if relieve is not None:
+            await relieve()
+
+    await clean_queued(session, table, between)
+    job = volume.vacuum_table(Table(nodes.to_json(kernel_table(table))), indexes)
+    await waits.step(job.run, session=session.kernel, detached=lambda: job.run_detached(slice_us), relieve=between)
+    # Values that the rows pointed to.
+    await clean_queued(session, table, between)
+
+
+async def clean_queued(session: Session, table: Relation, between: Callable[[], Awaitable[None]]) -> None:
+    """The same for the rows only that are known to have something: cheap, whatever the table's size."""
+    while await session.waits.run(lambda: session.database.volume.vacuum_step(table.root, QUEUE_SLICE_US)):
+        await session.waits.runtime.clock.sleep(0)
+        await between()
 
 
 def _flag(option: Any) -> bool:
@@ -76,6 +117,9 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
             for row in change.rows["pg_class"].rows.values()
             if row["relkind"] == "r" and row["relpersistence"] != "t"
         ]
+        role = change.session.snapshot.role(change.session.user)
+        if node.is_vacuumcmd and role is not None and role["rolsuper"]:
+            oids += stored_catalogs(change.session.snapshot)
         return [(change.must_oid(oid), []) for oid in oids]
     found: list[tuple[Relation, list[str]]] = []
     for item in node.rels:
@@ -89,13 +133,19 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
                 severity="WARNING",
                 code="01000",
             )
-        elif table.oid >= 16384:
+        elif table.host is None and (table.oid >= USER_OID or node.is_vacuumcmd):
             columns = [part.sval for part in item.va_cols or ()]
             for column in columns:
                 if not any(c.name == column and not c.dropped for c in table.columns):
                     raise SqlError("42703", f'column "{column}" of relation "{table.name}" does not exist')
             found.append((table, columns))
     return found
+
+
+def stored_catalogs(snapshot: Snapshot) -> list[int]:
+    """Catalogues that are tables like any others."""
+    found = (snapshot.relation(oid) for oid in served().values())
+    return [relation.oid for relation in found if relation is not None and relation.host is None and relation.root]
 
 
 async def measure(change: Change, table: Relation, columns: list[str] | None) -> None:
@@ -108,6 +158,7 @@ async def measure(change: Change, table: Relation, columns: list[str] | None) ->
         )
         rows = counted[0][0]
         await _statistics(change, table, columns, rows)
+        change.volume.analyzed(table.root, rows)
     await _sizes(change, table.oid, pages, rows)
     for index in table.indexes:
         await _sizes(change, index.oid, max(1, pages // 4), rows)

@@ -48,7 +48,7 @@ def stat_activity(session: Session) -> Rows:
             "query": other.query if may_see else "<insufficient privilege>",
             "wait_event_type": "Client" if other.state == "idle" else None,
             "wait_event": "ClientRead" if other.state == "idle" else None,
-            "backend_type": "client backend",
+            "backend_type": other.backend_type,
         }
 
 

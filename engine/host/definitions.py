@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.activity import Counts, counts, live_rows
 from sixfold.engine.analyzer.types import format_type as type_text
 from sixfold.engine.catalog.model import Constraint, Relation
 from sixfold.engine.catalog.snapshot import constraint
@@ -215,7 +216,16 @@ def _is_updatable(session: Session, oid: int, triggers: bool) -> int:
 
 def _live_tuples(session: Session, oid: int) -> int:
     found = session.snapshot.relation(oid)
-    return max(int(found.rows), 0) if found else 0
+    return live_rows(found.rows, _written(session, found.root)) if found else 0
+
+
+def _dead_tuples(session: Session, oid: int) -> int:
+    found = session.snapshot.relation(oid)
+    return _written(session, found.root).dead if found else 0
+
+
+def _written(session: Session, root: int) -> Counts:
+    return counts(session.database.volume).get(root, Counts())
 
 
 def _am_property(session: Session, *args: Any) -> bool | None:
@@ -277,7 +287,7 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_tablespace_location": lambda session, oid: "",
     "pg_partition_root": lambda session, oid: None,
     "pg_stat_get_live_tuples": _live_tuples,
-    "pg_stat_get_dead_tuples": lambda session, oid: 0,
+    "pg_stat_get_dead_tuples": _dead_tuples,
     "pg_index_column_has_property": _am_property,
     "pg_index_has_property": _am_property,
     "pg_indexam_has_property": _am_property,

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.activity import Counts, counts, live_rows
 from sixfold.engine.catalog import facts
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.catalog.system import served
 
 from .definitions import get_indexdef, get_viewdef, sequence_last_value
+from .identity import EPOCH
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -178,14 +180,25 @@ def stats(session: Session) -> Rows:
 
 
 def _table_stats(session: Session, *, system: bool, user: bool) -> Rows:
+    written = counts(session.database.volume)
     for relation in relations(session, "rm"):
         if relation.host is None and ((relation.oid < 16384 and system) or (relation.oid >= 16384 and user)):
+            found = written.get(relation.root, Counts())
+            upkeep = session.database.activity.of(relation.oid)
+            times = ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze")
+            numbers = ("vacuum_count", "autovacuum_count", "analyze_count", "autoanalyze_count")
             yield {
                 "relid": relation.oid,
                 "schemaname": relation.schema,
                 "relname": relation.name,
-                "n_live_tup": max(int(relation.rows), 0),
-                "n_dead_tup": 0,
+                "n_tup_ins": found.inserted,
+                "n_tup_upd": found.updated,
+                "n_tup_del": found.deleted,
+                "n_live_tup": live_rows(relation.rows, found),
+                "n_dead_tup": found.dead,
+                "n_mod_since_analyze": found.changed,
+                **{name: None if (at := getattr(upkeep, name)) is None else at - EPOCH for name in times},
+                **{name: getattr(upkeep, name) for name in numbers},
             }
 
 

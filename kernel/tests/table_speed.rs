@@ -187,7 +187,7 @@ fn table_speed() {
             sure(b.tables.delete(&view, &b.table, RowId(1 + n), Lsn::MAX));
         }
         b.commit();
-        while sure(b.tables.vacuum_step(1000)) {
+        while sure(b.tables.vacuum_step(None, 1000)) {
             b.flush();
         }
     });

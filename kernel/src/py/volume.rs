@@ -11,6 +11,7 @@ use crate::session::node::Node;
 use crate::session::Backend;
 use crate::store::{Config, Field, Role, Volume as Store};
 use crate::table::SequenceDef;
+use crate::txn::leftovers::Counts;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
 type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
+/// (root, ((inserted, updated, deleted), live, dead, changed, queued, (forgotten, measured)))
+type Counted = (u64, ((u64, u64, u64), i64, u64, u64, u64, (bool, bool)));
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Volume {
@@ -376,16 +379,39 @@ impl Volume {
         step(py, self.node.tables.size(&table.0))
     }
 
-    #[pyo3(signature = (budget_us = 2000))]
-    fn vacuum_step<'py>(&self, py: Python<'py>, budget_us: usize) -> Tuple<'py> {
+    #[pyo3(signature = (root, budget_us = 2000))]
+    fn vacuum_step<'py>(&self, py: Python<'py>, root: u64, budget_us: usize) -> Tuple<'py> {
         self.node.txns.horizon();
-        step(py, self.node.tables.vacuum_step((budget_us / 8).max(1)))
+        let rows = (budget_us / 8).max(1);
+        step(py, self.node.tables.vacuum_step(Some(PageNo(root)), rows))
     }
 
-    fn vacuum_table(&self, py: Python<'_>, table: &Table) -> PyResult<Job> {
+    #[pyo3(signature = (table, indexes = false))]
+    fn vacuum_table(&self, py: Python<'_>, table: &Table, indexes: bool) -> PyResult<Job> {
         self.node.txns.horizon();
-        let mut job = plain(py, self.node.tables.vacuum(&table.0))?;
+        let mut job = plain(py, self.node.tables.vacuum(&table.0, indexes))?;
         Ok(Job::new(None, move || job.step()))
+    }
+
+    fn table_counts(&self) -> Vec<Counted> {
+        let of = |(root, c): (PageNo, Counts)| {
+            let written = (c.inserted, c.updated, c.deleted);
+            let state = (c.forgotten, c.measured);
+            (
+                root.0,
+                (written, c.live, c.dead, c.changed, c.queued, state),
+            )
+        };
+        let counts = self.node.txns.leftovers.counts();
+        counts.into_iter().map(of).collect()
+    }
+
+    fn blocks_others(&self, session: u64) -> bool {
+        self.node.txns.locks.blocks_others(SessionId(session))
+    }
+
+    fn analyzed(&self, root: u64, live: u64) {
+        self.node.txns.leftovers.analyzed(PageNo(root), live);
     }
 
     #[pyo3(signature = (oid, page))]

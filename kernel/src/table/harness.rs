@@ -301,7 +301,7 @@ impl World {
 
     /// Clean up until nothing is ready.
     pub fn vacuum(&mut self) {
-        while self.run(|t| t.vacuum_step(10)).unwrap() {}
+        while self.run(|t| t.vacuum_step(None, 10)).unwrap() {}
     }
 
     /// Every tree of the table is whole. Returns the number of cells in: rows, overflow, indexes.

@@ -51,6 +51,8 @@ struct Written<'a> {
     orphans: Vec<Entry>,
     dropped: Vec<External>,
     kept: Vec<External>,
+    /// Versions that go.
+    pruned: usize,
 }
 
 pub(super) fn serialization(what: &str) -> crate::base::Stop {
@@ -245,10 +247,11 @@ impl Core {
         };
         let written = self.prepare_change(&mut mtr, shape, state, id, &cell, on_page, &new)?;
         self.perform(mtr, shape, &spot, id, &written, &entries)?;
-        if !changed.is_empty() {
-            self.txns
-                .leftovers
-                .note(view.session, shape.def.root, id, Why::Rekey, xid);
+        let (root, leftovers) = (shape.def.root, &self.txns.leftovers);
+        if changed.is_empty() {
+            leftovers.updated(view.session, root, xid);
+        } else {
+            leftovers.note(view.session, root, id, Why::Rekey, xid);
         }
         if !moved.is_empty() {
             self.moving.settled(view.session, &moved);
@@ -532,6 +535,7 @@ impl Core {
             orphans,
             dropped,
             kept,
+            pruned: prune.all - prune.keep,
         })
     }
 
@@ -643,6 +647,9 @@ impl Core {
             orphan.tree.remove(&mut mtr, &orphan.spot, &orphan.key)?;
         }
         mtr.commit();
+        self.txns
+            .leftovers
+            .pruned(shape.def.root, written.pruned as u64);
         self.drop_values(shape, &written.dropped, &written.kept);
         Ok(())
     }

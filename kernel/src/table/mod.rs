@@ -100,14 +100,14 @@ impl Tables {
         self.core.alter_sequence(page, def)
     }
 
-    /// Cleans up to `budget` rows of what ended transactions left; true: more is ready.
-    pub fn vacuum_step(&self, budget: usize) -> Res<bool> {
-        self.core.vacuum_step(budget)
+    /// Cleans up to `budget` rows of what ended transactions left in a table (None: in any); true: more is ready.
+    pub fn vacuum_step(&self, table: Option<PageNo>, budget: usize) -> Res<bool> {
+        self.core.vacuum_step(table, budget)
     }
 
-    /// VACUUM of one table.
-    pub fn vacuum(&self, table: &Arc<TableDef>) -> Res<VacuumTable> {
-        VacuumTable::new(&self.core, self.core.shape(table)?)
+    /// VACUUM of one table; `indexes`: look at every index entry too.
+    pub fn vacuum(&self, table: &Arc<TableDef>, indexes: bool) -> Res<VacuumTable> {
+        VacuumTable::new(&self.core, self.core.shape(table)?, indexes)
     }
 
     /// After the end of a session's transaction.

@@ -343,7 +343,7 @@ impl Model {
             16..=18 => self.end(session),
             19..=21 => self.compare(session),
             22 => {
-                let _ = self.world.run(|t| t.vacuum_step(5)).unwrap();
+                let _ = self.world.run(|t| t.vacuum_step(None, 5)).unwrap();
             }
             _ => self.world.store.flush(&self.world.volume),
         }
@@ -367,7 +367,7 @@ impl Model {
     fn clean(&mut self) {
         self.world.vacuum();
         let table = Arc::clone(&self.table);
-        let mut full = self.world.run(|t| t.vacuum(&table)).unwrap();
+        let mut full = self.world.run(|t| t.vacuum(&table, true)).unwrap();
         while !self.world.run(|_| full.step()).unwrap() {}
         self.world.vacuum();
         let rows = self.committed(Lsn::MAX).len() as u64;

@@ -394,7 +394,7 @@ fn a_row_outgrows_its_leaf_while_an_old_snapshot_needs_all_of_it() {
         w.rollback(old);
     }
     w.vacuum();
-    let mut full = w.run(|s| s.vacuum(&t)).unwrap();
+    let mut full = w.run(|s| s.vacuum(&t, true)).unwrap();
     while !w.run(|_| full.step()).unwrap() {}
     w.vacuum();
     assert_eq!(show(&w.now(&t)), "2,end,40");
@@ -466,7 +466,7 @@ fn a_full_vacuum_finds_what_a_crash_forgot() {
     let end = w.store.log.len() as u64;
     let mut w = w.crashed(end, 300);
     assert_eq!(w.now(&t).len(), 10);
-    let mut full = w.run(|s| s.vacuum(&t)).unwrap();
+    let mut full = w.run(|s| s.vacuum(&t, true)).unwrap();
     while !w.run(|_| full.step()).unwrap() {}
     w.vacuum();
     let cells = w.check(&t);

@@ -5,7 +5,7 @@ use super::overflow::as_cell;
 use super::reader::externals;
 use super::row::External;
 use super::visible::Prune;
-use crate::base::{Res, RowId, Stop, Xid};
+use crate::base::{Lsn, PageNo, Res, RowId, Stop, Xid};
 use crate::btree::{key_of, Cursor, Tree};
 use crate::redo::version::{self, versions, EXTERNAL, FROZEN, HISTORY, KEY_SIZE, REKEYED};
 use crate::txn::leftovers::{Leftover, Why};
@@ -16,11 +16,16 @@ use std::sync::Arc;
 const SLICE: usize = 200;
 
 impl Core {
-    /// Clean up to `budget` rows of what ended transactions left. True: there is more that is ready.
-    pub fn vacuum_step(&self, budget: usize) -> Res<bool> {
+    /// Clean up to `budget` rows of what ended transactions left, in one table or (None) in any. True: there is more that is
+    /// ready.
+    pub fn vacuum_step(&self, table: Option<PageNo>, budget: usize) -> Res<bool> {
         let horizon = self.txns.horizon();
         for _ in 0..budget {
-            let Some(mut left) = self.txns.leftovers.pop(horizon) else {
+            let next = match table {
+                Some(table) => self.txns.leftovers.pop(table, horizon),
+                None => self.txns.leftovers.pop_any(horizon),
+            };
+            let Some(mut left) = next else {
                 return Ok(false);
             };
             match self.clean_up(&left) {
@@ -55,7 +60,8 @@ impl Core {
         }
     }
 
-    /// Drop what nobody can see of a row, and the whole row if that is all; mark what everybody sees. True: it has changed.
+    /// Drop what nobody can see of a row, and the whole row if that is all; a row that is written again anyway is marked when
+    /// everybody sees it. True: it has changed.
     pub(super) fn clean_row(&self, shape: &Shape, id: RowId) -> Res<bool> {
         let mut mtr = self.volume.begin()?;
         let Some(mut cell) = self.cell(&mtr, shape, id)? else {
@@ -63,7 +69,7 @@ impl Core {
         };
         let horizon = self.txns.horizon();
         let mut prune = Prune::of(&self.txns, &cell, horizon)?;
-        if prune.skip == 0 && prune.keep == prune.all && !prune.dead && !prune.freezable {
+        if !prune.is_due() {
             return Ok(false);
         }
         let gone = |prune: &Prune| prune.keep == 0 || prune.dead;
@@ -107,6 +113,9 @@ impl Core {
             orphan.tree.remove(&mut mtr, &orphan.spot, &orphan.key)?;
         }
         mtr.commit();
+        // Of a deleted row the versions before the deletion counted, of an aborted one each.
+        let pruned = prune.all - prune.keep.max(usize::from(prune.dead));
+        self.txns.leftovers.pruned(shape.def.root, pruned as u64);
         self.drop_values(shape, &dropped, &kept);
         Ok(true)
     }
@@ -122,6 +131,16 @@ fn pointers(cell: &[u8]) -> Res<Vec<External>> {
         }
     }
     Ok(out)
+}
+
+/// Does some version have moved-out values, or is one itself?
+fn has_values(cell: &[u8]) -> Res<bool> {
+    for version in versions(cell) {
+        if version?.flags & (HISTORY | EXTERNAL) != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Do versions that go include moved-out ones?
@@ -176,11 +195,17 @@ fn rebuilt(id: RowId, cell: &[u8], prune: &Prune) -> Res<Vec<u8>> {
     Ok(out)
 }
 
-/// VACUUM of one table, in slices: rows, then index entries, then moved-out values.
+/// VACUUM of one table, in slices: rows, then index entries if wanted (an entry goes with its version: one without any is damage),
+/// then moved-out values.
 pub struct VacuumTable {
     core: Arc<Core>,
     shape: Arc<Shape>,
+    indexes: bool,
     stage: Stage,
+    /// Snapshots at or above it have been used by nobody below it since this began.
+    horizon: Lsn,
+    live: u64,
+    dead: u64,
     /// Where the stage goes on.
     next: Vec<u8>,
     /// Values that some row points to; those at or above `values_end` are too new to be judged.
@@ -199,7 +224,7 @@ enum Stage {
 }
 
 impl VacuumTable {
-    pub(super) fn new(core: &Arc<Core>, shape: Arc<Shape>) -> Res<VacuumTable> {
+    pub(super) fn new(core: &Arc<Core>, shape: Arc<Shape>, indexes: bool) -> Res<VacuumTable> {
         let state = core.writing(&shape);
         let values_end = core.values_end(&shape, &state)?;
         let values_end = core
@@ -208,8 +233,12 @@ impl VacuumTable {
             .map_or(values_end, |id| id.min(values_end));
         Ok(VacuumTable {
             core: Arc::clone(core),
+            horizon: core.txns.horizon(),
             shape,
+            indexes,
             stage: Stage::Rows,
+            live: 0,
+            dead: 0,
             next: Vec::new(),
             used: AHashSet::new(),
             values_end,
@@ -228,7 +257,14 @@ impl VacuumTable {
         if end {
             self.next.clear();
             self.stage = match self.stage {
-                Stage::Rows => Stage::Index(0),
+                Stage::Rows => {
+                    let leftovers = &self.core.txns.leftovers;
+                    leftovers.vacuumed(self.shape.def.root, self.horizon, self.live, self.dead);
+                    match self.indexes && !self.shape.def.indexes.is_empty() {
+                        true => Stage::Index(0),
+                        false => Stage::Values,
+                    }
+                }
                 Stage::Index(place) if place + 1 < self.shape.def.indexes.len() => {
                     Stage::Index(place + 1)
                 }
@@ -251,17 +287,36 @@ impl VacuumTable {
             let Some((page, slot)) = cursor.next(&*self.core.volume)? else {
                 return Ok(true);
             };
-            let id = version::row_id(page.cell(slot)?)?;
-            if self.core.clean_row(&self.shape, id)? {
-                self.cleaned += 1;
+            let cell = page.cell(slot)?;
+            let id = version::row_id(cell)?;
+            let txns = &self.core.txns;
+            let prune = Prune::of(txns, cell, self.horizon)?;
+            if prune.is_due() {
+                if self.core.clean_row(&self.shape, id)? {
+                    self.cleaned += 1;
+                }
+                // As it stands now: what the cleaning left.
+                if let Some(cell) = self.core.cell(&*self.core.volume, &self.shape, id)? {
+                    let left = Prune::of(&self.core.txns, &cell, self.horizon)?;
+                    self.note_values(&cell)?;
+                    self.count(&left);
+                }
+            } else {
+                if has_values(cell)? {
+                    let cell = cell.to_vec();
+                    self.note_values(&cell)?;
+                }
+                self.count(&prune);
             }
-            // As it stands now: what the cleaning left.
-            if let Some(cell) = self.core.cell(&*self.core.volume, &self.shape, id)? {
-                self.note_values(&cell)?;
-            }
-            self.next = (id.0 + 1).to_be_bytes().to_vec();
+            self.next.clear();
+            self.next.extend_from_slice(&(id.0 + 1).to_be_bytes());
         }
         Ok(false)
+    }
+
+    fn count(&mut self, left: &Prune) {
+        self.live += 1;
+        self.dead += left.all.saturating_sub(1) as u64;
     }
 
     fn note_values(&mut self, cell: &[u8]) -> Res<()> {

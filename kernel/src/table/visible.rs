@@ -178,6 +178,11 @@ impl Prune {
         index >= self.skip && index < self.skip + self.keep
     }
 
+    /// Is there something to be had by writing the cell again?
+    pub fn is_due(&self) -> bool {
+        self.skip > 0 || self.keep < self.all || self.dead
+    }
+
     pub fn of(txns: &Txns, cell: &[u8], horizon: Lsn) -> Res<Prune> {
         let mut out = Prune {
             skip: 0,

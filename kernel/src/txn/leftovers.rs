@@ -1,5 +1,6 @@
-//! What transactions leave behind for vacuum: rows to look at once nobody can see their old versions any more. Nothing of it
-//! needs to survive the process: a full vacuum finds the same.
+//! What transactions leave behind for vacuum, table by table: rows to look at once nobody can see their old versions any more,
+//! and counts of what was written, by which Python decides when a table is worth a vacuum or an analyze. Nothing of it needs to
+//! survive the process: a full vacuum finds the same.
 
 use crate::base::{Lsn, PageNo, RowId, SessionId, Xid};
 use ahash::AHashMap;
@@ -29,17 +30,59 @@ pub struct Leftover {
     pub xid: Xid,
 }
 
-/// Most entries kept for later; beyond it the oldest are forgotten (a full vacuum finds them).
-const LIMIT: usize = 1 << 22;
+/// Most entries kept for one table; beyond it the oldest are forgotten (a full vacuum finds them).
+const LIMIT: usize = 1 << 20;
+
+/// What was written to a table since this process began: the numbers of PostgreSQL's pg_stat_user_tables. Rows written by
+/// transactions that aborted count as written too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Rows more than there were when this process began.
+    pub live: i64,
+    /// Versions that nobody needs, or soon nobody will, and that no write has pruned yet: an estimate.
+    pub dead: u64,
+    /// Rows changed since the last analyze.
+    pub changed: u64,
+    /// Entries for a vacuum.
+    pub queued: u64,
+    /// Some were forgotten: only a full vacuum finds them.
+    pub forgotten: bool,
+    /// `live` is all rows, not a difference.
+    pub measured: bool,
+}
+
+/// What one transaction (or a part of it with an xid of its own) has written to a table.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    table: PageNo,
+    xid: Xid,
+    inserted: u64,
+    updated: u64,
+    deleted: u64,
+}
 
 #[derive(Debug, Default)]
-struct State {
-    open: AHashMap<SessionId, Vec<Leftover>>,
+struct Open {
+    list: Vec<Leftover>,
+    written: Vec<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    counts: Counts,
     /// Ready when the horizon has reached the LSN.
     queue: VecDeque<(Lsn, Leftover)>,
     /// Ready at once.
     now: VecDeque<Leftover>,
-    forgotten: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: AHashMap<SessionId, Open>,
+    tables: AHashMap<PageNo, Table>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +108,15 @@ impl Leftovers {
     /// `session` has written some rows.
     pub fn note_all(&self, session: SessionId, left: Leftover) {
         let mut state = self.state.lock();
-        let list = state.open.entry(session).or_default();
+        let open = state.open.entry(session).or_default();
+        let written = open.written(table, xid);
+        match why {
+            Why::Insert => written.inserted += 1,
+            Why::Delete => written.deleted += 1,
+            Why::Rekey => written.updated += 1,
+            Why::Value => {}
+        }
+        let list = &mut open.list;
         if let Some(last) = list.last_mut() {
             if (last.table, last.why, last.xid) == (left.table, left.why, left.xid) {
                 if last.to.0 + 1 == left.from.0 {
@@ -80,60 +131,106 @@ impl Leftovers {
         list.push(left);
     }
 
+    /// `session` has updated a row without changing an index key: the next write to it clears up.
+    pub fn updated(&self, session: SessionId, table: PageNo, xid: Xid) {
+        let mut state = self.state.lock();
+        let open = state.open.entry(session).or_default();
+        open.written(table, xid).updated += 1;
+    }
+
+    /// Versions that counted as dead are gone.
+    pub fn pruned(&self, table: PageNo, versions: u64) {
+        if versions > 0 {
+            let mut state = self.state.lock();
+            let counts = &mut state.tables.entry(table).or_default().counts;
+            counts.dead = counts.dead.saturating_sub(versions);
+        }
+    }
+
     /// Garbage already: whatever becomes of the transaction.
     pub fn push(&self, ready: Lsn, left: Leftover) {
         let mut state = self.state.lock();
-        state.add(ready, left);
-        state.trim();
+        state.tables.entry(left.table).or_default().add(ready, left);
     }
 
     /// The session's transaction has ended: `csn` when it has committed, with these xids.
     pub fn ended(&self, session: SessionId, csn: Option<Lsn>, xids: &[Xid]) {
         let mut state = self.state.lock();
-        let Some(list) = state.open.remove(&session) else {
+        let Some(open) = state.open.remove(&session) else {
             return;
         };
-        for left in list {
-            let committed = csn.filter(|_| xids.contains(&left.xid));
-            let garbage = match (committed, left.why) {
+        let csn_of = |xid: Xid| csn.filter(|_| xids.contains(&xid));
+        for written in &open.written {
+            let counts = &mut state.tables.entry(written.table).or_default().counts;
+            counts.ended(written, csn_of(written.xid).is_some());
+        }
+        for left in open.list {
+            let garbage = match (csn_of(left.xid), left.why) {
                 (Some(_), Why::Insert) | (None, Why::Delete) => None,
                 (Some(csn), _) => Some(csn),
                 (None, _) => Some(Lsn::ZERO),
             };
             if let Some(ready) = garbage {
-                state.add(ready, left);
+                state.tables.entry(left.table).or_default().add(ready, left);
             }
         }
-        state.trim();
     }
 
-    /// The next thing to clean up, if it is ready. Give what is not done back with `push`.
-    pub fn pop(&self, horizon: Lsn) -> Option<Leftover> {
+    /// The next thing to clean up in a table, if it is ready. Give what is not done back with `put_back`.
+    pub fn pop(&self, table: PageNo, horizon: Lsn) -> Option<Leftover> {
         let mut state = self.state.lock();
-        if let Some(left) = state.now.pop_front() {
-            return Some(left);
-        }
-        if state.queue.front().is_some_and(|(lsn, _)| *lsn <= horizon) {
-            return state.queue.pop_front().map(|(_, left)| left);
-        }
-        None
+        state.tables.get_mut(&table)?.pop(horizon)
+    }
+
+    /// The same in any table.
+    pub fn pop_any(&self, horizon: Lsn) -> Option<Leftover> {
+        let mut state = self.state.lock();
+        state.tables.values_mut().find_map(|t| t.pop(horizon))
     }
 
     /// Put back the unfinished rest, in front.
     pub fn put_back(&self, left: Leftover) {
-        self.state.lock().now.push_front(left);
+        let mut state = self.state.lock();
+        let table = state.tables.entry(left.table).or_default();
+        table.now.push_front(left);
     }
 
     /// A table is gone.
     pub fn forget(&self, table: PageNo) {
+        self.state.lock().tables.remove(&table);
+    }
+
+    /// A full vacuum has looked at every row that was there when it began: nothing that is ready is left, and so many rows and
+    /// dead versions.
+    pub fn vacuumed(&self, table: PageNo, horizon: Lsn, live: u64, dead: u64) {
         let mut state = self.state.lock();
-        state.queue.retain(|(_, left)| left.table != table);
-        state.now.retain(|left| left.table != table);
+        let table = state.tables.entry(table).or_default();
+        table.queue.retain(|(ready, _)| *ready > horizon);
+        table.counts.forgotten = false;
+        table.counts.measured = true;
+        table.counts.live = i64::try_from(live).unwrap_or(i64::MAX);
+        table.counts.dead = dead;
+    }
+
+    /// ANALYZE has seen the table.
+    pub fn analyzed(&self, table: PageNo, live: u64) {
+        let mut state = self.state.lock();
+        let counts = &mut state.tables.entry(table).or_default().counts;
+        counts.live = i64::try_from(live).unwrap_or(i64::MAX);
+        counts.changed = 0;
+        counts.measured = true;
+    }
+
+    /// Every table that was written to, in no order.
+    pub fn counts(&self) -> Vec<(PageNo, Counts)> {
+        let state = self.state.lock();
+        let of = |(no, table): (&PageNo, &Table)| (*no, table.counted());
+        state.tables.iter().map(of).collect()
     }
 
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        state.queue.len() + state.now.len()
+        state.tables.values().map(Table::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -141,20 +238,73 @@ impl Leftovers {
     }
 }
 
-impl State {
+impl Open {
+    fn written(&mut self, table: PageNo, xid: Xid) -> &mut Written {
+        let known = |w: &Written| w.table == table && w.xid == xid;
+        let at = match self.written.iter().rposition(known) {
+            Some(at) => at,
+            None => {
+                self.written.push(Written {
+                    table,
+                    xid,
+                    inserted: 0,
+                    updated: 0,
+                    deleted: 0,
+                });
+                self.written.len() - 1
+            }
+        };
+        &mut self.written[at]
+    }
+}
+
+impl Counts {
+    fn ended(&mut self, written: &Written, committed: bool) {
+        self.inserted += written.inserted;
+        self.updated += written.updated;
+        self.deleted += written.deleted;
+        if committed {
+            self.live += written.inserted as i64 - written.deleted as i64;
+            self.dead += written.updated + written.deleted;
+            self.changed += written.inserted + written.updated + written.deleted;
+        } else {
+            self.dead += written.inserted + written.updated + written.deleted;
+        }
+    }
+}
+
+impl Table {
+    fn len(&self) -> usize {
+        self.queue.len() + self.now.len()
+    }
+
+    fn counted(&self) -> Counts {
+        Counts {
+            queued: self.len() as u64,
+            ..self.counts
+        }
+    }
+
     fn add(&mut self, ready: Lsn, left: Leftover) {
         if ready == Lsn::ZERO {
             self.now.push_back(left);
         } else {
             self.queue.push_back((ready, left));
         }
+        if self.queue.len() > LIMIT {
+            self.queue.pop_front();
+            self.counts.forgotten = true;
+        }
     }
 
-    fn trim(&mut self) {
-        while self.queue.len() > LIMIT {
-            self.queue.pop_front();
-            self.forgotten += 1;
+    fn pop(&mut self, horizon: Lsn) -> Option<Leftover> {
+        if let Some(left) = self.now.pop_front() {
+            return Some(left);
         }
+        if self.queue.front().is_some_and(|(lsn, _)| *lsn <= horizon) {
+            return self.queue.pop_front().map(|(_, left)| left);
+        }
+        None
     }
 }
 
@@ -175,18 +325,47 @@ mod tests {
         left.note(s, t, RowId(4), Why::Rekey, Xid(8));
         left.ended(s, Some(Lsn(50)), &[Xid(7)]);
         assert_eq!(left.len(), 3);
-        let next = left.pop(Lsn(10)).unwrap();
+        let next = left.pop(t, Lsn(10)).unwrap();
         assert_eq!(
             (next.from, next.to, next.why),
             (RowId(6), RowId(6), Why::Insert)
         );
-        assert_eq!(left.pop(Lsn(10)).unwrap().why, Why::Rekey);
-        assert!(left.pop(Lsn(49)).is_none());
-        assert_eq!(left.pop(Lsn(50)).unwrap().from, RowId(2));
+        assert_eq!(left.pop(t, Lsn(10)).unwrap().why, Why::Rekey);
+        assert!(left.pop(t, Lsn(49)).is_none());
+        assert!(left.pop(PageNo(8), Lsn(50)).is_none());
+        assert_eq!(left.pop(t, Lsn(50)).unwrap().from, RowId(2));
         left.note(s, t, RowId(1), Why::Insert, Xid(9));
         left.note(s, t, RowId(2), Why::Insert, Xid(9));
         left.ended(s, None, &[]);
-        assert_eq!(left.pop(Lsn(0)).unwrap().to, RowId(2));
+        assert_eq!(left.pop_any(Lsn(0)).unwrap().to, RowId(2));
         assert!(left.is_empty());
+    }
+
+    #[test]
+    fn what_aborts_is_dead_and_changes_nothing() {
+        let left = Leftovers::default();
+        let (s, t) = (SessionId(1), PageNo(9));
+        for row in 1..=10 {
+            left.note(s, t, RowId(row), Why::Insert, Xid(7));
+        }
+        left.ended(s, Some(Lsn(50)), &[Xid(7)]);
+        left.note(s, t, RowId(1), Why::Delete, Xid(8));
+        left.updated(s, t, Xid(8));
+        left.note(s, t, RowId(11), Why::Insert, Xid(9));
+        left.ended(s, Some(Lsn(60)), &[Xid(8)]);
+        let (_, counts) = left.counts()[0];
+        assert_eq!(
+            (counts.inserted, counts.updated, counts.deleted),
+            (11, 1, 1)
+        );
+        assert_eq!((counts.live, counts.dead, counts.changed), (9, 3, 12));
+        left.pruned(t, 1);
+        left.analyzed(t, 9);
+        let (_, counts) = left.counts()[0];
+        assert_eq!((counts.dead, counts.changed, counts.queued), (2, 0, 2));
+        left.vacuumed(t, Lsn(60), 9, 0);
+        let (_, counts) = left.counts()[0];
+        // The aborted insert is ready at once and stays until it is looked at.
+        assert_eq!((counts.dead, counts.queued), (0, 1));
     }
 }

@@ -311,6 +311,14 @@ impl Locks {
         out
     }
 
+    /// Does somebody wait for a lock that `session` holds?
+    pub fn blocks_others(&self, session: SessionId) -> bool {
+        let state = self.state.lock();
+        let holds = |entry: &Entry| entry.holders.iter().any(|h| h.session == session);
+        let mut entries = state.entries.values();
+        entries.any(|entry| !entry.queue.is_empty() && holds(entry))
+    }
+
     /// A key is about to get its entry: keep the counters that let others pass by.
     fn count_new(&self, state: &State, key: LockKey) {
         if !state.entries.contains_key(&key) {
