@@ -9,7 +9,9 @@ RUST_SOURCES := $(shell find kernel/src server/reactor wal/syncer -name '*.rs' 2
 
 .PHONY: build run test test-rust test-python bench lint sim clean
 
+# An editable install leaves the sources uncompiled, and where PYTHONDONTWRITEBYTECODE is set they stay so: 0.2 s of every start.
 build: $(VENV)/.built
+	@$(BIN)/python -m compileall -q kernel wal pagestore engine server
 
 $(VENV)/.python:
 	@command -v $(PYTHON) >/dev/null || { echo "make build: Python 3.11 or newer is missing; install it with: apt-get install python3 python3-venv"; exit 1; }

@@ -14,6 +14,21 @@ from typing import Any
 FOLDER = Path(__file__).parent.parent / "facts" / "system"
 UNESCAPE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "\\": "\\"}
 
+# pg_attribute's columns that are not text.
+ATTRIBUTE_NUMBERS = (
+    "attrelid",
+    "atttypid",
+    "attstattarget",
+    "attlen",
+    "attnum",
+    "attndims",
+    "attcacheoff",
+    "atttypmod",
+    "attinhcount",
+    "attcollation",
+)
+ATTRIBUTE_FLAGS = ("attbyval", "attnotnull", "atthasdef", "atthasmissing", "attisdropped", "attislocal")
+
 # A stored or fixed catalogue row: column name to value.
 Row = dict[str, Any]
 
@@ -39,7 +54,12 @@ def table(name: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]]]:
     """Column names and rows of text."""
     lines = (FOLDER / f"{name}.tsv").read_text(encoding="utf-8").split("\n")
     header = tuple(lines[0].split("\t"))
-    return header, [tuple(unescape(field) for field in line.split("\t")) for line in lines[1:] if line]
+    # Most fields are plain: no call for those.
+    return header, [
+        tuple([field if "\\" not in field else unescape(field) for field in line.split("\t")])
+        for line in lines[1:]
+        if line
+    ]
 
 
 def exists(name: str) -> bool:
@@ -91,33 +111,26 @@ FROM_TEXT: dict[int, Callable[[str], Any]] = {
 @cache
 def columns(relation: int) -> tuple[Row, ...]:
     """pg_attribute's rows of one system relation, in order, typed."""
-    return _attributes().get(relation, ())
+    header, _ = table("pg_attribute")
+    return tuple(_attribute(dict(zip(header, row, strict=True))) for row in _attributes().get(str(relation), ()))
 
 
 @cache
-def _attributes() -> dict[int, tuple[Row, ...]]:
-    grouped: dict[int, list[Row]] = {}
-    numbers = (
-        "attrelid",
-        "atttypid",
-        "attstattarget",
-        "attlen",
-        "attnum",
-        "attndims",
-        "attcacheoff",
-        "atttypmod",
-        "attinhcount",
-        "attcollation",
-    )
-    flags = ("attbyval", "attnotnull", "atthasdef", "atthasmissing", "attisdropped", "attislocal")
-    for text in rows("pg_attribute"):
-        row: Row = dict(text)
-        for name in numbers:
-            row[name] = int(row[name])
-        for name in flags:
-            row[name] = row[name] == "t"
-        grouped.setdefault(row["attrelid"], []).append(row)
-    return {oid: tuple(group) for oid, group in grouped.items()}
+def _attributes() -> dict[str | None, list[tuple[str | None, ...]]]:
+    header, body = table("pg_attribute")
+    at = header.index("attrelid")
+    grouped: dict[str | None, list[tuple[str | None, ...]]] = {}
+    for row in body:
+        grouped.setdefault(row[at], []).append(row)
+    return grouped
+
+
+def _attribute(row: Row) -> Row:
+    for name in ATTRIBUTE_NUMBERS:
+        row[name] = int(row[name])
+    for name in ATTRIBUTE_FLAGS:
+        row[name] = row[name] == "t"
+    return row
 
 
 @cache
