@@ -132,7 +132,6 @@ class Autovacuum:
             return
         session = await self._database.own_session()
         session.backend_type = "autovacuum worker"
-        session.state = "active"
         what = " ".join(word for word, wanted in (("VACUUM", due.vacuum), ("ANALYZE", due.analyze)) if wanted)
         session.query = f"autovacuum: {what} {table.schema}.{table.name}"
         session.query_start = session.now()
@@ -144,7 +143,6 @@ class Autovacuum:
             if error.code not in PASSING:
                 log.warning("autovacuum of a table failed", table=table.name, error=str(error))
         finally:
-            session.state = "idle"
             await session.close()
 
     async def _work(self, session: Session, oid: int, due: Due) -> None:

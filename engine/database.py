@@ -49,8 +49,8 @@ class Nobody:
         """There is no connection."""
 
     def busy(self) -> bool:
-        """What it does is asked of the engine."""
-        return False
+        """It is there as long as its work."""
+        return True
 
     def last_input(self) -> int:
         """Nobody sends anything."""
