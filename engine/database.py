@@ -119,6 +119,7 @@ class Database:
         database = cls(volume, waits, superuser, options or {})
         await waits.run(volume.prepare)
         if volume.role == "writer" and volume.catalog_version == 0:
+            await database.recover_trees(set())
             database.store = await bootstrap(waits, volume, database._own, superuser, password)
         else:
             first = [await waits.run(lambda number=number: volume.root(FIRST_ROOT + number)) for number in range(3)]  # type: ignore[misc]
@@ -127,6 +128,7 @@ class Database:
         database.superuser = database.snapshot.role_name(10) or superuser
         if not database.read_only:
             await database.drop_left_temporary()
+            await database.recover_trees(database.named_trees())
         return database
 
     async def drop_left_temporary(self) -> None:
@@ -257,15 +259,39 @@ class Database:
             rows.apply(change)
         self.snapshot = Snapshot(self.volume.catalog_version, rows, self.store.system)
 
-    def drop_trees(self, trees: list[Tree]) -> None:
-        """Free the pages of trees that no catalogue names any more, in the background."""
-        if trees and self.volume.role == "writer":
-            self.runtime.spawn(self._drop(list(trees)), "drop trees")
+    def named_trees(self) -> set[int]:
+        """Roots that the committed catalogue names."""
+        roots = {root for tree in self.store.roots.values() for root in tree}
+        for row in self.snapshot.rows["sixfold_storage"].rows.values():
+            roots |= {row["root"], row["overflow"]}
+        return roots
 
-    async def _drop(self, trees: list[Tree]) -> None:
-        for root, kind in trees:
-            job = self.volume.drop_tree(root, kind)  # type: ignore[arg-type]
+    def end_trees(self, trees: list[Tree]) -> None:
+        """A transaction that made or dropped these has ended: what the catalogue does not name now is freed, in the background."""
+        if not trees or self.volume.role != "writer":
+            return
+        named = self.named_trees()
+        self.runtime.spawn(
+            self._end_trees(
+                [root for root, _ in trees if root in named],
+                [tree for tree in dict.fromkeys(trees) if tree[0] not in named],
+            ),
+            "end trees",
+        )
+
+    async def _end_trees(self, settled: list[int], gone: list[Tree], *, resumed: bool = False) -> None:
+        if settled:
+            await self.waits.run(lambda: self.volume.settle(settled))
+        for root, kind in gone:
+            job = self.volume.drop_tree(root, kind, resumed)  # type: ignore[arg-type]
             await self.waits.run(job.run, detached=job.run_detached)
+
+    async def recover_trees(self, named: set[int]) -> None:
+        """What earlier processes left half made or half dropped; to be called before anybody makes trees."""
+        left: list[int] = await self.waits.run(self.volume.unsettled)
+        await self._end_trees([root for root in left if root in named], [])
+        gone: list[Tree] = [(root, "table") for root in left if root not in named]
+        self.runtime.spawn(self._end_trees([], gone, resumed=True), "drop trees")
 
     # -- idle sessions
 

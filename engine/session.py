@@ -415,6 +415,9 @@ class Session:
             for run in list(work.before_commit):
                 await run()
         await self.statements.hold_cursors()
+        if work is not None and work.drop_on_commit:
+            roots = [root for root, _ in work.drop_on_commit]
+            await self.waits.run(lambda: self.database.volume.unsettle(roots))
         call = self.kernel.commit_implicit if implicit else self.kernel.commit
         if work is not None and work.ddl is not None and work.ddl.changes:
             self.database.committing += 1
@@ -458,10 +461,9 @@ class Session:
                 else:
                     self.database.unlisten(self, channel)
             self.database.notify(self, list(work.notifications))
-            self.database.drop_trees(work.drop_on_commit)
         else:
             self.settings.rollback()
-            self.database.drop_trees(work.drop_on_rollback)
+        self.database.end_trees([*work.drop_on_rollback, *work.drop_on_commit])
         self.temp_changed()
         self.rescope()
 

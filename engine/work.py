@@ -73,7 +73,7 @@ class Work:
     def __init__(self) -> None:
         self.ddl: Ddl | None = None
         self.savepoints: list[Savepoint] = []
-        # Trees to free when the transaction commits, and when it does not.
+        # Trees to free when the transaction commits, and those that it made.
         self.drop_on_commit: list[Tree] = []
         self.drop_on_rollback: list[Tree] = []
         # (channel, payload) of NOTIFY, without duplicates, in order.

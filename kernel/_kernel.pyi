@@ -180,8 +180,20 @@ class Volume:
     def create_index(self) -> Step:
         """Done: root of an empty index tree."""
 
-    def drop_tree(self, root: int, kind: Literal["table", "overflow", "index", "sequence"]) -> Job:
-        """Frees a tree's pages (once no reader can ask for them); run it after the dropping commit is durable."""
+    def unsettle(self, roots: list[int]) -> Step:
+        """These trees are about to be dropped: call it before the commit that does it. A tree that was just made is unsettled already."""
+
+    def settle(self, roots: list[int]) -> Step:
+        """The catalogue names these trees for good."""
+
+    def unsettled(self) -> Step:
+        """Done: roots of trees that whoever opens the volume must settle, or drop when the catalogue does not name them."""
+
+    def drop_tree(
+        self, root: int, kind: Literal["table", "overflow", "index", "sequence"], resumed: bool = False
+    ) -> Job:
+        """Frees a tree's pages (once no reader can ask for them); run it after the dropping commit is durable. `resumed`: an
+        earlier process may have freed some of them."""
 
     def create_sequence(
         self, start: int, increment: int, minimum: int, maximum: int, cycle: bool = False, cache: int = 1

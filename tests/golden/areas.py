@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.golden import engine, sql
+from tests.golden import engine, quorum, sql
 from tests.golden.runner import Run
 
 AREAS: dict[str, Callable[[], Run]] = {
@@ -15,4 +15,8 @@ AREAS: dict[str, Callable[[], Run]] = {
     "engine": engine.session,
     "errors": sql.errors,
     "plans": sql.plans,
+    "quorum": quorum.tracker,
+    "reads": quorum.reads,
+    "recovery": quorum.recovery,
+    "segments": quorum.segments,
 }

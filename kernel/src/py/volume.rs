@@ -74,6 +74,10 @@ impl Volume {
     }
 }
 
+fn pages(numbers: &[u64]) -> Vec<PageNo> {
+    numbers.iter().copied().map(PageNo).collect()
+}
+
 /// `cache` only says how many values PostgreSQL's backends take at once; here a value is taken when it is asked for.
 fn sequence_def(
     start: i64,
@@ -315,13 +319,32 @@ impl Volume {
         step(py, self.node.tables.create_index().map(|root| root.0))
     }
 
-    fn drop_tree(&self, root: u64, kind: &str) -> PyResult<Job> {
+    fn unsettle<'py>(&self, py: Python<'py>, roots: Vec<u64>) -> Tuple<'py> {
+        let done = self.node.tables.unsettle(&pages(&roots));
+        step(py, done.map(|()| py.None()))
+    }
+
+    fn settle<'py>(&self, py: Python<'py>, roots: Vec<u64>) -> Tuple<'py> {
+        let done = self.node.tables.settle(&pages(&roots));
+        step(py, done.map(|()| py.None()))
+    }
+
+    fn unsettled<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        let found = self.node.tables.unsettled();
+        step(
+            py,
+            found.map(|roots| roots.iter().map(|no| no.0).collect::<Vec<u64>>()),
+        )
+    }
+
+    #[pyo3(signature = (root, kind, resumed = false))]
+    fn drop_tree(&self, root: u64, kind: &str, resumed: bool) -> PyResult<Job> {
         if !["table", "overflow", "index", "sequence"].contains(&kind) {
             return Err(PyValueError::new_err(format!(
                 "no kind of tree is called {kind:?}"
             )));
         }
-        let mut tree = self.node.tables.drop_tree(PageNo(root));
+        let mut tree = self.node.tables.drop_tree(PageNo(root), resumed);
         Ok(Job::new(None, move || tree.step()))
     }
 

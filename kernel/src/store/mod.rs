@@ -14,4 +14,5 @@ pub use header::Field;
 pub use log::Flush;
 pub(crate) use mtr::cannot_wait;
 pub use mtr::Mtr;
+pub use space::{is_used, used_pages};
 pub use volume::{Config, Pages, Role, Volume};

@@ -3,6 +3,7 @@
 
 use super::header::{Field, HEADER};
 use super::mtr::{cannot_wait, Mtr};
+use super::volume::Pages;
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Kind, Page, BODY, BODY_SIZE};
@@ -83,6 +84,12 @@ impl Mtr<'_> {
         Ok(())
     }
 
+    /// The same as the first thing of an MTR; which pages `alloc` will answer.
+    pub fn reserve_first(&mut self, n: usize) -> Res<Vec<PageNo>> {
+        self.reserve(n)?;
+        Ok(self.reserved.iter().take(n).copied().collect())
+    }
+
     /// A page that is now in use; its content is whatever an Init record says next. Needs `reserve`: without it the MTR fails
     /// where it would have to wait.
     pub fn alloc(&mut self) -> Res<PageNo> {
@@ -154,6 +161,27 @@ impl Mtr<'_> {
             space.queue.push_back((lsn, no));
         }
     }
+}
+
+/// Is the page in use?
+pub fn is_used(pages: &impl Pages, no: PageNo) -> Res<bool> {
+    let Some((map, bit)) = place(no) else {
+        return Ok(true);
+    };
+    let word = pages.page(map)?.u64_at(BODY + bit as usize / 64 * 8);
+    Ok(word.is_some_and(|word| word >> (bit % 64) & 1 != 0))
+}
+
+/// Pages in use, space maps among them.
+pub fn used_pages(pages: &impl Pages) -> Res<u64> {
+    let maps = Field::Maps.read(&*pages.page(HEADER)?);
+    let mut used = 0;
+    for map in 0..maps {
+        let page = pages.page(PageNo(1 + map * COVERED))?;
+        let words = (0..COVERED as usize / 64).filter_map(|n| page.u64_at(BODY + n * 8));
+        used += words.map(|word| u64::from(word.count_ones())).sum::<u64>();
+    }
+    Ok(used)
 }
 
 /// First clear bit at or after `from`.

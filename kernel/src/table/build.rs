@@ -4,7 +4,7 @@ use super::core::Core;
 use crate::base::{PageNo, Res};
 use crate::btree::Tree;
 use crate::page::{Kind, PageRef};
-use crate::store::Volume;
+use crate::store::{is_used, Volume};
 use std::sync::Arc;
 
 /// Pages freed in one mini-transaction.
@@ -13,10 +13,13 @@ const BATCH: usize = 50;
 impl Core {
     /// Trees of a new, empty table: (rows, overflow).
     pub fn create_table(&self) -> Res<(PageNo, PageNo)> {
+        let list = self.unsettled_list()?;
         let mut mtr = self.volume.begin()?;
-        mtr.reserve(2)?;
+        let roots = mtr.reserve_first(2)?;
+        let entries = self.prepare_listing(&mut mtr, list, &roots)?;
         let rows = Tree::create(&mut mtr, Kind::RowLeaf)?;
         let values = Tree::create(&mut mtr, Kind::Leaf)?;
+        entries.list(&mut mtr)?;
         mtr.commit();
         // The pages may have belonged to a tree that is remembered.
         self.forget(rows.root);
@@ -25,31 +28,40 @@ impl Core {
     }
 
     pub fn create_index(&self) -> Res<PageNo> {
+        let list = self.unsettled_list()?;
         let mut mtr = self.volume.begin()?;
-        mtr.reserve(1)?;
+        let roots = mtr.reserve_first(1)?;
+        let entries = self.prepare_listing(&mut mtr, list, &roots)?;
         let tree = Tree::create(&mut mtr, Kind::Leaf)?;
+        entries.list(&mut mtr)?;
         mtr.commit();
         self.forget(tree.root);
         Ok(tree.root)
     }
 }
 
-/// Gives a tree's pages back, children before their parents, so that what is left can always be found from the root.
+/// Gives a tree's pages back, children before their parents, so that what is left can always be found from the root, which goes
+/// last, and with it the tree's entry among the unsettled ones.
 pub struct DropTree {
     core: Arc<Core>,
     /// From the root down: a page, and its next child.
     stack: Vec<(PageNo, PageRef, usize)>,
-    root: Option<PageNo>,
+    root: PageNo,
+    begun: bool,
+    /// A parent may name pages that are free already, or another tree's by now.
+    resumed: bool,
     pub freed: u64,
 }
 
 impl DropTree {
-    pub(super) fn new(core: &Arc<Core>, root: PageNo) -> DropTree {
+    pub(super) fn new(core: &Arc<Core>, root: PageNo, resumed: bool) -> DropTree {
         core.forget(root);
         DropTree {
             core: Arc::clone(core),
             stack: Vec::new(),
-            root: Some(root),
+            root,
+            begun: false,
+            resumed,
             freed: 0,
         }
     }
@@ -57,10 +69,10 @@ impl DropTree {
     /// Free some pages; true when all are free.
     pub fn step(&mut self) -> Res<bool> {
         let volume = Arc::clone(&self.core.volume);
-        if let Some(root) = self.root {
-            let page = volume.page(root)?;
-            self.stack.push((root, page, 0));
-            self.root = None;
+        if !self.begun {
+            let page = volume.page(self.root)?;
+            self.stack.push((self.root, page, 0));
+            self.begun = true;
         }
         let mut free: Vec<PageNo> = Vec::new();
         // What is gathered is freed before anything may wait: the walk can't be asked for it again.
@@ -81,6 +93,10 @@ impl DropTree {
                 continue;
             }
             let child = crate::btree::child(page, *slot)?;
+            if self.resumed && !is_left(volume, self.root, child, page.level() - 1)? {
+                *slot += 1;
+                continue;
+            }
             if page.level() == 1 {
                 // Leaves need not be read to be freed.
                 free.push(child);
@@ -100,9 +116,12 @@ impl DropTree {
             for no in list.iter() {
                 mtr.prepare_free(*no)?;
             }
+            let last = list.contains(&self.root).then_some(self.root);
+            let entry = self.core.prepare_settling(&mut mtr, last.as_slice())?;
             for no in list.iter() {
                 mtr.free(*no)?;
             }
+            entry.settle(&mut mtr)?;
             mtr.commit();
             Ok(())
         })();
@@ -120,4 +139,13 @@ impl DropTree {
             }
         }
     }
+}
+
+/// Is the page still this tree's? (A page that was freed and not taken again looks as before, but its bit is clear.)
+fn is_left(volume: &Volume, root: PageNo, no: PageNo, level: u8) -> Res<bool> {
+    if !is_used(volume, no)? {
+        return Ok(false);
+    }
+    let page = volume.page(no)?;
+    Ok(page.owner() == root && page.level() == level && !page.is_dead())
 }

@@ -17,6 +17,7 @@ mod row;
 mod scan;
 mod sequence;
 mod unique;
+mod unsettled;
 mod vacuum;
 mod visible;
 
@@ -72,7 +73,7 @@ impl Tables {
         }
     }
 
-    /// Trees of a new table: (rows, overflow). Redo of its own: a rolled-back CREATE must drop them.
+    /// Trees of a new table: (rows, overflow). Redo of its own: unsettled until `settle` or `drop_tree`.
     pub fn create_table(&self) -> Res<(PageNo, PageNo)> {
         self.core.create_table()
     }
@@ -82,9 +83,25 @@ impl Tables {
         self.core.create_index()
     }
 
-    /// Gives back the pages of any tree, or of a sequence. Begin after the commit that drops it is durable.
-    pub fn drop_tree(&self, root: PageNo) -> DropTree {
-        DropTree::new(&self.core, root)
+    /// Gives back the pages of any tree, or of a sequence. Begin after the commit that drops it is durable. `resumed`: an earlier
+    /// process may have given some of them back already.
+    pub fn drop_tree(&self, root: PageNo, resumed: bool) -> DropTree {
+        DropTree::new(&self.core, root, resumed)
+    }
+
+    /// These trees are about to be dropped: before the commit that does it.
+    pub fn unsettle(&self, roots: &[PageNo]) -> Res<()> {
+        self.core.unsettle(roots)
+    }
+
+    /// The catalogue names these trees for good.
+    pub fn settle(&self, roots: &[PageNo]) -> Res<()> {
+        self.core.settle(roots)
+    }
+
+    /// Trees that are settled or dropped by whoever opens the volume, as the catalogue says.
+    pub fn unsettled(&self) -> Res<Vec<PageNo>> {
+        self.core.unsettled()
     }
 
     /// Fills `table.indexes[index]`, an empty tree. 23505 for duplicates. The caller keeps writers out (SHARE lock).

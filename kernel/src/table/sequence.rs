@@ -112,11 +112,14 @@ fn log(mtr: &mut Mtr<'_>, page: PageNo, last: i64, called: bool, def: &SequenceD
 
 impl Core {
     pub fn create_sequence(&self, def: &SequenceDef) -> Res<PageNo> {
+        let list = self.unsettled_list()?;
         let mut mtr = self.volume.begin()?;
-        mtr.reserve(1)?;
+        let roots = mtr.reserve_first(1)?;
+        let entries = self.prepare_listing(&mut mtr, list, &roots)?;
         let page = mtr.alloc()?;
         mtr.log(page, &Record::empty(Kind::Plain, 0, page))?;
         log(&mut mtr, page, def.start, false, def)?;
+        entries.list(&mut mtr)?;
         mtr.commit();
         self.sequences.lock().remove(&page);
         Ok(page)

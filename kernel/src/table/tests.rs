@@ -305,7 +305,7 @@ fn clone(t: &TableDef) -> TableDef {
     }
 }
 
-fn noise(len: usize, seed: u64) -> String {
+pub(super) fn noise(len: usize, seed: u64) -> String {
     let mut state = seed;
     let mut next = || {
         state = state
@@ -602,7 +602,7 @@ fn dropped_trees_give_their_pages_back() {
     let used = w.store.pages.len() as u64;
     let mut freed = 0;
     for root in [t.root, t.overflow, t.indexes[0].root, t.indexes[1].root] {
-        let mut job = w.run(|s| Ok(s.drop_tree(root))).unwrap();
+        let mut job = w.run(|s| Ok(s.drop_tree(root, false))).unwrap();
         while !w.run(|_| job.step()).unwrap() {}
         freed += job.freed;
     }

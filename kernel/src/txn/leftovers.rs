@@ -109,11 +109,12 @@ impl Leftovers {
     pub fn note_all(&self, session: SessionId, left: Leftover) {
         let mut state = self.state.lock();
         let open = state.open.entry(session).or_default();
-        let written = open.written(table, xid);
-        match why {
-            Why::Insert => written.inserted += 1,
-            Why::Delete => written.deleted += 1,
-            Why::Rekey => written.updated += 1,
+        let written = open.written(left.table, left.xid);
+        let rows = left.to.0 + 1 - left.from.0;
+        match left.why {
+            Why::Insert => written.inserted += rows,
+            Why::Delete => written.deleted += rows,
+            Why::Rekey => written.updated += rows,
             Why::Value => {}
         }
         let list = &mut open.list;
