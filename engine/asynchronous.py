@@ -20,10 +20,23 @@ from .plans import prepare
 if TYPE_CHECKING:
     from .session import Session
 
-NAMES = re.compile(
-    r"pg_sleep|pg_(?:try_)?advisory|txid_current|pg_current_xact_id|set_config|pg_notify|pg_export_snapshot|setseed"
-    r"|pg_cancel_backend|pg_terminate_backend|transaction_isolation|transaction_read_only|pg_settings|pg_show_all_settings",
-    re.IGNORECASE,
+# Searched for one by one, which is many times faster than one expression of all.
+NAMES = (
+    "pg_sleep",
+    "pg_advisory",
+    "pg_try_advisory",
+    "txid_current",
+    "pg_current_xact_id",
+    "set_config",
+    "pg_notify",
+    "pg_export_snapshot",
+    "setseed",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+    "transaction_isolation",
+    "transaction_read_only",
+    "pg_settings",
+    "pg_show_all_settings",
 )
 AWAITED = re.compile(
     r"pg_sleep(_for|_until)?|pg_(try_)?advisory_(xact_)?(un)?lock(_shared|_all)?|txid_current|pg_current_xact_id|txid_current_if_assigned|pg_current_xact_id_if_assigned"
@@ -33,7 +46,8 @@ XACT_ID = "pg_current_xact_id"
 
 def needs_python(text: str) -> bool:
     """Does a query's text name such a function?"""
-    return NAMES.search(text) is not None
+    lowered = text.lower()
+    return any(name in lowered for name in NAMES)
 
 
 async def evaluate(

@@ -16,8 +16,8 @@ from typing import Any
 from .errors import SqlError
 from .parser import enums, parse_one
 
-# What `normalise` calls a literal: (kind, text, character position).
-Literal = tuple[str, str, int]
+# What `normalise` calls a literal: (kind, text, its first character, the one after it).
+Literal = tuple[str, str, int, int]
 # Parameter types by kind of literal; 0 is inferred as an unknown literal's type would be.
 KINDS = {"int4": 23, "int8": 20, "numeric": 1700, "string": 0}
 LITERALS_MAX = 1000
@@ -131,30 +131,22 @@ class Places:
             self.visit(node.arg)
 
 
-def _end(text: str, literal: Literal) -> int | None:
-    """Where a literal ends in the text; None for one that is not written plainly."""
-    kind, value, start = literal
+def _is_plain(text: str, literal: Literal) -> bool:
+    """May a parameter stand in its place, as far as the text beside it goes?"""
+    kind, _, start, _ = literal
     if (BEFORE_MODIFIER if kind == "int4" else BEFORE_TYPED).search(text, max(start - 40, 0), start):
-        return None
-    if kind == "string":
-        written = "'" + value.replace("'", "''") + "'"
-        before = text[start - 1 : start]
-        return (
-            start + len(written)
-            if text.startswith(written, start) and not (before.isalnum() or before in ("&", "$"))
-            else None
-        )
-    return start + len(value) if kind in KINDS and text.startswith(value, start) else None
+        return False
+    before = text[start - 1 : start]
+    return not (kind == "string" and (before.isalnum() or before in ("&", "$")))
 
 
-def _with_parameters(text: str, literals: Sequence[Literal], chosen: Sequence[int], ends: Sequence[int | None]) -> str:
+def _with_parameters(text: str, literals: Sequence[Literal], chosen: Sequence[int]) -> str:
     """The text with the chosen literals as $1, $2, …"""
     parts: list[str] = []
     at = 0
     for number, index in enumerate(chosen, 1):
-        end = ends[index]
-        assert end is not None
-        parts += [text[at : literals[index][2]], f"${number}"]
+        _, _, start, end = literals[index]
+        parts += [text[at:start], f"${number}"]
         # `1and` is one number to the lexer's eyes, `$1and` is not.
         if text[end : end + 1].isalnum():
             parts.append(" ")
@@ -164,19 +156,18 @@ def _with_parameters(text: str, literals: Sequence[Literal], chosen: Sequence[in
 
 def lift(text: str, literals: Sequence[Literal]) -> tuple[Any, str, list[tuple[int, int]], list[int]] | None:
     """(the tree with parameters, its text, [(literal, parameter)], parameter types); None when nothing can be lifted."""
-    if not literals or len(literals) > LITERALS_MAX or not text.isascii():
+    if not literals or len(literals) > LITERALS_MAX:
         return None
-    ends = [_end(text, literal) for literal in literals]
-    plain = [index for index, end in enumerate(ends) if end is not None]
+    plain = [index for index, literal in enumerate(literals) if _is_plain(text, literal)]
     if not plain:
         return None
     try:
         places = Places([literals[index][0] for index in plain])
-        places.visit(parse_one(_with_parameters(text, literals, plain, ends)))
+        places.visit(parse_one(_with_parameters(text, literals, plain)))
         chosen = [index for number, index in enumerate(plain, 1) if number in places.good]
         if not chosen:
             return None
-        changed = _with_parameters(text, literals, chosen, ends)
+        changed = _with_parameters(text, literals, chosen)
         tree = parse_one(changed)
     except SqlError:
         return None

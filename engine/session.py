@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from sixfold.kernel._kernel import KernelError, Reading, Wire
+from sixfold.kernel._kernel import KernelError, PanicException, Reading, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
 from sixfold.wal.runtime import Timer
@@ -253,7 +253,7 @@ class Session:
             self.fail(error)
         except (ConnectionError, SessionEnded):
             raise
-        except Exception as error:
+        except (Exception, PanicException) as error:
             log.exception("a statement failed in the engine", query=self.query)
             self.fail(SqlError("XX000", f"internal error: {type(error).__name__}: {error}"))
         finally:

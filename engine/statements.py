@@ -34,6 +34,9 @@ PLANNED = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"))
 # Tokens of statements that Python runs are a session's own from here on; below are transaction statements, which all share.
 OWN_TOKENS = 1 << 20
 UNNAMED_KEPT = 1000
+# Characters of a statement that pg_stat_activity shows (track_activity_query_size), and from where on a text is long.
+QUERY_SHOWN = 1024
+LONG_TEXT = 1 << 18
 BEGIN, START, COMMIT, ROLLBACK = 0, 1, 2, 3
 
 
@@ -132,7 +135,9 @@ class Statements:
 
     async def _query(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
         session = self.session
-        session.query, session.query_start = text, session.now()
+        session.query, session.query_start = text[:QUERY_SHOWN], session.now()
+        if len(text) > LONG_TEXT and self._register_long(text, key, literals):
+            return
         statements = parser.parse(text)
         if "$" in text and len(statements) == 1:
             refuse_parameters(statements[0].node)
@@ -191,6 +196,25 @@ class Statements:
             prepared = prepare(session, node, text)
         if has_names(prepared.columns):
             return False
+        session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
+        return True
+
+    def _register_long(self, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
+        """A text that is long by its literals is never parsed with them: that would hold everybody else up."""
+        changed = lift(text, literals)
+        if changed is None or len(changed[1]) > LONG_TEXT:
+            return False
+        node, with_parameters, lifted, types = changed
+        session = self.session
+        if session.kernel.status == "E":
+            raise utility.in_failed_block()
+        if not is_plannable(node) or asynchronous.needs_python(with_parameters):
+            return False
+        prepared = prepare(session, node, with_parameters, tuple(types))
+        if has_names(prepared.columns):
+            return False
+        done = {index for index, _ in lifted}
+        fixed = [(index, literal[1]) for index, literal in enumerate(literals) if index not in done]
         session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
         return True
 
@@ -257,6 +281,8 @@ class Statements:
     async def _stale(self, name: str | None, text: str) -> None:
         """Plan again what was planned under another catalogue."""
         session = self.session
+        if name is None and len(text) > LONG_TEXT and self._register_long(text, *normalise(text)):
+            return
         statements = parser.parse(text)
         if name is None:
             # A cached text: the wire asks again as if it were new, once its entry is replaced.
@@ -288,7 +314,7 @@ class Statements:
             what = self._utilities.get(token)
             if what is None:
                 raise SqlError("26000", "prepared statement does not exist")
-            session.query, session.query_start = what.text, session.now()
+            session.query, session.query_start = what.text[:QUERY_SHOWN], session.now()
             await self.run(what.node, what.text, reply, params=params, param_types=what.params, own_text=what.text)
         if self.copying is None:
             session.wire.done()

@@ -41,6 +41,9 @@ Event: TypeAlias = tuple[Any, ...]
 #: ("write", file, offset, data) | ("read", file, offset, length): `file` is an int that the kernel chose, unique within the session.
 SpillRequest: TypeAlias = tuple[Any, ...]
 
+class PanicException(BaseException):
+    """A defect in the kernel: it has panicked outside of a statement."""
+
 class KernelError(Exception):
     """An SQL error. ``args == (code, message)``; fields that do not apply are None."""
 
@@ -548,9 +551,6 @@ class CopyIn:
     def run_detached(self, budget_us: int = 100000) -> Step: ...
     @property
     def rows(self) -> int: ...
-    @property
-    def pending(self) -> int:
-        """Bytes queued."""
 
 @final
 class Queries:
@@ -735,9 +735,9 @@ class Wire:
     def copy_out_done(self, format: CopyFormat, types: Sequence[int], rows: int) -> None:
         """CopyDone, and binary's trailer before it. With `rows` 0 also what a portal's first row would have sent first: the header."""
 
-def normalise(text: str) -> tuple[bytes, list[tuple[str, str, int]]]:
+def normalise(text: str) -> tuple[bytes, list[tuple[str, str, int, int]]]:
     """(key, literals): the text without comments and superfluous space, with literals replaced by their kind; equal keys mean texts that
-    differ in literals only. A literal is (kind, value, position): kind "int4", "int8", "numeric" (the number's text) or "string" (the
+    differ in literals only. A literal is (kind, value, its first character, the one after it): kind "int4", "int8", "numeric" (the number's text) or "string" (the
     string's value, escapes done); position counts characters from 0, as pglast's locations do in ASCII text."""
 
 def type_input(oid: int, text: str, typmod: int = -1) -> Any:

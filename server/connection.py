@@ -17,7 +17,7 @@ import structlog
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
-from sixfold.kernel._kernel import KernelError
+from sixfold.kernel._kernel import KernelError, PanicException
 from sixfold.server.login import Login, Refused
 from sixfold.server.plain import PlainTransport
 from sixfold.server.policy import Policy
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
         except (ConnectionError, SessionEnded):
             self.wake()
             self.close()
-        except Exception:
+        except (Exception, PanicException):
             log.exception("a connection's driver failed; the connection is closed")
             self.abort()
             self._ended = True

@@ -219,7 +219,7 @@ def test_unknown_text_is_an_event_and_runs_once_registered(bench: Bench) -> None
     assert client.wire.step() == ("idle",)
     client.wire.take_output()
     client.wire.feed(query("SELECT * FROM t LIMIT 3"), 0)
-    assert client.wire.step() == ("query", "SELECT * FROM t LIMIT 3", key, [("int4", "3", 22)])
+    assert client.wire.step() == ("query", "SELECT * FROM t LIMIT 3", key, [("int4", "3", 22, 23)])
     bench.queries.register_query(0, key, bench.all, fixed=[(0, "3")])
     assert kinds(client.until("idle")) == "TCZ"
     client.wire.feed(query("SELECT * FROM t LIMIT 4"), 0)

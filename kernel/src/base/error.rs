@@ -62,6 +62,33 @@ pub struct SqlError {
     pub constraint: Option<String>,
 }
 
+/// Longest value in memory, as PostgreSQL has it.
+pub const ALLOC_MAX: usize = 0x3fff_ffff;
+
+/// Before a value of so many bytes is made.
+pub fn alloc(bytes: usize) -> Res<()> {
+    match bytes <= ALLOC_MAX {
+        true => Ok(()),
+        false => fail(
+            "XX000",
+            format!("invalid memory alloc request size {bytes}"),
+        ),
+    }
+}
+
+/// Before a text that is built piece by piece grows by `more` bytes.
+#[inline]
+pub fn enlarge(have: usize, more: usize) -> Res<()> {
+    match have + more <= ALLOC_MAX {
+        true => Ok(()),
+        false => Err(SqlError::new("54000", "out of memory")
+            .detail(format!(
+                "Cannot enlarge string buffer containing {have} bytes by {more} more bytes."
+            ))
+            .into()),
+    }
+}
+
 impl SqlError {
     pub fn new(code: &str, message: impl Into<String>) -> Box<SqlError> {
         let mut bytes = *b"XX000";

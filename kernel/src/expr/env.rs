@@ -3,7 +3,7 @@
 
 use super::code::Call;
 use crate::base::error::fail;
-use crate::base::{Lsn, Need, Res};
+use crate::base::{pace, Lsn, Need, Res};
 use crate::exec::access::{Access, View};
 use crate::exec::batch::{Batch, Vector};
 use crate::func;
@@ -195,6 +195,13 @@ impl Env {
     pub fn call(&mut self, call: &Call, args: &[Datum]) -> Res<Datum> {
         if call.function.strict && args.iter().any(Datum::is_null) {
             return Ok(Datum::Null);
+        }
+        for arg in args {
+            match arg {
+                Datum::Text(text) => pace::heavy(text.as_bytes().len())?,
+                Datum::Bytes(bytes) => pace::heavy(bytes.len())?,
+                _ => {}
+            }
         }
         (call.function.eval)(&mut self.ctx(&call.info), args)
     }

@@ -2,8 +2,8 @@
 
 use super::registry::{lax, pure, stable, volatile, Function, Volatility};
 use super::{md5, sha2, strings, Ctx};
-use crate::base::error::{fail, Res};
-use crate::base::SqlError;
+use crate::base::error::{enlarge, fail, Res};
+use crate::base::{pace, SqlError};
 use crate::types::{bytea, text, Datum};
 
 /// Words that PostgreSQL's grammar keeps from being bare column names (all but the unreserved ones). Sorted.
@@ -152,6 +152,8 @@ fn put_padded(text: &str, width: i64, left: bool, out: &mut String) -> Res<()> {
     if missing > 0x3fff_ffff {
         return fail("22003", "number is out of range");
     }
+    enlarge(out.len(), missing + text.len())?;
+    pace::heavy(missing)?;
     let fill = " ".repeat(missing);
     if left || width < 0 {
         out.push_str(text);

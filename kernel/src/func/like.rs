@@ -2,6 +2,7 @@
 
 use super::registry::{pure, Function};
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use crate::types::Datum;
 
 /// Whether a text matches a pattern of %, _ and backslash escapes. Iterative: a % tries again from one character
@@ -9,6 +10,7 @@ use crate::types::Datum;
 fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
     let (mut t, mut p) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
+    let mut work = 0;
     loop {
         match pattern.get(p) {
             Some(b'%') => {
@@ -44,6 +46,7 @@ fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
         }
         match retry {
             Some((from, after)) if from < text.len() => {
+                tried(&mut work, t - from)?;
                 t = from + char_len(text, from);
                 p = after;
                 retry = Some((t, p));
@@ -51,6 +54,15 @@ fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
             _ => return Ok(false),
         }
     }
+}
+
+/// A try of so many steps was in vain. Their number can be the product of text's and pattern's lengths.
+fn tried(work: &mut usize, steps: usize) -> Res<()> {
+    *work += steps + 1;
+    if *work > pace::INLINE_BYTES {
+        pace::heavy(std::mem::take(work))?;
+    }
+    Ok(())
 }
 
 fn char_len(text: &[u8], at: usize) -> usize {
@@ -65,6 +77,7 @@ fn bytes_match(text: &[u8], pattern: &[u8]) -> Res<bool> {
     // every byte is a character here: no multi-byte ones to keep together
     let (mut t, mut p) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
+    let mut work = 0;
     loop {
         let step = match pattern.get(p) {
             Some(b'%') => {
@@ -89,6 +102,7 @@ fn bytes_match(text: &[u8], pattern: &[u8]) -> Res<bool> {
         }
         match retry {
             Some((from, after)) if from < text.len() => {
+                tried(&mut work, t - from)?;
                 (t, p) = (from + 1, after);
                 retry = Some((t, p));
             }

@@ -4,7 +4,8 @@ use super::ctx::Ctx;
 use super::registry::{pure, Function};
 pub use super::repattern::Flags;
 use super::repattern::{compile, insensitive};
-use crate::base::error::{fail, Res};
+use crate::base::error::{enlarge, fail, Res};
+use crate::base::pace;
 use crate::types::array::Array;
 use crate::types::{oids, Datum};
 use regex::{Captures, Regex};
@@ -102,6 +103,8 @@ fn replace(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags, start: i64, nth: i64
         if nth > 0 && count < nth {
             continue;
         }
+        pace::check()?;
+        enlarge(out.len(), whole.start() - last + replacement.len())?;
         out.push_str(&text[last..whole.start()]);
         expand(replacement, &found, &mut out);
         last = whole.end();

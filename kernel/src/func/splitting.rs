@@ -2,7 +2,7 @@
 
 use super::registry::{Function, Volatility};
 use super::Ctx;
-use crate::base::error::Res;
+use crate::base::error::{enlarge, Res};
 use crate::types::array::Array;
 use crate::types::{oids, registry, Datum};
 use std::sync::Arc;
@@ -69,6 +69,7 @@ fn array_to_text(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
             out.push_str(delimiter);
         }
         first = false;
+        enlarge(out.len(), text.len())?;
         out.push_str(&text);
     }
     Ok(Datum::text(out))

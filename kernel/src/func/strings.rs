@@ -2,12 +2,10 @@
 
 use super::registry::{pure, stable, Function, Volatility};
 use super::Ctx;
-use crate::base::error::{fail, Res};
+use crate::base::error::{alloc, enlarge, fail, Res, ALLOC_MAX};
+use crate::base::pace;
 use crate::types::registry;
 use crate::types::{oids, text, Datum};
-
-/// Results beyond this many bytes are 54000, as PostgreSQL's 1 GB limit.
-const MAX_BYTES: usize = 0x3fff_ffff;
 
 fn too_large<T>() -> Res<T> {
     fail("54000", "requested length too large")
@@ -142,9 +140,10 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
     if have >= wanted || fill.is_empty() {
         return text_out(&text[..byte_at(text, wanted)]);
     }
-    if wanted.saturating_mul(4) > MAX_BYTES {
+    if wanted.saturating_mul(4) > ALLOC_MAX {
         return too_large();
     }
+    pace::heavy(wanted)?;
     let filling: String = fill.chars().cycle().take(wanted - have).collect();
     text_out(if left {
         filling + text
@@ -156,7 +155,10 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
 fn repeat(text: &str, count: i64) -> Res<Datum> {
     let count = count.max(0) as usize;
     match text.len().checked_mul(count) {
-        Some(total) if total <= MAX_BYTES => text_out(text.repeat(count)),
+        Some(total) if total <= ALLOC_MAX => {
+            pace::heavy(total)?;
+            text_out(text.repeat(count))
+        }
         _ => too_large(),
     }
 }
@@ -229,7 +231,23 @@ fn overlay_bytes(bytes: &[u8], with: &[u8], start: i64, count: i64) -> Res<Datum
     }
     let head = substring_bytes(bytes, 1, Some(start - 1))?;
     let tail = substring_bytes(bytes, start.saturating_add(count), None)?;
+    alloc(head.len() + with.len() + tail.len())?;
     Ok(Datum::blob(&[head, with, tail].concat()))
+}
+
+fn replace(text: &str, from: &str, to: &str) -> Res<Datum> {
+    let mut out = String::with_capacity(text.len());
+    let mut last = 0;
+    for (at, part) in text.match_indices(from) {
+        enlarge(out.len(), at - last + to.len())?;
+        pace::heavy(to.len())?;
+        out.push_str(&text[last..at]);
+        out.push_str(to);
+        last = at + part.len();
+    }
+    enlarge(out.len(), text.len() - last)?;
+    out.push_str(&text[last..]);
+    text_out(out)
 }
 
 fn translate(text: &str, from: &str, to: &str) -> String {
@@ -275,7 +293,9 @@ fn concat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let mut out = String::new();
     for (at, value) in args.iter().enumerate() {
         if !value.is_null() {
-            out.push_str(&any_text(ctx, at, value)?);
+            let text = any_text(ctx, at, value)?;
+            enlarge(out.len(), text.len())?;
+            out.push_str(&text);
         }
     }
     text_out(out)
@@ -296,12 +316,15 @@ fn concat_ws(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
             out.push_str(separator);
         }
         first = false;
-        out.push_str(&any_text(ctx, at, value)?);
+        let text = any_text(ctx, at, value)?;
+        enlarge(out.len(), separator.len() + text.len())?;
+        out.push_str(&text);
     }
     text_out(out)
 }
 
 fn cat(a: &str, b: &str) -> Res<Datum> {
+    alloc(a.len() + b.len())?;
     let mut out = crate::types::Text::with_capacity(a.len() + b.len());
     out.push_str(a);
     out.push_str(b);
@@ -541,7 +564,7 @@ const BUILD: &[Function] = &[
         if from.is_empty() {
             return Ok(args[0].clone());
         }
-        text_out(text.replace(from, args[2].str()?))
+        replace(text, from, args[2].str()?)
     }),
     pure("translate", |_, args| {
         text_out(translate(args[0].str()?, args[1].str()?, args[2].str()?))

@@ -3,7 +3,7 @@
 use super::common::{done, lock, plain, slices, spill, stopped};
 use super::plan::Plan;
 use super::session::Session;
-use crate::base::{Need, Res, Stop};
+use crate::base::{guarded, pace, Need, Res, Stop};
 use crate::session::copy_in::CopyIn as Core;
 use crate::session::Session as SessionCore;
 use crate::wire::copy::{Format, Options, Target};
@@ -76,9 +76,15 @@ impl CopyIn {
         let result = match detached {
             true => {
                 let (copy, session) = (&mut *copy, &mut *session);
-                py.detach(move || steps(copy, session, slices))
+                py.detach(move || {
+                    let _pace = pace::enter(&session.cancel.flag, false);
+                    guarded(|| steps(copy, session, slices))
+                })
             }
-            false => steps(&mut copy, &mut session, slices),
+            false => {
+                let _pace = pace::enter(&session.cancel.flag, true);
+                guarded(|| steps(&mut copy, &mut session, slices))
+            }
         };
         match result {
             Ok(rows) => done(py, rows),
@@ -131,11 +137,6 @@ impl CopyIn {
     #[getter]
     fn rows(&self) -> PyResult<u64> {
         Ok(lock(&self.core)?.rows())
-    }
-
-    #[getter]
-    fn pending(&self) -> PyResult<usize> {
-        Ok(lock(&self.core)?.pending())
     }
 }
 

@@ -13,7 +13,11 @@ create_exception!(
 );
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("KernelError", module.py().get_type::<KernelError>())
+    module.add("KernelError", module.py().get_type::<KernelError>())?;
+    module.add(
+        "PanicException",
+        module.py().get_type::<pyo3::panic::PanicException>(),
+    )
 }
 
 /// The exception for an error, ready to be raised or passed in an event.

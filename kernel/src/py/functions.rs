@@ -11,7 +11,10 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-type Normalised<'py> = (Bound<'py, PyBytes>, Vec<(&'static str, String, usize)>);
+type Normalised<'py> = (
+    Bound<'py, PyBytes>,
+    Vec<(&'static str, String, usize, usize)>,
+);
 
 #[pyfunction]
 fn normalise<'py>(py: Python<'py>, text: &str) -> Normalised<'py> {
@@ -19,7 +22,7 @@ fn normalise<'py>(py: Python<'py>, text: &str) -> Normalised<'py> {
     let literals = lexer::normalise(text, &mut key);
     let literals = lexer::positions(text, &literals)
         .into_iter()
-        .map(|(kind, value, at)| (kind.name(), value, at))
+        .map(|(kind, value, from, to)| (kind.name(), value, from, to))
         .collect();
     (PyBytes::new(py, &key), literals)
 }

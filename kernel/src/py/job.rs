@@ -3,7 +3,7 @@
 use super::common::{done, lock, plain, slices, stopped};
 use super::plan::Json;
 use crate::base::error::fail;
-use crate::base::{Need, Res};
+use crate::base::{guarded, Need, Res};
 use crate::exec::access::TableDef;
 use crate::exec::{compile, plan};
 use crate::session::run::Held;
@@ -67,9 +67,9 @@ impl Job {
         let result = match detached {
             true => {
                 let work = &mut *work;
-                py.detach(move || work.run(slices))
+                py.detach(move || guarded(|| work.run(slices)))
             }
-            false => work.run(slices),
+            false => guarded(|| work.run(slices)),
         };
         match result {
             Ok(steps) => done(py, steps),

@@ -4,7 +4,7 @@ use super::common::{lock, slices};
 use super::plan::{columns, Column};
 use super::session::outcome;
 use super::values::{info, to_python};
-use crate::base::{Need, Res, Stop};
+use crate::base::{guarded, pace, Need, Res, Stop};
 use crate::exec::batch::Batch;
 use crate::session::run::{Run, OUTPUT_HIGH};
 use crate::session::{Outcome, Session as Core};
@@ -58,9 +58,15 @@ impl Portal {
         let result = match detached {
             true => {
                 let (core, run) = (&mut *core, &mut *run);
-                py.detach(move || steps(core, run, max_rows, slices))
+                py.detach(move || {
+                    let _pace = pace::enter(&core.cancel.flag, false);
+                    guarded(|| steps(core, run, max_rows, slices))
+                })
             }
-            false => steps(&mut core, &mut run, max_rows, slices),
+            false => {
+                let _pace = pace::enter(&core.cancel.flag, true);
+                guarded(|| steps(&mut core, &mut run, max_rows, slices))
+            }
         };
         let value = match (&result, fetch) {
             (Err(_), _) => py.None().into_bound(py),

@@ -6,7 +6,7 @@ use super::errors::to_object;
 use super::plan::{oids, output_columns, Column, Queries, Statement};
 use super::session::Session;
 use super::values::{by_kind, from_python, info, to_python};
-use crate::base::{Need, Oid, SqlError};
+use crate::base::{pace, Need, Oid, SqlError};
 use crate::session::connection::{Connection, Event};
 use crate::session::Session as Core;
 use crate::types::registry;
@@ -91,7 +91,7 @@ fn event<'py>(py: Python<'py>, core: &Core, event: Event) -> Tuple<'py> {
         } => {
             let literals: Vec<_> = literals
                 .into_iter()
-                .map(|(kind, value, at)| (kind.name(), value, at))
+                .map(|(kind, value, from, to)| (kind.name(), value, from, to))
                 .collect();
             ("query", text, PyBytes::new(py, &key), literals).into_pyobject(py)
         }
@@ -134,6 +134,7 @@ impl Wire {
             session.kept.set_now(now);
             connection.feed(bytes);
         }
+        let _pace = pace::enter(&session.cancel.flag, true);
         super::host::without(|| loop {
             let event = connection.step(&mut session, REACTOR_SLICES);
             let mut bytes = connection.take_output(&mut session);
@@ -210,7 +211,10 @@ impl Wire {
         let mut session = lock(&self.session)?;
         let mut connection = lock(&self.connection)?;
         self.inbox.lock().move_to(&mut session, &mut connection);
-        let said = connection.step(&mut session, slices(budget_us));
+        let said = {
+            let _pace = pace::enter(&session.cancel.flag, true);
+            connection.step(&mut session, slices(budget_us))
+        };
         event(py, &session, said)
     }
 
@@ -221,7 +225,10 @@ impl Wire {
         self.inbox.lock().move_to(&mut session, &mut connection);
         let said = {
             let (connection, session) = (&mut *connection, &mut *session);
-            py.detach(move || connection.step(session, slices(budget_us)))
+            py.detach(move || {
+                let _pace = pace::enter(&session.cancel.flag, false);
+                connection.step(session, slices(budget_us))
+            })
         };
         event(py, &session, said)
     }
@@ -245,7 +252,10 @@ impl Wire {
         self.inbox.lock().move_to(&mut session, &mut connection);
         session.kept.set_now(now);
         connection.feed(data);
-        let said = connection.step(&mut session, slices(budget_us));
+        let said = {
+            let _pace = pace::enter(&session.cancel.flag, true);
+            connection.step(&mut session, slices(budget_us))
+        };
         let bytes = connection.take_output(&mut session);
         let output = PyBytes::new(py, &bytes);
         session.recycle(bytes);

@@ -20,6 +20,8 @@ pub struct CopyIn {
     run: Option<Run>,
     numbers: Vec<u64>,
     rows: u64,
+    /// All whole rows of what was fed are in: more may be fed.
+    hungry: bool,
 }
 
 impl CopyIn {
@@ -32,6 +34,7 @@ impl CopyIn {
             run: None,
             numbers: Vec::new(),
             rows: 0,
+            hungry: true,
         }
     }
 
@@ -56,12 +59,14 @@ impl CopyIn {
         self.rows
     }
 
-    pub fn pending(&self) -> usize {
-        self.parser.pending()
+    /// May more be fed? What is left of a row that goes on in the next message does not count.
+    pub fn hungry(&self) -> bool {
+        self.hungry
     }
 
     /// Insert what was fed: rows so far, when all whole rows are in. Call again after `Need`.
     pub fn run(&mut self, session: &mut Session) -> Res<u64> {
+        self.hungry = false;
         loop {
             if let Some(run) = &mut self.run {
                 match run.step(session, 0) {
@@ -90,6 +95,7 @@ impl CopyIn {
             self.parser
                 .rows(ROWS, &session.kept.settings, &mut rows, &mut self.numbers)?;
             if rows.is_empty() {
+                self.hungry = true;
                 return Ok(self.rows);
             }
             session.host.put_copied(rows);

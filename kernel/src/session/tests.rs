@@ -317,6 +317,36 @@ fn an_event_that_is_never_dealt_with_is_an_error_and_not_a_loop() {
 }
 
 #[test]
+fn a_panic_ends_its_statement_and_nothing_else() {
+    let node = node();
+    let mut one = session(&node, 1);
+    let mut wire = connection();
+    let json = r#"{"root": {"op": "project", "exprs": [{"e": "func", "func": "test_panic", "args": [], "arg_types": [], "typ": 23, "at": null}],
+        "input": {"op": "values", "rows": [[{"e": "param", "n": 0, "typ": 23}]], "types": [23]}},
+        "output": [{"name": "x", "typ": 23, "typmod": -1, "table": 0, "attnum": 0}], "params": [23], "exec_params": 0,
+        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 0}"#;
+    wire.register(
+        "broken",
+        Statement::plan(Prepared::compile(json).unwrap(), 8),
+        "",
+        None,
+    );
+    for name in ["broken", "s"] {
+        let bind = [b"\0", name.as_bytes(), b"\0\0\0\0\x01\0\0\0\x015\0\0"].concat();
+        wire.feed(&message(b'B', &bind));
+        wire.feed(&message(b'E', b"\0\0\0\0\0"));
+        wire.feed(&message(b'S', b""));
+    }
+    let Event::Error { error, fatal } = wire.step(&mut one, 1) else {
+        panic!("a broken plan gave an answer")
+    };
+    assert_eq!((error.code_str(), fatal), ("XX000", false));
+    assert_eq!(error.message, "internal error: a test's defect");
+    assert!(matches!(wire.step(&mut one, 1), Event::Idle));
+    assert_eq!(tags(&wire.take_output(&mut one)), "2EZ2DCZ");
+}
+
+#[test]
 fn an_intercepted_session_s_ends_come_as_events() {
     let node = node();
     let mut one = session(&node, 1);

@@ -7,7 +7,7 @@
 use super::core::{Core, Shape, State};
 use super::row::{self, Draft, External};
 use crate::base::error::{corrupt, fail};
-use crate::base::{PageNo, Res, RowId, SessionId};
+use crate::base::{pace, PageNo, Res, RowId, SessionId};
 use crate::btree::{Cursor, Tree};
 use crate::redo::version::{self, versions, FROZEN, HISTORY, KEY_SIZE};
 use crate::store::{Mtr, Volume};
@@ -162,80 +162,62 @@ impl Core {
             return Ok(());
         }
         self.share(session, shape, draft, old)?;
-        let raw: Vec<(usize, Vec<u8>)> = draft
-            .pieces
-            .iter()
-            .filter(|p| p.form == row::PLAIN)
-            .map(|p| (p.column, p.bytes.clone()))
-            .collect();
-        draft.pack();
-        let mut list = self.moving.out.lock().remove(&session).unwrap_or_default();
-        let mut used = vec![false; list.len()];
-        let mut done = Ok(());
-        while let Some(index) = draft.to_move() {
-            let column = draft.pieces.get(index).map_or(0, |p| p.column);
-            let value = raw
-                .iter()
-                .find(|(c, _)| *c == column)
-                .map_or(&[][..], |(_, bytes)| bytes);
-            if value.len() > row::VALUE_MAX {
-                return fail("54000", "a value is longer than 1 GB");
-            }
-            let at = match self.place(shape, state, draft, index, value, &mut list, &used) {
-                Ok(at) => at,
-                Err(stop) => {
-                    done = Err(stop);
-                    break;
-                }
-            };
-            used.resize(list.len(), false);
-            if let Some(flag) = used.get_mut(at) {
-                *flag = true;
-            }
-            if let Some(moved) = list.get_mut(at) {
-                done = write_chunks(&self.volume, shape.values(), moved);
-            }
-            if done.is_err() {
-                break;
-            }
+        if draft.pieces.iter().any(|p| p.bytes.len() > row::VALUE_MAX) {
+            return fail("54000", "a value is longer than 1 GB");
         }
+        let mut list = self.moving.out.lock().remove(&session).unwrap_or_default();
+        let done = self.write_out(shape, state, draft, &mut list);
         let mut out = self.moving.out.lock();
         out.insert(session, list);
         self.moving.sessions.store(out.len(), Ordering::Release);
         done
     }
 
-    /// Which entry of `list` piece `index` of the draft is: one that an earlier call has begun, or a new one.
-    #[allow(clippy::too_many_arguments)]
-    fn place(
+    /// First what an earlier call has begun, then what is still too long. `list`: what has been begun.
+    fn write_out(
         &self,
         shape: &Shape,
         state: &State,
         draft: &mut Draft,
-        index: usize,
-        value: &[u8],
         list: &mut Vec<Moved>,
-        used: &[bool],
-    ) -> Res<usize> {
-        let mut begun = list.iter().zip(used);
-        let fits = |(moved, used): (&Moved, &bool)| !used && moved.fits(shape.def.root, value);
-        if let Some(at) = begun.position(fits) {
-            if let Some(moved) = list.get(at) {
+    ) -> Res<()> {
+        let mut again = Vec::new();
+        for (at, moved) in list.iter().enumerate() {
+            let fits =
+                |p: &row::Piece| p.form == row::PLAIN && moved.fits(shape.def.root, &p.bytes);
+            if let Some(index) = draft.pieces.iter().position(fits) {
                 draft.point_to(index, moved.external);
+                again.push(at);
             }
-            return Ok(at);
         }
-        let id = self.next_value(shape, state)?;
-        let (external, bytes) = draft.move_out(index, id)?;
-        list.push(Moved {
-            table: shape.def.root,
-            raw: value.to_vec(),
-            packed: if external.packed { bytes } else { Vec::new() },
-            external,
-            written: 0,
-            shared: false,
-        });
-        Ok(list.len() - 1)
+        for at in again {
+            if let Some(moved) = list.get_mut(at) {
+                write_chunks(&self.volume, shape.values(), moved)?;
+            }
+        }
+        let mut raw = draft.pack();
+        while let Some(index) = draft.to_move() {
+            let column = draft.pieces.get(index).map_or(0, |p| p.column);
+            let id = self.next_value(shape, state)?;
+            let (external, bytes) = draft.move_out(index, id)?;
+            let place = raw.iter().position(|(c, _)| *c == column);
+            let (raw, packed) = match place.filter(|_| external.packed) {
+                Some(place) => (raw.swap_remove(place).1, bytes),
+                None => (bytes, Vec::new()),
+            };
+            let mut moved = Moved {
+                table: shape.def.root,
+                raw,
+                packed,
+                external,
+                written: 0,
+                shared: false,
+            };
+            let done = write_chunks(&self.volume, shape.values(), &mut moved);
+            list.push(moved);
+            done?;
+        }
+        Ok(())
     }
 
     /// Point to the old row's values where the new ones are the same. What has been compared is remembered until the row is
@@ -298,6 +280,7 @@ impl Core {
 
     /// The value behind a pointer. What has been read before a Need is kept for the next call.
     pub(super) fn read_value(&self, overflow: PageNo, external: &External) -> Res<Vec<u8>> {
+        pace::heavy(external.len as usize)?;
         let key = (overflow, external.id);
         let mut bytes = self.moving.reading.lock().remove(&key).unwrap_or_default();
         match read_chunks(&self.volume, Tree { root: overflow }, external, &mut bytes) {
@@ -452,6 +435,7 @@ pub(super) fn as_cell(row: RowId, old: &[u8]) -> Vec<u8> {
 fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved) -> Res<()> {
     let all = moved.stored().len().div_ceil(CHUNK);
     while moved.written < all {
+        pace::heavy(STEP * CHUNK)?;
         let mut mtr = volume.begin()?;
         let numbers = moved.written..all.min(moved.written + STEP);
         let mut spots = Vec::with_capacity(STEP);
@@ -487,6 +471,7 @@ fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec
     }
     cursor.seek(volume, &chunk_key(external.id, number))?;
     while (bytes.len() as u64) < external.stored {
+        pace::check()?;
         let Some((page, slot)) = cursor.next(volume)? else {
             return corrupt(format!("value {} is cut off", external.id));
         };

@@ -13,7 +13,7 @@
 //! | 2 | external: `[value id varint][length varint][stored length varint][compressed 0/1]` |
 
 use crate::base::error::corrupt;
-use crate::base::{varint, Oid, Res};
+use crate::base::{pace, varint, Oid, Res};
 use crate::exec::access::TableDef;
 use crate::exec::batch::Batch;
 use crate::types::{registry, store, Datum, Repr};
@@ -167,8 +167,14 @@ fn put_fixed(out: &mut Vec<u8>, repr: Repr, value: &Datum) -> Res<()> {
 
 fn put_variable(out: &mut Vec<u8>, col: &Col, value: &Datum) -> Res<()> {
     match value {
-        Datum::Text(v) if col.repr == Repr::Text => out.extend_from_slice(v.as_bytes()),
-        Datum::Bytes(v) if col.repr == Repr::Bytes => out.extend_from_slice(v),
+        Datum::Text(v) if col.repr == Repr::Text => {
+            pace::heavy(v.as_bytes().len())?;
+            out.extend_from_slice(v.as_bytes());
+        }
+        Datum::Bytes(v) if col.repr == Repr::Bytes => {
+            pace::heavy(v.len())?;
+            out.extend_from_slice(v);
+        }
         other => store::encode(other, col.typ, out)?,
     }
     Ok(())
@@ -271,13 +277,15 @@ impl Draft {
         head + self.fixed.len() + pieces
     }
 
-    /// Compress the longest values until the payload is short enough, as far as that helps.
-    pub fn pack(&mut self) {
+    /// Compress the longest values until the payload is short enough, as far as that helps. The answer: what they were, by
+    /// column.
+    pub fn pack(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut raw = Vec::new();
         let mut order: Vec<usize> = (0..self.pieces.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.pieces.get(*i).map_or(0, |p| p.bytes.len())));
         for index in order {
             if self.size() <= TARGET {
-                return;
+                break;
             }
             if let Some(piece) = self.pieces.get_mut(index) {
                 if piece.form == PLAIN && piece.bytes.len() >= SHORT {
@@ -286,11 +294,12 @@ impl Draft {
                     out.extend_from_slice(&lz4_flex::block::compress(&piece.bytes));
                     if out.len() + out.len() / 8 < piece.bytes.len() {
                         piece.form = PACKED;
-                        piece.bytes = out;
+                        raw.push((piece.column, std::mem::replace(&mut piece.bytes, out)));
                     }
                 }
             }
         }
+        raw
     }
 
     /// The piece to move out next, if the payload is still too long.

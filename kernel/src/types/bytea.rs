@@ -3,7 +3,7 @@
 use super::registry::{TypeInfo, TypeOps};
 use super::settings::{ByteaOutput, Settings};
 use super::{hash, Datum};
-use crate::base::error::{fail, Res};
+use crate::base::error::{alloc, fail, Res};
 use std::cmp::Ordering;
 
 pub struct Ops;
@@ -112,6 +112,7 @@ impl TypeOps for Ops {
     ) -> Res<()> {
         match settings.bytea_output {
             ByteaOutput::Hex => {
+                alloc(2 * value.bytes()?.len() + 3)?;
                 out.extend_from_slice(b"\\x");
                 put_hex(value.bytes()?, out);
             }

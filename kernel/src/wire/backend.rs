@@ -1,6 +1,7 @@
 //! Backend messages of the PostgreSQL protocol 3.0, appended to an output buffer.
 
-use crate::base::{Oid, SqlError};
+use crate::base::error::enlarge;
+use crate::base::{Oid, Res, SqlError};
 use crate::exec::plan::OutputColumn;
 use crate::types::registry;
 use crate::wire::frontend::format_of;
@@ -29,6 +30,12 @@ fn i16(out: &mut Vec<u8>, value: i16) {
 
 fn i32(out: &mut Vec<u8>, value: i32) {
     out.extend_from_slice(&value.to_be_bytes());
+}
+
+/// A row that grows too long for a message is an error, not a message that nobody can read.
+#[inline]
+pub fn fits(out: &[u8], at: usize) -> Res<()> {
+    enlarge(out.len() - at, 0)
 }
 
 /// A message without a body: ParseComplete, BindComplete, NoData…

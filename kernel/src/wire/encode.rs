@@ -1,7 +1,7 @@
 //! Rows to DataRow messages: one encoder for a statement's columns, chosen when its formats are known.
 
 use crate::base::error::{fail, Res};
-use crate::base::Oid;
+use crate::base::{pace, Oid};
 use crate::exec::batch::{Batch, Vector};
 use crate::types::registry::{self, Repr, TypeInfo};
 use crate::types::settings::Settings;
@@ -56,7 +56,8 @@ impl Encoder {
         let at = backend::begin(out, b'D');
         out.extend_from_slice(&(self.columns.len() as u16).to_be_bytes());
         for (column, vector) in self.columns.iter().zip(&batch.columns) {
-            if let Err(stop) = column.value(vector, row, settings, out) {
+            let put = column.value(vector, row, settings, out);
+            if let Err(stop) = put.and_then(|()| backend::fits(out, at)) {
                 out.truncate(at - 1);
                 return Err(stop);
             }
@@ -70,7 +71,8 @@ impl Encoder {
         let at = backend::begin(out, b'D');
         out.extend_from_slice(&(self.columns.len() as u16).to_be_bytes());
         for (column, value) in self.columns.iter().zip(row) {
-            if let Err(stop) = sized(out, |out| column.datum(value, settings, out)) {
+            let put = sized(out, |out| column.datum(value, settings, out));
+            if let Err(stop) = put.and_then(|()| backend::fits(out, at)) {
                 out.truncate(at - 1);
                 return Err(stop);
             }
@@ -172,7 +174,15 @@ impl Column {
         match value {
             Datum::Null => return Ok(false),
             Datum::Text(text) if self.info.repr == Repr::Text => {
+                pace::heavy(text.as_bytes().len())?;
                 out.extend_from_slice(text.as_bytes())
+            }
+            Datum::Bytes(bytes) if bytes.len() >= pace::LONG => {
+                pace::heavy(bytes.len())?;
+                match self.binary {
+                    true => self.info.send(value, settings, out)?,
+                    false => self.info.output(value, settings, out)?,
+                }
             }
             value if self.binary => self.info.send(value, settings, out)?,
             // void and other pseudo types have an empty text form.

@@ -40,8 +40,9 @@ pub struct Literal<'a> {
     pub kind: Kind,
     /// The number as written, or the string's value with its escapes done.
     pub value: Cow<'a, str>,
-    /// Byte offset in the text.
+    /// Byte offsets in the text: where it begins, and what follows it.
     pub at: usize,
+    pub end: usize,
 }
 
 pub fn normalise<'a>(text: &'a str, key: &mut Vec<u8>) -> Vec<Literal<'a>> {
@@ -61,17 +62,24 @@ pub fn normalise<'a>(text: &'a str, key: &mut Vec<u8>) -> Vec<Literal<'a>> {
     lexer.literals
 }
 
+/// A literal as Python sees it: kind, value, and its characters from … to in the text.
+pub type Placed = (Kind, String, usize, usize);
+
 /// Byte offsets to character positions.
-pub fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<(Kind, String, usize)> {
+pub fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<Placed> {
     let mut counted = (0, 0);
+    let mut character = |byte: usize| {
+        counted.1 += text
+            .get(counted.0..byte)
+            .map_or(0, |between| between.chars().count());
+        counted.0 = byte;
+        counted.1
+    };
     literals
         .iter()
         .map(|literal| {
-            counted.1 += text
-                .get(counted.0..literal.at)
-                .map_or(0, |between| between.chars().count());
-            counted.0 = literal.at;
-            (literal.kind, literal.value.to_string(), counted.1)
+            let (from, to) = (character(literal.at), character(literal.end));
+            (literal.kind, literal.value.to_string(), from, to)
         })
         .collect()
 }
@@ -199,7 +207,13 @@ impl<'a> Lexer<'a> {
 
     fn literal(&mut self, key: &mut Vec<u8>, kind: Kind, value: Cow<'a, str>, at: usize) {
         key.extend_from_slice(&[1, kind.letter()]);
-        self.literals.push(Literal { kind, value, at });
+        let end = self.at;
+        self.literals.push(Literal {
+            kind,
+            value,
+            at,
+            end,
+        });
     }
 
     /// Where the quote that opened just before `from` closes, and whether quotes are doubled within.

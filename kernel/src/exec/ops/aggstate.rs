@@ -286,7 +286,7 @@ fn finish_rows(agg: &AggCall, env: &mut Env, rows: &Batch) -> Res<Datum> {
         }));
         keys.extend(args.iter().cloned());
     }
-    let order = sorted(&orders, &keys, rows.len);
+    let order = sorted(&orders, &keys, rows.len)?;
     let mut state = (agg.aggregate.make)(&agg.info)?;
     let mut last: Option<usize> = None;
     for row in order {

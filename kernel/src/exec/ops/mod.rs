@@ -22,6 +22,8 @@ mod update;
 mod window;
 
 pub use modify::Queued;
+#[cfg(test)]
+pub use sort::sorted;
 pub use window::is_window_function;
 
 use super::batch::Batch;

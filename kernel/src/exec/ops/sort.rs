@@ -2,7 +2,7 @@
 //! Rows with equal keys keep the order in which they came.
 
 use super::{Input, Op};
-use crate::base::Res;
+use crate::base::{pace, Res};
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::{compare_rows, Order};
 use crate::exec::nodes::SortNode;
@@ -12,20 +12,60 @@ use crate::types::Datum;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// What sorting a row counts as, in bytes of `pace::heavy`.
+const ROW_COST: usize = 32;
+
+/// Rows that are sorted without looking whether somebody has cancelled.
+const SORT_STEP: usize = 32 << 10;
+
 /// Row numbers in the order of their keys.
-pub fn sorted(orders: &[Order], keys: &[Vector], len: usize) -> Vec<u32> {
+pub fn sorted(orders: &[Order], keys: &[Vector], len: usize) -> Res<Vec<u32>> {
     let mut rows: Vec<u32> = (0..len as u32).collect();
     match (orders, keys) {
         ([order], [Vector::Int(values, nulls)]) if nulls.is_empty() => {
-            if order.desc {
-                rows.sort_by_key(|&r| std::cmp::Reverse(values[r as usize]));
-            } else {
-                rows.sort_by_key(|&r| values[r as usize]);
+            let compare = |a: u32, b: u32| values[a as usize].cmp(&values[b as usize]);
+            match order.desc {
+                true => sort_in_steps(&mut rows, |a, b| compare(b, a))?,
+                false => sort_in_steps(&mut rows, compare)?,
             }
         }
-        _ => rows.sort_by(|&a, &b| compare_rows(orders, keys, a as usize, keys, b as usize)),
+        _ => sort_in_steps(&mut rows, |a, b| {
+            compare_rows(orders, keys, a as usize, keys, b as usize)
+        })?,
     }
-    rows
+    Ok(rows)
+}
+
+/// A stable sort that can be cancelled: parts are sorted, then merged two by two.
+fn sort_in_steps(rows: &mut Vec<u32>, compare: impl Fn(u32, u32) -> Ordering) -> Res<()> {
+    for part in rows.chunks_mut(SORT_STEP) {
+        pace::check()?;
+        part.sort_by(|&a, &b| compare(a, b));
+    }
+    let mut width = SORT_STEP;
+    while width < rows.len() {
+        let mut merged = Vec::with_capacity(rows.len());
+        for pair in rows.chunks(width * 2) {
+            let (mut left, mut right) = pair.split_at(width.min(pair.len()));
+            while let (Some(&a), Some(&b)) = (left.first(), right.first()) {
+                if merged.len() % SORT_STEP == 0 {
+                    pace::check()?;
+                }
+                if compare(b, a) == Ordering::Less {
+                    merged.push(b);
+                    right = &right[1..];
+                } else {
+                    merged.push(a);
+                    left = &left[1..];
+                }
+            }
+            merged.extend_from_slice(left);
+            merged.extend_from_slice(right);
+        }
+        *rows = merged;
+        width *= 2;
+    }
+    Ok(())
 }
 
 /// A sorted run in a file, read back a block at a time. Its rows are the input's columns, then the keys.
@@ -122,7 +162,11 @@ impl Sort {
         self.limit.flatten()
     }
 
-    fn order(&self) -> Vec<u32> {
+    fn order(&self) -> Res<Vec<u32>> {
+        if self.rows.len == 0 {
+            return Ok(Vec::new());
+        }
+        pace::heavy(self.rows.len * ROW_COST)?;
         sorted(
             &self.node.orders,
             &self.rows.columns[self.width..],
@@ -146,7 +190,7 @@ impl Sort {
         self.rows.append(&batch);
         if let Some(limit) = self.limit() {
             if self.rows.len > limit.saturating_mul(2).max(BATCH_ROWS * 4) {
-                let mut order = self.order();
+                let mut order = self.order()?;
                 order.truncate(limit);
                 self.rows = self.rows.gather(&order);
                 self.bytes = self.rows.bytes();
@@ -161,7 +205,7 @@ impl Sort {
             let full = self.bytes > env.setup.work_mem;
             match spill(env) {
                 Some(spill) if (more && full) || (!more && !self.runs.is_empty()) => {
-                    let (order, file) = (self.order(), SpillFile::new(spill));
+                    let (order, file) = (self.order()?, SpillFile::new(spill));
                     self.phase = Phase::Spilling {
                         order,
                         at: 0,
@@ -171,11 +215,7 @@ impl Sort {
                     return Ok(());
                 }
                 _ if !more => {
-                    let order = if self.rows.len == 0 {
-                        Vec::new()
-                    } else {
-                        self.order()
-                    };
+                    let order = self.order()?;
                     self.phase = Phase::Memory { order, at: 0 };
                     return Ok(());
                 }

@@ -18,7 +18,15 @@ fn ticket(ctx: &mut Ctx<'_>, _: &[Datum]) -> Res<Datum> {
     ctx.host.nextval(crate::base::Oid(1)).map(Datum::Int)
 }
 
-static FUNCTIONS: &[Function] = &[volatile("test_ticket", ticket)];
+/// A defect.
+fn broken(_: &mut Ctx<'_>, _: &[Datum]) -> Res<Datum> {
+    panic!("a test's defect")
+}
+
+static FUNCTIONS: &[Function] = &[
+    volatile("test_ticket", ticket),
+    volatile("test_panic", broken),
+];
 
 pub fn lookup(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|f| f.name == name)

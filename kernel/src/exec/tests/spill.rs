@@ -1,6 +1,11 @@
 //! Sorts and hash tables beyond work_mem: temporary files, waiting, full disks.
 
 use super::*;
+use crate::base::{pace, Oid};
+use crate::exec::batch::Vector;
+use crate::exec::keys::Order;
+use crate::exec::ops::sorted;
+use crate::types::registry;
 
 fn series(to: i64) -> Value {
     json!({"op": "function_scan", "calls": [{"func": "test_series", "args": [int(1), int(to)], "arg_types": [INT4, INT4],
@@ -150,4 +155,46 @@ fn every_kind_of_value_survives_a_file() {
     let back = file.block(0).unwrap().unwrap();
     assert_eq!(format!("{:?}", back.row(0)), format!("{row:?}"));
     assert!(file.block(1).unwrap().is_none());
+}
+
+#[test]
+fn a_sort_whose_last_rows_fill_its_memory_has_nothing_left_to_sort() {
+    let fills = json!({"e": "func", "func": "repeat", "args": [text("x"), int(80_000)], "arg_types": [TEXT, INT4],
+        "typ": TEXT, "at": null});
+    let plan = case(sort(
+        project(series(3), &[c(0), fills]),
+        &[key(c(0), INT4, true)],
+    ));
+    let (rows, written, _) = run(&plan, 1);
+    let first: Vec<&str> = rows.iter().map(|r| &r[..1]).collect();
+    assert_eq!(first, ["3", "2", "1"]);
+    assert!(written > 200_000, "nothing was spilled");
+}
+
+#[test]
+fn a_big_sort_in_memory_is_stable_and_ends_when_it_is_cancelled() {
+    let rows = 100_000usize;
+    let keys = [Vector::Int(
+        (0..rows as i64).map(|i| i * 7919 % 1000).collect(),
+        Vec::new(),
+    )];
+    let info = registry::get(Oid(INT4)).unwrap();
+    let order = |desc| Order {
+        info,
+        desc,
+        nulls_first: false,
+    };
+    for desc in [false, true] {
+        let sorted = sorted(&[order(desc)], &keys, rows).unwrap();
+        let Vector::Int(values, _) = &keys[0] else {
+            unreachable!()
+        };
+        let sign = if desc { -1 } else { 1 };
+        assert!(sorted
+            .windows(2)
+            .all(|w| (sign * values[w[0] as usize], w[0]) < (sign * values[w[1] as usize], w[1])));
+    }
+    let flag = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let _pace = pace::enter(&flag, false);
+    assert!(sorted(&[order(false)], &keys, rows).is_err());
 }

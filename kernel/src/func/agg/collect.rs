@@ -2,7 +2,7 @@
 
 use super::sums::into_any;
 use super::{plain, Accumulator, Aggregate};
-use crate::base::error::{fail, Res};
+use crate::base::error::{enlarge, fail, Res, ALLOC_MAX};
 use crate::base::Oid;
 use crate::exec::batch::datum_bytes;
 use crate::func::ctx::{CallInfo, Ctx};
@@ -35,7 +35,9 @@ impl Accumulator for Strings {
         match &mut self.out {
             None => self.out = Some(value.to_vec()),
             Some(out) => {
+                enlarge(out.len(), value.len())?;
                 if let Some(delimiter) = args.get(1).filter(|d| !d.is_null()) {
+                    enlarge(out.len(), raw(delimiter)?.len() + value.len())?;
                     out.extend_from_slice(raw(delimiter)?);
                 }
                 out.extend_from_slice(value);
@@ -68,6 +70,12 @@ struct Values {
 impl Accumulator for Values {
     fn push(&mut self, _ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()> {
         self.size += datum_bytes(&args[0]);
+        if self.size > ALLOC_MAX {
+            return fail(
+                "54000",
+                format!("array size exceeds the maximum allowed ({ALLOC_MAX})"),
+            );
+        }
         self.values.push(args[0].clone());
         Ok(())
     }
@@ -147,6 +155,7 @@ struct JsonArray {
 
 impl Accumulator for JsonArray {
     fn push(&mut self, ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()> {
+        enlarge(self.out.len(), 0)?;
         if !self.out.is_empty() {
             self.out.extend_from_slice(b", ");
             if !args[0].is_null() && tojson::is_structured(self.typ) {
@@ -185,6 +194,7 @@ impl Accumulator for JsonObject {
         if args[0].is_null() {
             return fail("22023", "field name must not be null");
         }
+        enlarge(self.out.len(), 0)?;
         self.out
             .extend_from_slice(if self.out.is_empty() { b"{ " } else { b", " });
         let key = tojson::key(ctx, self.types[0], &args[0])?;

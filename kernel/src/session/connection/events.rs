@@ -7,7 +7,7 @@ use crate::session::copy_in::CopyIn;
 use crate::session::state::Session;
 use crate::types::Datum;
 use crate::wire::backend::{self, Internal};
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::Placed;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -31,11 +31,10 @@ pub enum Event {
         text: String,
         types: Vec<u32>,
     },
-    /// Literals: (kind, value, position in characters).
     Query {
         text: String,
         key: Vec<u8>,
-        literals: Vec<(Kind, String, usize)>,
+        literals: Vec<Placed>,
     },
     Stale {
         name: Option<String>,

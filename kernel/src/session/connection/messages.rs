@@ -3,7 +3,7 @@
 use super::events::{Event, Raised};
 use super::{Connection, Doing, Phase};
 use crate::base::error::{fail, Res};
-use crate::base::{Need, SqlError, Stop};
+use crate::base::{guarded, pace, Need, SqlError, Stop};
 use crate::session::run::OUTPUT_HIGH;
 use crate::session::state::Session;
 use crate::wire::backend::{self, Internal};
@@ -11,6 +11,9 @@ use crate::wire::frontend::{self, Frame, Startup};
 
 /// Messages after which a step pauses, so that one pipeline does not hold the others up.
 const MESSAGES: u32 = 256;
+
+/// Used input above this makes room at once: a statement with a long parameter does not keep it twice.
+const LONG_INPUT: usize = 1 << 20;
 
 /// Bound of messages before the client has logged in.
 const LOGIN_MESSAGE: usize = 64 << 10;
@@ -36,6 +39,8 @@ impl Connection {
             self.input = input;
             if self.at == self.input.len() && self.at > 0 {
                 self.use_up(0);
+            } else if self.at > LONG_INPUT {
+                self.shrink_input();
             }
             match result {
                 Ok(Flow::On) => {
@@ -82,8 +87,8 @@ impl Connection {
                     fail("XX000", text)
                 }
             },
-            Doing::Copy { .. } => self.copying(session, input),
-            _ => self.work(session),
+            Doing::Copy { .. } => guarded(|| self.copying(session, input)),
+            _ => guarded(|| self.work(session)),
         }
     }
 
@@ -141,9 +146,12 @@ impl Connection {
             self.at += frame.size;
             return Ok(Flow::On);
         }
+        if matches!(frame.tag, b'B' | b'P' | b'Q') {
+            pace::heavy(frame.size)?;
+        }
         let before = self.at;
         let size = frame.size;
-        let result = self.dispatch(session, frame);
+        let result = guarded(|| self.dispatch(session, frame));
         // A message is used up by its error, unless the work that it began has failed.
         if matches!(result, Err(Stop::Error(_))) && self.at == before {
             self.at += size;

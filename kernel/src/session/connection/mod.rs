@@ -143,12 +143,17 @@ impl Connection {
         self.at += size;
         self.raised = 0;
         if self.at == self.input.len() {
-            self.at = 0;
-            self.input.clear();
-            // One 50 MB statement does not keep its memory for the connection's life.
-            if self.input.capacity() > (1 << 20) {
-                self.input.shrink_to(64 << 10);
-            }
+            self.shrink_input();
+        }
+    }
+
+    /// Let go of what is used up.
+    fn shrink_input(&mut self) {
+        self.input.drain(..self.at);
+        self.at = 0;
+        // One 50 MB statement does not keep its memory for the connection's life.
+        if self.input.capacity() > (1 << 20) {
+            self.input.shrink_to(64 << 10);
         }
     }
 

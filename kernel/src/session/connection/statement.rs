@@ -11,6 +11,9 @@ use ahash::AHashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
+/// Bytes of a text that count as one more text.
+const WEIGHED: usize = 8 << 10;
+
 pub enum What {
     Plan(Arc<Prepared>),
     Begin {
@@ -160,6 +163,11 @@ pub struct Queries {
     capacity: usize,
 }
 
+/// A text counts by its length too: long ones fill the cache sooner.
+fn weight(bytes: usize) -> usize {
+    1 + bytes / WEIGHED
+}
+
 impl Queries {
     pub fn new(capacity: usize) -> Queries {
         Queries {
@@ -190,25 +198,28 @@ impl Queries {
     }
 
     pub fn register_query(&self, scope: u64, key: &[u8], cached: Cached) -> Res<()> {
+        let fixed = cached.fixed.iter().map(|(_, value)| value.len());
+        let weight = weight(key.len() + fixed.sum::<usize>());
         self.change(scope, |texts| {
             let variants = texts.queries.entry(key.into()).or_default();
             let before = variants.len();
             variants.retain(|old| old.fixed != cached.fixed);
             variants.insert(0, Arc::new(cached));
             variants.truncate(VARIANTS);
-            variants.len().saturating_sub(before)
+            variants.len().saturating_sub(before) * weight
         });
         Ok(())
     }
 
     pub fn register_parse(&self, scope: u64, text: &str, types: &[u32], statement: Arc<Statement>) {
+        let weight = weight(text.len());
         self.change(scope, |texts| {
             let variants = texts.parses.entry(text.into()).or_default();
             let before = variants.len();
             variants.retain(|(old, _)| old != types);
             variants.insert(0, (types.to_vec(), statement));
             variants.truncate(VARIANTS);
-            variants.len().saturating_sub(before)
+            variants.len().saturating_sub(before) * weight
         });
     }
 

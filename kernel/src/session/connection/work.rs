@@ -144,12 +144,14 @@ impl Connection {
         };
         let (shared, of, mut done) = (copy.clone(), *of, *done);
         let mut copy = shared.lock();
-        while !done && copy.pending() < COPY_GATHER {
+        let mut gathered = 0;
+        while !done && copy.hungry() && gathered < COPY_GATHER {
             let rest = input.get(self.at..).unwrap_or(&[]);
             let Some(frame) = frontend::frame(rest, self.max_message)? else {
                 break;
             };
             self.at += frame.size;
+            gathered += frame.size;
             match frame.tag {
                 b'd' => copy.feed(frame.body),
                 b'c' => {

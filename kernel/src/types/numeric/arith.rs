@@ -5,6 +5,7 @@ use super::{
     MAX_SCALE, MIN_SIG_DIGITS,
 };
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{Signed, Zero};
@@ -397,8 +398,10 @@ impl Numeric {
         if number > 32177 {
             return overflow();
         }
+        pace::heavy(number as usize * 64)?;
         let mut product = BigInt::from(1);
         for factor in 2..=number {
+            pace::check()?;
             product *= factor;
         }
         Numeric::checked(product, 0)

@@ -5,6 +5,7 @@ use super::{
     digit_count, overflow, pow10, Numeric, MAX_DISPLAY_SCALE, MAX_RESULT_SCALE, MIN_SIG_DIGITS,
 };
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -15,8 +16,12 @@ fn display(scale: i64) -> i64 {
     scale.clamp(0, MAX_DISPLAY_SCALE)
 }
 
+/// What a digit of a long computation counts as, in bytes of `pace::heavy`.
+const DIGIT_COST: usize = 64;
+
 /// e^x for x = fixed / 10^digits, at the same scale. |x| is small enough for the caller's digits.
-fn exp_fixed(x: &BigInt, digits: u32) -> BigInt {
+fn exp_fixed(x: &BigInt, digits: u32) -> Res<BigInt> {
+    pace::heavy(digits as usize * DIGIT_COST)?;
     let halvings = 8
         + (digits as f64).sqrt() as u32
         + (x.bits() as u32).saturating_sub((digits as f64 * 3.33) as u32);
@@ -27,6 +32,7 @@ fn exp_fixed(x: &BigInt, digits: u32) -> BigInt {
     let mut sum = one.clone();
     let mut n = 1u32;
     loop {
+        pace::check()?;
         term = term * &x / &one / n;
         if term.is_zero() || (term.is_negative() && (-&term).is_one()) {
             break;
@@ -35,19 +41,22 @@ fn exp_fixed(x: &BigInt, digits: u32) -> BigInt {
         n += 1;
     }
     for _ in 0..halvings {
+        pace::check()?;
         sum = &sum * &sum / &one;
     }
-    div_big(sum, &pow10(guard), Rounding::Half)
+    Ok(div_big(sum, &pow10(guard), Rounding::Half))
 }
 
 /// ln of fixed / 10^digits, which is between 0.1 and 10, at the same scale.
-fn ln_fixed(x: &BigInt, digits: u32) -> BigInt {
+fn ln_fixed(x: &BigInt, digits: u32) -> Res<BigInt> {
+    pace::heavy(digits as usize * DIGIT_COST)?;
     let guard = 12;
     let digits = digits + guard;
     let one = pow10(digits);
     let mut y = x * pow10(guard);
     let roots = 6;
     for _ in 0..roots {
+        pace::check()?;
         y = (y * &one).sqrt();
     }
     let z = (&y - &one) * &one / (&y + &one);
@@ -56,15 +65,16 @@ fn ln_fixed(x: &BigInt, digits: u32) -> BigInt {
     let mut sum = BigInt::zero();
     let mut n = 1u32;
     while !power.is_zero() && power != BigInt::from(-1) {
+        pace::check()?;
         sum += &power / n;
         power = power * &square / &one;
         n += 2;
     }
-    div_big(sum << (roots + 1), &pow10(guard), Rounding::Half)
+    Ok(div_big(sum << (roots + 1), &pow10(guard), Rounding::Half))
 }
 
 /// ln of a positive number, as a fixed-point number with `digits` digits.
-fn ln_big(value: &Numeric, digits: u32) -> BigInt {
+fn ln_big(value: &Numeric, digits: u32) -> Res<BigInt> {
     let coefficient = value.coefficient();
     let exponent = digit_count(&coefficient) - 1 - i64::from(value.scale());
     // mantissa in [1, 10) when far from one; numbers near one are taken as they are
@@ -81,11 +91,11 @@ fn ln_big(value: &Numeric, digits: u32) -> BigInt {
     } else {
         div_big(coefficient, &pow10((-power) as u32), Rounding::Half)
     };
-    let mut sum = ln_fixed(&mantissa, fine);
+    let mut sum = ln_fixed(&mantissa, fine)?;
     if exponent != 0 {
-        sum += ln_fixed(&(BigInt::from(10) * pow10(fine)), fine) * exponent;
+        sum += ln_fixed(&(BigInt::from(10) * pow10(fine)), fine)? * exponent;
     }
-    div_big(sum, &pow10(guard), Rounding::Half)
+    Ok(div_big(sum, &pow10(guard), Rounding::Half))
 }
 
 /// Roughly the decimal weight of ln(value).
@@ -186,7 +196,7 @@ impl Numeric {
         }
         let guard = 12 + (value * LOG10_E).max(0.0) as i64;
         let digits = (scale + guard).max(i64::from(self.scale())) as u32;
-        fixed(exp_fixed(&self.at_scale(digits), digits), digits, scale)
+        fixed(exp_fixed(&self.at_scale(digits), digits)?, digits, scale)
     }
 
     fn log_check(&self) -> Res<()> {
@@ -205,7 +215,7 @@ impl Numeric {
         }
         let scale = display((MIN_SIG_DIGITS - ln_weight(self)).max(i64::from(self.scale())));
         let digits = (scale + 6) as u32;
-        fixed(ln_big(self, digits), digits, scale)
+        fixed(ln_big(self, digits)?, digits, scale)
     }
 
     /// Logarithm of `self` to a base.
@@ -229,7 +239,7 @@ impl Numeric {
                 .max(i64::from(self.scale())),
         );
         let digits = (scale + 16 + base_weight.abs() + own_weight.abs()) as u32;
-        let (top, bottom) = (ln_big(self, digits), ln_big(base, digits));
+        let (top, bottom) = (ln_big(self, digits)?, ln_big(base, digits)?);
         if bottom.is_zero() {
             return fail("22012", "division by zero");
         }
@@ -261,7 +271,7 @@ impl Numeric {
         }
         let base = self.abs();
         let rough_digits = (8 - ln_weight(&base)).clamp(0, 2 * MAX_DISPLAY_SCALE) as u32 + 8;
-        let rough_ln = Numeric::from_big(ln_big(&base, rough_digits), rough_digits as u16);
+        let rough_ln = Numeric::from_big(ln_big(&base, rough_digits)?, rough_digits as u16);
         let rough = rough_ln.mul(exponent)?.to_f64();
         if rough.abs() > MAX_RESULT_SCALE as f64 * 3.01 {
             if rough > 0.0 {
@@ -276,9 +286,9 @@ impl Numeric {
         let scale = display(scale);
         let exponent_digits = digit_count(&exponent.coefficient());
         let digits = (scale + result_weight.max(0.0) as i64 + exponent_digits + 16) as u32;
-        let product = ln_big(&base, digits) * exponent.coefficient();
+        let product = ln_big(&base, digits)? * exponent.coefficient();
         let product = div_big(product, &pow10(exponent.scale().into()), Rounding::Half);
-        let value = fixed(exp_fixed(&product, digits), digits, scale)?;
+        let value = fixed(exp_fixed(&product, digits)?, digits, scale)?;
         Ok(if self.sign() < 0 && exponent.is_odd() {
             value.neg()
         } else {
@@ -364,7 +374,9 @@ impl Numeric {
         let mut base = (self.coefficient(), -i64::from(self.scale()));
         let mut result = (BigInt::one(), 0i64);
         let mut left = n.unsigned_abs();
+        pace::heavy(digits as usize * DIGIT_COST)?;
         while left > 0 {
+            pace::check()?;
             if left & 1 == 1 {
                 result = trim(result.0 * &base.0, result.1 + base.1);
             }

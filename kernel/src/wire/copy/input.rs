@@ -3,8 +3,8 @@
 use super::binary::{self, Row};
 use super::lines::Lines;
 use super::{csv, text, Format, Kind};
-use crate::base::error::{fail, Res};
-use crate::base::{Oid, Stop};
+use crate::base::error::{enlarge, fail, Res};
+use crate::base::{pace, Oid, Stop};
 use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
 use crate::types::Datum;
@@ -82,15 +82,6 @@ impl CopyParser {
         self.last && (self.ended || self.at == self.bytes.len())
     }
 
-    /// Bytes not used yet.
-    pub fn pending(&self) -> usize {
-        if self.ended {
-            0
-        } else {
-            self.bytes.len() - self.at
-        }
-    }
-
     pub fn columns(&self) -> usize {
         self.target.columns.len()
     }
@@ -123,16 +114,24 @@ impl CopyParser {
                 return Ok(false);
             }
             let row = match self.format.kind {
-                Kind::Binary => self.binary_row(bytes, settings)?,
-                _ => self.line_row(bytes, settings)?,
+                Kind::Binary => self.binary_row(bytes, settings),
+                _ => self.line_row(bytes, settings),
             };
-            match row {
+            // What is parsed already goes on its way first.
+            if matches!(row, Err(Stop::Need(_))) && !rows.is_empty() {
+                return Ok(true);
+            }
+            match row? {
                 Some(row) => {
                     rows.push(row);
                     numbers.push(self.line);
                 }
                 None if self.ended => {}
-                None => return Ok(false),
+                None => {
+                    // A line that never ends must not take all memory.
+                    enlarge(bytes.len() - self.at, 0)?;
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
@@ -145,6 +144,7 @@ impl CopyParser {
             let Some(line) = found.map_err(|stop| self.place(stop, self.line + 1, None))? else {
                 return Ok(None);
             };
+            pace::heavy(line.end)?;
             self.at += line.next;
             self.line += 1 + std::mem::take(&mut self.lines.extra);
             let content = &rest[..line.end];
@@ -274,6 +274,7 @@ impl CopyParser {
                 }
                 Row::Fields(fields, size) => (fields, size),
             };
+        pace::heavy(size)?;
         self.line = next;
         let mut row = Vec::with_capacity(fields.len());
         for (place, (field, (info, typmod))) in fields.iter().zip(&self.target.columns).enumerate()

@@ -2,10 +2,11 @@
 
 use super::{csv, text, Format, Kind, SIGNATURE};
 use crate::base::error::Res;
-use crate::base::Oid;
+use crate::base::{pace, Oid};
 use crate::exec::batch::Batch;
 use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
+use crate::types::Datum;
 use crate::wire::backend;
 use crate::wire::encode::datum_at;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl CopyOut {
     ) -> Res<()> {
         self.begin(out);
         let at = backend::begin(out, b'd');
-        match self.put(batch, row, settings, out) {
+        let put = self.put(batch, row, settings, out);
+        match put.and_then(|()| backend::fits(out, at)) {
             Ok(()) => {
                 backend::end(out, at);
                 Ok(())
@@ -102,7 +104,7 @@ impl CopyOut {
             let value = batch
                 .columns
                 .get(place)
-                .map_or(crate::types::Datum::Null, |vector| datum_at(vector, row));
+                .map_or(Datum::Null, |vector| datum_at(vector, row));
             if place > 0 && !binary {
                 out.push(self.format.delimiter);
             }
@@ -112,6 +114,11 @@ impl CopyOut {
                     false => out.extend_from_slice(self.format.null.as_bytes()),
                 }
                 continue;
+            }
+            match &value {
+                Datum::Text(text) => pace::heavy(text.as_bytes().len())?,
+                Datum::Bytes(bytes) => pace::heavy(bytes.len())?,
+                _ => {}
             }
             self.value.clear();
             match self.format.kind {

@@ -1,0 +1,97 @@
+//! Where a call runs, for work too deep down to be told: on the event loop, where nothing may take long, or in a worker
+//! thread; and whether somebody has cancelled it.
+//!
+//! Whoever lets a session work says so with [`enter`], on the thread that works. Deep work asks [`heavy`] before it begins, and
+//! [`check`] now and then.
+
+use super::error::{fail, Res};
+use super::Need;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// Bytes of long values that one step on the event loop may touch.
+pub const INLINE_BYTES: usize = 1 << 20;
+/// Shorter values do not count.
+pub const LONG: usize = 4 << 10;
+
+thread_local! {
+    /// What is left of INLINE_BYTES; none: not on the event loop.
+    static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    static CANCEL: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Until it is dropped, this thread works for one session.
+pub struct Entered(());
+
+/// `inline`: on the event loop. The same call will be made again in a worker thread after `Need::Slice`.
+pub fn enter(cancel: &Arc<AtomicBool>, inline: bool) -> Entered {
+    LEFT.set(inline.then_some(INLINE_BYTES));
+    CANCEL.with_borrow_mut(|current| *current = Some(cancel.clone()));
+    Entered(())
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        LEFT.set(None);
+        CANCEL.with_borrow_mut(|current| *current = None);
+    }
+}
+
+/// Before work on a value of so many bytes (or that takes as long): a cancel is seen, and too much for the event loop is
+/// `Need::Slice`, before anything has happened.
+#[inline]
+pub fn heavy(bytes: usize) -> Res<()> {
+    if bytes < LONG {
+        return Ok(());
+    }
+    begin(bytes)
+}
+
+#[cold]
+fn begin(bytes: usize) -> Res<()> {
+    check()?;
+    match LEFT.get() {
+        None => Ok(()),
+        Some(left) if left > bytes => {
+            LEFT.set(Some(left - bytes));
+            Ok(())
+        }
+        Some(_) => Err(Need::Slice.into()),
+    }
+}
+
+/// In the midst of long work.
+pub fn check() -> Res<()> {
+    let cancelled =
+        CANCEL.with_borrow(|flag| flag.as_ref().is_some_and(|f| f.load(Ordering::Relaxed)));
+    match cancelled {
+        false => Ok(()),
+        true => fail("57014", "canceling statement due to user request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stop;
+
+    #[test]
+    fn much_work_leaves_the_event_loop_and_a_cancel_is_seen_everywhere() {
+        let flag = Arc::new(AtomicBool::new(false));
+        assert!(heavy(usize::MAX).is_ok());
+        {
+            let _pace = enter(&flag, true);
+            assert!(heavy(INLINE_BYTES / 2).is_ok());
+            assert!(matches!(
+                heavy(INLINE_BYTES / 2),
+                Err(Stop::Need(Need::Slice))
+            ));
+        }
+        let _pace = enter(&flag, false);
+        assert!(heavy(usize::MAX).is_ok());
+        flag.store(true, Ordering::Relaxed);
+        assert!(matches!(heavy(LONG), Err(Stop::Error(e)) if e.code == *b"57014"));
+        assert!(check().is_err());
+    }
+}
