@@ -95,9 +95,9 @@ def cluster(readers: int = 0, cache: str = CACHE) -> Iterator[Server]:
 
 
 @contextmanager
-def single_postgres() -> Iterator[Server]:
+def single_postgres(**settings: str) -> Iterator[Server]:
     """PostgreSQL 15, fsync on, no standby."""
-    with postgres(POSTGRES_SETTINGS) as server:
+    with postgres({**POSTGRES_SETTINGS, **settings}) as server:
         pid = server.process.pid if server.process is not None else 0
         yield Server("PostgreSQL 15", server.port, "postgres", "postgres", (pid,))
 
