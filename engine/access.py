@@ -75,6 +75,13 @@ def check_schema(session: Session, oid: int, name: str) -> None:
         raise SqlError("42501", f"permission denied for schema {name}")
 
 
+def check_sequence(session: Session, oid: int) -> None:
+    """42501 when the role may not use the sequence."""
+    found = session.snapshot.relation(oid)
+    if found is not None and not is_member(session, found.owner):
+        raise SqlError("42501", f"permission denied for sequence {found.name}")
+
+
 def check_superuser(session: Session, what: str) -> None:
     """42501 with what only superusers may do."""
     if not is_superuser(session):

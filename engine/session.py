@@ -28,6 +28,7 @@ from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
 from sixfold.wal.runtime import Timer
 
+from .access import is_superuser
 from .catalog.model import PG_CATALOG
 from .catalog.snapshot import Catalog, Snapshot
 from .errors import SqlError
@@ -552,6 +553,7 @@ class Session:
         if self.work is not None and self.work.ddl is not None:
             private = self.snapshot.version
             self.kernel.catalog_version = private
+        self.kernel.set("is_superuser", "on" if is_superuser(self) else "off")
         settings = tuple(self.settings.get(name) for name in PLANNING)
         scope = (self.user, self.settings.get("search_path"), private, settings)
         if scope != self._scope:

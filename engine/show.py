@@ -45,18 +45,23 @@ def assign(session: Session, name: str, value: str | None, *, local: bool = Fals
         _transaction_variable(session, name, value)
         return
     if name in ("role", "session_authorization") and value not in (None, "none"):
-        _check_role(session, str(value))
+        _check_role(session, name, str(value))
     if name == "session_authorization" and value is None:
         value = session.settings.reset_value(name) or session.session_user
     session.begin_work()
     session.settings.set(name, value, local=local)
 
 
-def _check_role(session: Session, name: str) -> None:
+def _check_role(session: Session, setting: str, name: str) -> None:
     role = session.snapshot.role(name)
     if role is None:
         raise SqlError("22023", f'role "{name}" does not exist')
     me = session.snapshot.role(session.session_user)
+    if setting == "session_authorization":
+        login = session.snapshot.role(session.settings.reset_value(setting) or session.session_user)
+        if name != session.session_user and not (login is not None and login["rolsuper"]):
+            raise SqlError("42501", f'permission denied to set session authorization "{name}"')
+        return
     if me is not None and not me["rolsuper"] and name != session.session_user:
         members = session.snapshot.rows["pg_auth_members"].get(role["oid"], me["oid"])
         if members is None:

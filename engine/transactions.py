@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .access import check_relations
 from .errors import SqlError, not_built
 from .parser import enums
 from .utility import Context, entry, transaction_modes
@@ -139,6 +140,7 @@ async def lock_table(session: Session, node: Any, context: Context) -> None:
             raise SqlError("42P01", f'relation "{item.relname}" does not exist')
         if relation.kind not in ("r", "v", "p"):
             raise SqlError("42809", f'"{relation.name}" is not a table or view')
+        check_relations(session, [relation.oid])
         if session.kernel.read_only and node.mode > 3:
             raise SqlError("25006", "cannot execute LOCK TABLE in a read-only transaction")
         lock = partial(session.kernel.lock_relation, relation.oid, node.mode, bool(node.nowait))

@@ -74,7 +74,8 @@ class Context:
         # How constants are read.
         self.reading = reading or PLAIN
         self.sublinks = tree.SubQueryTable()
-        self.relations: set[int] = set()
+        # In the order in which they are named.
+        self.relations: dict[int, None] = {}
         self.rtes: list[Rte] = []
         self.queries = 0
         self.ctes = 0
@@ -104,7 +105,7 @@ class Context:
 
     def lock(self, relation: int, mode: int) -> None:
         """The statement needs this lock."""
-        self.relations.add(relation)
+        self.relations.setdefault(relation)
         if self.locks.get(relation, 0) < mode:
             self.locks[relation] = mode
 

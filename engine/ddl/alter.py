@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine import parser
+from sixfold.engine.access import is_member
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.deparse import columns_of, expression
@@ -34,7 +35,7 @@ from .constraints import add_constraint, constraint_names, set_not_null, validat
 from .dependencies import Dropper, describe
 from .indexes import rebuild
 from .roles import rename_role
-from .schemas import rename_schema, role_oid
+from .schemas import new_owner, own_schema, rename_schema
 from .sequences import Options, change_sequence, make_sequence, qualified, read_options
 
 if TYPE_CHECKING:
@@ -455,7 +456,7 @@ async def _alter_constraint(change: Change, table: Relation, command: Any) -> No
 
 
 async def _owner(change: Change, table: Relation, command: Any) -> None:
-    owner = role_oid(change.session, command.newowner)
+    owner = new_owner(change.session, command.newowner)
     await _update_class(change, table.oid, relowner=owner)
     for index in table.indexes:
         await _update_class(change, index.oid, relowner=owner)
@@ -671,9 +672,9 @@ async def _move(change: Change, table: Relation, namespace: int) -> None:
 async def set_owner(session: Session, node: Any, context: Context) -> None:
     """ALTER SCHEMA, DATABASE … OWNER TO."""
     change = await Change.begin(session)
-    owner = role_oid(session, node.newowner)
+    owner = new_owner(session, node.newowner)
     if node.objectType == OBJECT.OBJECT_SCHEMA:
-        oid = change.namespace(node.object.sval)
+        oid = own_schema(change, node.object.sval)
         row = change.rows["pg_namespace"].get(oid)
         assert row is not None
         await change.writer.update("pg_namespace", row, nspowner=owner)
@@ -681,6 +682,8 @@ async def set_owner(session: Session, node: Any, context: Context) -> None:
         found = change.rows["pg_database"].group(("datname",), node.object.sval)
         if not found:
             raise SqlError("3D000", f'database "{node.object.sval}" does not exist')
+        if not is_member(session, found[0]["datdba"]):
+            raise SqlError("42501", f"must be owner of database {node.object.sval}")
         await change.writer.update("pg_database", found[0], datdba=owner)
     else:
         raise not_built("OWNER TO of this kind of object")

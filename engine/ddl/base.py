@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sixfold.engine.access import check_owner, check_schema
+from sixfold.engine.access import check_owner, check_relations, check_schema
 from sixfold.engine.catalog.model import PG_CATALOG, Relation
 from sixfold.engine.catalog.rows import Row, Rows
 from sixfold.engine.catalog.snapshot import Catalog
@@ -131,7 +131,13 @@ class Change:
         return found[0]
 
     def namespace(self, schema: str, name: str = "", position: int | None = None) -> int:
-        """A schema that must exist and is not the system's; `name`: what is to be made there."""
+        """A schema in which the role may create; `name`: what is to be made there."""
+        oid = self.users_schema(schema, name, position)
+        check_schema(self.session, oid, schema)
+        return oid
+
+    def users_schema(self, schema: str, name: str = "", position: int | None = None) -> int:
+        """A schema that must exist and is not the system's."""
         oid = self.catalog.namespace_oid(schema)
         if oid is None:
             raise SqlError("3F000", f'schema "{schema}" does not exist', position=position)
@@ -140,13 +146,13 @@ class Change:
             raise SqlError(
                 "42501", f"permission denied to {what}", detail="System catalog modifications are currently disallowed."
             )
-        check_schema(self.session, oid, schema)
         return oid
 
     def relation(
-        self, name: str, schema: str | None = None, *, kinds: str = "", missing_ok: bool = False
+        self, name: str, schema: str | None = None, *, kinds: str = "", missing_ok: bool = False, use: bool = False
     ) -> Relation | None:
-        """A relation by name; 42P01 (or None) when there is none, 42809 for another kind, 42501 for the system's."""
+        """A relation by name that the role owns (`use`: may use); 42P01 (or None) when there is none, 42809 for another kind, 42501
+        for the system's."""
         if schema is not None and self.catalog.namespace_oid(schema) is None:
             if missing_ok:
                 return None
@@ -161,12 +167,15 @@ class Change:
             raise SqlError("42809", f'"{found.name}" is not {ARTICLES[kinds[0]]}')
         if not is_user(found.oid):
             raise SqlError("42501", f'permission denied: "{found.name}" is a system catalog')
-        check_owner(self.session, found)
+        if use:
+            check_relations(self.session, [found.oid])
+        else:
+            check_owner(self.session, found)
         return found
 
-    def must(self, name: str, schema: str | None = None, *, kinds: str = "") -> Relation:
+    def must(self, name: str, schema: str | None = None, *, kinds: str = "", use: bool = False) -> Relation:
         """As `relation`, never None."""
-        found = self.relation(name, schema, kinds=kinds)
+        found = self.relation(name, schema, kinds=kinds, use=use)
         assert found is not None
         return found
 

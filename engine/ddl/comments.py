@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_superuser
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import enums
 from sixfold.engine.utility import Context, entry
 
 from .base import AUTHID, CLASS, CONSTRAINT, DATABASE, KINDS, NAMESPACE, Change
-from .schemas import role_oid
+from .roles import makes_roles
+from .schemas import own_schema, role_oid
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -41,7 +43,7 @@ def _target(change: Change, node: Any) -> tuple[int, int, int]:
             raise SqlError("42704", f'constraint "{names[-1]}" for table "{table.name}" does not exist')
         return CONSTRAINT, item.oid, 0
     if kind == OBJECT.OBJECT_SCHEMA:
-        return NAMESPACE, change.namespace(node.object.sval), 0
+        return NAMESPACE, own_schema(change, node.object.sval), 0
     raise not_built(f"COMMENT ON {kind.name.removeprefix('OBJECT_')}")
 
 
@@ -74,11 +76,15 @@ async def _shared(change: Change, node: Any, text: str | None) -> None:
         if not found:
             raise SqlError("3D000", f'database "{name}" does not exist')
         classid, oid = DATABASE, found[0]["oid"]
+        check_superuser(change.session, f"must be owner of database {name}")
     else:
         role = change.session.snapshot.role(name)
         if role is None:
             raise SqlError("42704", f'role "{name}" does not exist')
         classid, oid = AUTHID, role["oid"]
+        if role["rolsuper"] or not makes_roles(change.session):
+            what = "must be superuser" if role["rolsuper"] else "must have CREATEROLE privilege"
+            check_superuser(change.session, what)
     old = change.rows["pg_shdescription"].get(oid, classid)
     if old is not None:
         await change.writer.delete("pg_shdescription", old)

@@ -290,7 +290,7 @@ async def add_foreign_key(change: Change, table: Relation, node: Any, column: st
     columns = [
         _column(table, name, f'column "{name}" referenced in foreign key constraint does not exist') for name in names
     ]
-    parent = change.relation(node.pktable.relname, node.pktable.schemaname)
+    parent = change.relation(node.pktable.relname, node.pktable.schemaname, use=True)
     assert parent is not None
     if parent.kind != "r":
         raise SqlError("42809", f'referenced relation "{parent.name}" is not a table')

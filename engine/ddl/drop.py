@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sixfold.engine.access import check_superuser, is_member
+from sixfold.engine.access import check_relations, check_superuser
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import enums
@@ -13,6 +13,7 @@ from sixfold.engine.utility import Context, entry
 from .alter import empty
 from .base import CLASS, NAMESPACE, Change
 from .dependencies import Dropper
+from .schemas import check_schema_owner
 from .sequences import options_of, replace_state
 
 if TYPE_CHECKING:
@@ -117,13 +118,6 @@ async def _relation(change: Change, dropper: Dropper, names: list[str], kind: st
     dropper.add((CLASS, found.oid, 0))
 
 
-def check_schema_owner(change: Change, oid: int, name: str) -> None:
-    """42501 when the role may not drop or rename a schema."""
-    row = change.rows["pg_namespace"].get(oid)
-    if row is not None and not is_member(change.session, row["nspowner"]):
-        raise SqlError("42501", f"must be owner of schema {name}")
-
-
 async def _schema(change: Change, dropper: Dropper, name: str, node: Any) -> None:
     oid = change.catalog.namespace_oid(name)
     if oid is None:
@@ -184,7 +178,7 @@ async def truncate(session: Session, node: Any, context: Context) -> None:
     change = await Change.begin(session)
     tables: dict[int, Relation] = {}
     for name in node.relations:
-        table = change.must(name.relname, name.schemaname, kinds="r")
+        table = change.must(name.relname, name.schemaname, kinds="r", use=True)
         tables[table.oid] = table
     queue = list(tables.values())
     while queue:
@@ -201,6 +195,7 @@ async def truncate(session: Session, node: Any, context: Context) -> None:
                     hint=f'Truncate table "{child.name}" at the same time, or use TRUNCATE ... CASCADE.',
                 )
             session.notice(f'truncate cascades to table "{child.name}"')
+            check_relations(session, [child.oid])
             tables[child.oid] = child
             queue.append(child)
     for table in tables.values():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sixfold.engine.access import check_superuser
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Relation, Type
 from sixfold.engine.catalog.store import kernel_table
@@ -19,6 +20,7 @@ from sixfold.kernel._kernel import Table
 
 from .base import CLASS, SHARE, Change, class_row, truncated
 from .columns import Spec, attribute_row
+from .schemas import own_schema
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -250,7 +252,9 @@ async def reindex(session: Session, node: Any, context: Context) -> None:
         if not wanted:
             session.notice(f'table "{table.name}" has no indexes to reindex')
     else:
-        namespace = change.namespace(node.name) if kind == "REINDEX_OBJECT_SCHEMA" else None
+        namespace = own_schema(change, node.name) if kind == "REINDEX_OBJECT_SCHEMA" else None
+        if namespace is None:
+            check_superuser(session, f"must be owner of database {session.database_name}")
         wanted = [
             (row["indrelid"], row["indexrelid"])
             for row in rows["pg_index"].rows.values()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sixfold.engine.access import check_superuser, is_member
 from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.catalog.snapshot import Snapshot
 from sixfold.engine.catalog.statistics import statistic_row
@@ -120,7 +121,8 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
         role = change.session.snapshot.role(change.session.user)
         if node.is_vacuumcmd and role is not None and role["rolsuper"]:
             oids += stored_catalogs(change.session.snapshot)
-        return [(change.must_oid(oid), []) for oid in oids]
+        tables = [change.must_oid(oid) for oid in oids]
+        return [(table, []) for table in tables if is_member(change.session, table.owner)]
     found: list[tuple[Relation, list[str]]] = []
     for item in node.rels:
         name = item.relation
@@ -132,6 +134,11 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
                 f'skipping "{table.name}" --- cannot {"vacuum" if node.is_vacuumcmd else "analyze"} non-tables or special system tables',
                 severity="WARNING",
                 code="01000",
+            )
+        elif not is_member(change.session, table.owner):
+            verb = "vacuum" if node.is_vacuumcmd else "analyze"
+            change.session.notice(
+                f'permission denied to {verb} "{table.name}", skipping it', severity="WARNING", code="01000"
             )
         elif table.host is None and (table.oid >= USER_OID or node.is_vacuumcmd):
             columns = [part.sval for part in item.va_cols or ()]
@@ -284,4 +291,5 @@ async def cluster(session: Session, node: Any, context: Context) -> None:
 @entry("CheckPointStmt", "CHECKPOINT", read_only=True)
 async def checkpoint(session: Session, node: Any, context: Context) -> None:
     """CHECKPOINT: there are none here, what is committed is durable."""
+    check_superuser(session, "must be superuser or have privileges of pg_checkpoint to do CHECKPOINT")
     context.reply.complete("CHECKPOINT")

@@ -28,6 +28,11 @@ FLAGS = {
     "isreplication": "rolreplication",
     "bypassrls": "rolbypassrls",
 }
+NEW_BY_SUPERUSERS = {
+    "superuser": "superusers",
+    "isreplication": "replication users",
+    "bypassrls": "bypassrls users",
+}
 ITERATIONS = 4096
 
 
@@ -53,8 +58,6 @@ async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[
     members: list[Any] = []
     for option in options or ():
         name = option.defname
-        if name in ("superuser", "isreplication", "bypassrls") and not is_superuser(session):
-            raise SqlError("42501", f"must be superuser to change {name.removeprefix('is')} attribute")
         if name in FLAGS:
             change[FLAGS[name]] = bool(option.arg.boolval)
         elif name == "password":
@@ -75,16 +78,35 @@ async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[
     return change, member_of, members
 
 
-def _may_create(session: Session) -> None:
+def makes_roles(session: Session) -> bool:
+    """Superuser or CREATEROLE?"""
     me = session.snapshot.role(session.user)
-    if me is not None and not me["rolsuper"] and not me["rolcreaterole"]:
-        raise SqlError("42501", "permission denied to create role")
+    return me is not None and bool(me["rolsuper"] or me["rolcreaterole"])
+
+
+def _may_alter(session: Session, row: Row, options: Any) -> None:
+    """42501 when the current role may not change that of `row` so."""
+    if is_superuser(session):
+        return
+    names = {option.defname for option in options or ()}
+    if row["rolsuper"] or "superuser" in names:
+        raise SqlError("42501", "must be superuser to alter superuser roles or change superuser attribute")
+    if row["rolreplication"] or "isreplication" in names:
+        raise SqlError("42501", "must be superuser to alter replication roles or change replication attribute")
+    if "bypassrls" in names:
+        raise SqlError("42501", "must be superuser to change bypassrls attribute")
+    if not makes_roles(session) and (row["rolname"] != session.user or names != {"password"}):
+        raise SqlError("42501", "permission denied")
 
 
 @entry("CreateRoleStmt", "CREATE ROLE")
 async def create_role(session: Session, node: Any, context: Context) -> None:
     """CREATE ROLE, USER, GROUP."""
-    _may_create(session)
+    for option in node.options or ():
+        if option.defname in NEW_BY_SUPERUSERS and option.arg.boolval:
+            check_superuser(session, f"must be superuser to create {NEW_BY_SUPERUSERS[option.defname]}")
+    if not makes_roles(session):
+        raise SqlError("42501", "permission denied to create role")
     name = truncated(node.role)
     if name.startswith("pg_") or name in ("public", "none"):
         code = "42939"
@@ -109,6 +131,9 @@ async def create_role(session: Session, node: Any, context: Context) -> None:
 
 
 async def _add_member(change: Change, role: int, member: int, admin: bool = False) -> bool:
+    granted = change.rows["pg_authid"].get(role)
+    if granted is not None and granted["rolsuper"]:
+        check_superuser(change.session, "must be superuser to alter superusers")
     if change.rows["pg_auth_members"].get(role, member) is not None:
         return False
     await change.writer.insert(
@@ -120,12 +145,10 @@ async def _add_member(change: Change, role: int, member: int, admin: bool = Fals
 @entry("AlterRoleStmt", "ALTER ROLE")
 async def alter_role(session: Session, node: Any, context: Context) -> None:
     """ALTER ROLE, USER; ALTER GROUP ADD USER."""
-    name = role_name(session, node.role)
-    if name != session.user:
-        _may_create(session)
     change = await Change.begin(session)
     row = change.rows["pg_authid"].get(role_oid(session, node.role))
     assert row is not None
+    _may_alter(session, row, node.options)
     new, _, members = await _options(session, row, node.options)
     if new != row:
         await change.writer.update("pg_authid", row, **new)
@@ -144,18 +167,33 @@ async def rename_role(change: Change, old: str, new: str) -> None:
         raise SqlError("42710", f'role "{new}" already exists')
     if old in (change.session.user, change.session.session_user):
         raise SqlError("0A000", "session user cannot be renamed")
+    if row["rolsuper"]:
+        check_superuser(change.session, "must be superuser to rename superusers")
+    elif not makes_roles(change.session):
+        raise SqlError("42501", "permission denied to rename role")
     await change.writer.update("pg_authid", row, rolname=new)
+
+
+def _may_grant(change: Change, role: Row) -> None:
+    """42501 when the current role may not make others members of this one."""
+    session = change.session
+    if role["rolsuper"]:
+        check_superuser(session, "must be superuser to alter superusers")
+    me = session.snapshot.role(session.user)
+    membership = change.rows["pg_auth_members"].get(role["oid"], me["oid"]) if me is not None else None
+    if not makes_roles(session) and not (membership is not None and membership["admin_option"]):
+        raise SqlError("42501", f'must have admin option on role "{role["rolname"]}"')
 
 
 @entry("GrantRoleStmt", "GRANT ROLE")
 async def grant_role(session: Session, node: Any, context: Context) -> None:
     """GRANT role TO role, REVOKE role FROM role."""
-    check_superuser(session, "must have admin option on role")
     change = await Change.begin(session)
     for granted in node.granted_roles:
         role = session.snapshot.role(granted.priv_name)
         if role is None:
             raise SqlError("42704", f'role "{granted.priv_name}" does not exist')
+        _may_grant(change, role)
         for spec in node.grantee_roles:
             member = role_oid(session, spec)
             name = role_name(session, spec)
@@ -217,9 +255,14 @@ def _database(session: Session, name: str | None) -> int:
 @entry("AlterRoleSetStmt", "ALTER ROLE")
 async def alter_role_set(session: Session, node: Any, context: Context) -> None:
     """ALTER ROLE … SET."""
-    if node.role is None or role_name(session, node.role) != session.user:
-        check_superuser(session, "permission denied to alter setting")
     role = role_oid(session, node.role) if node.role is not None else 0
+    row = session.snapshot.rows["pg_authid"].get(role)
+    if row is None:
+        check_superuser(session, "must be superuser to alter settings globally")
+    elif row["rolsuper"]:
+        check_superuser(session, "must be superuser to alter superusers")
+    elif row["rolname"] != session.user and not makes_roles(session):
+        raise SqlError("42501", "permission denied")
     await _set(session, (_database(session, node.database), role), node.setstmt)
     context.reply.complete("ALTER ROLE")
 

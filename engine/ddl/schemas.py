@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sixfold.engine.access import check_superuser
+from sixfold.engine.access import check_superuser, is_member
 from sixfold.engine.errors import SqlError
 from sixfold.engine.reply import SilentReply
 from sixfold.engine.utility import Context, entry, find
@@ -90,6 +90,28 @@ def role_oid(session: Session, spec: Any) -> int:
     return int(row["oid"])
 
 
+def new_owner(session: Session, spec: Any) -> int:
+    """OID of the role that is to own something: one of which the current role is a member."""
+    owner = role_oid(session, spec)
+    if not is_member(session, owner):
+        raise SqlError("42501", f'must be member of role "{role_name(session, spec)}"')
+    return owner
+
+
+def own_schema(change: Change, name: str) -> int:
+    """A schema of the current role's."""
+    oid = change.users_schema(name)
+    check_schema_owner(change, oid, name)
+    return oid
+
+
+def check_schema_owner(change: Change, oid: int, name: str) -> None:
+    """42501 when the role may not drop or rename a schema."""
+    row = change.rows["pg_namespace"].get(oid)
+    if row is not None and not is_member(change.session, row["nspowner"]):
+        raise SqlError("42501", f"must be owner of schema {name}")
+
+
 async def rename_schema(change: Change, old: str, new: str) -> None:
     """ALTER SCHEMA … RENAME TO."""
     check_schema_name(new)
@@ -100,4 +122,5 @@ async def rename_schema(change: Change, old: str, new: str) -> None:
         raise SqlError("42P06", f'schema "{new}" already exists')
     row = change.rows["pg_namespace"].get(oid)
     assert row is not None
+    check_schema_owner(change, oid, old)
     await change.writer.update("pg_namespace", row, nspname=new)

@@ -212,7 +212,7 @@ def _on_commit(change: Change, table: Relation, kind: str, persistence: str) -> 
 
 def _like_source(change: Change, node: Any) -> Relation:
     try:
-        return change.must(node.relname, node.schemaname)
+        return change.must(node.relname, node.schemaname, use=True)
     except SqlError as error:
         error.position = position_of(node)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import check_sequence
 from sixfold.engine.errors import SqlError, not_built
 
 from . import definitions, identity, names, privileges, sizes
@@ -57,6 +58,9 @@ def ask_host(session: Session, what: str, args: list[Any]) -> Any:
         if found is None:
             raise SqlError("42P01", f"sequence with OID {args[0]} does not exist")
         return found.root
+    if what == "use_sequence":
+        check_sequence(session, args[0])
+        return None
     if what == "sequence_name":
         found = session.snapshot.sequence(args[0])
         return found.name if found else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.access import is_member
 from sixfold.engine.activity import Counts, counts, live_rows
 from sixfold.engine.catalog import facts
 from sixfold.engine.catalog.model import Relation
@@ -142,7 +143,7 @@ def sequences(session: Session) -> Rows:
                 "increment_by": found.increment,
                 "cycle": found.cycle,
                 "cache_size": found.cache,
-                "last_value": sequence_last_value(session, found.oid),
+                "last_value": sequence_last_value(session, found.oid) if is_member(session, relation.owner) else None,
             }
 
 
@@ -161,8 +162,10 @@ def _array(values: tuple[str, ...]) -> str | None:
 
 
 def stats(session: Session) -> Rows:
-    """pg_stats"""
+    """pg_stats: of tables that the role may read."""
     for relation in relations(session, "r", system=False):
+        if not is_member(session, relation.owner):
+            continue
         for column in relation.columns:
             if column.n_distinct is not None and not column.dropped:
                 yield {

@@ -106,4 +106,4 @@ def analyze_and_plan(
         ctx.writes,
         catalog.version,
     )
-    return PlannedStatement(plan, kind, output, list(context.params.types), sorted(context.relations), ctx.estimates)
+    return PlannedStatement(plan, kind, output, list(context.params.types), list(context.relations), ctx.estimates)

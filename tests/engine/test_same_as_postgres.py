@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg.pq import DiagnosticField, ExecStatus
 
+from sixfold.engine.embedded import Connection
 from sixfold.engine.errors import SqlError
 from tests.engine.memory import Script
 from tests.engine.random_queries import Generator
@@ -203,6 +204,44 @@ def test_statements_answer_as_postgresql_to_the_letter(clean: psycopg.Connection
         if expected != answer:
             wrong.append(f"{text}\n  PostgreSQL {str(expected)[:600]}\n  Sixfold    {str(answer)[:600]}")
     clean.execute("reset all")
+    assert not wrong, "\n".join(wrong)
+
+
+OWNED_BY_OTHERS = (
+    "create table secret(a serial primary key, b text)",
+    "insert into secret(b) values ('x')",
+    "analyze secret",
+    "create table pub(a int)",
+    "create sequence sq",
+    "create view sv as select * from secret",
+    "create schema app",
+    "drop role if exists joe",
+    "drop role if exists ann",
+    "create role joe login",
+    "create role ann",
+)
+
+
+def test_a_role_is_refused_what_postgresql_refuses(clean: psycopg.Connection, script: Script) -> None:
+    clean.execute("drop schema if exists app cascade")
+    clean.execute("grant usage on schema public to public")
+    for statement in OWNED_BY_OTHERS:
+        clean.execute(statement)
+        script.query(statement)
+    ours = script.connections["joe"] = script.wait(Connection(script.database).start("joe"))
+    wrong = []
+    uri = f"postgresql://joe@127.0.0.1:{clean.info.port}/postgres"
+    with psycopg.connect(uri, autocommit=True) as theirs:
+        for statement in lines("privileges.sql"):
+            text = statement.removesuffix(";")
+            expected, result = asked(theirs, text), script.wait(ours.query(text))[-1]
+            answer = (
+                tuple(result.error.get(letter) for letter in "CMD")
+                if result.error is not None
+                else (ordered(text, result.rows), result.tag)
+            )
+            if expected != answer:
+                wrong.append(f"{text}\n  PostgreSQL {str(expected)[:300]}\n  Sixfold    {str(answer)[:300]}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -164,7 +164,9 @@ def test_a_role_may_use_what_it_owns_and_nothing_else(script: Script) -> None:
     assert error("create table t(a int)") == "permission denied for schema public"
     assert error("create schema s") == "permission denied for database postgres"
     assert error("select * from pg_authid") == "permission denied for table pg_authid"
-    assert error("alter role joe superuser") == "must be superuser to change superuser attribute"
+    assert (
+        error("alter role joe superuser") == "must be superuser to alter superuser roles or change superuser attribute"
+    )
     assert error("set role postgres") == 'permission denied to set role "postgres"'
     assert error("create temp table mine(a int); insert into mine values (1); select * from mine") == ""
     script.rows("create schema hers authorization joe")

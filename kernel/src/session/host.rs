@@ -39,6 +39,8 @@ pub struct Host {
     copied: Mutex<Option<Vec<Vec<Datum>>>>,
     /// The running statement's transaction may not write.
     read_only: AtomicBool,
+    /// Its role is no superuser.
+    restricted: AtomicBool,
 }
 
 impl Host {
@@ -50,6 +52,7 @@ impl Host {
             sequences: Mutex::default(),
             copied: Mutex::new(None),
             read_only: AtomicBool::new(false),
+            restricted: AtomicBool::new(false),
         }
     }
 
@@ -105,7 +108,11 @@ impl Host {
         Stop::Error(error)
     }
 
+    /// The page of a sequence that the role may use.
     fn sequence(&self, oid: Oid) -> Res<PageNo> {
+        if self.restricted.load(Ordering::Relaxed) {
+            self.ask("use_sequence", &[Datum::Int(i64::from(oid.0))])?;
+        }
         if let Some(page) = self.backend.sequence(oid) {
             return Ok(page);
         }
@@ -257,6 +264,9 @@ impl Session {
         self.host
             .read_only
             .store(self.read_only(), Ordering::Relaxed);
+        self.host
+            .restricted
+            .store(self.kept.restricted, Ordering::Relaxed);
         Setup {
             access: Some(self.backend.access()),
             view,

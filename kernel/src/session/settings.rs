@@ -14,6 +14,8 @@ pub struct Kept {
     pub settings: Arc<Settings>,
     /// Bytes.
     pub work_mem: usize,
+    /// The current role is no superuser: what it may do is asked of Python.
+    pub restricted: bool,
     /// The last `set_now`, µs since 2000-01-01.
     pub clock: i64,
 }
@@ -23,6 +25,7 @@ impl Default for Kept {
         Kept {
             settings: Arc::default(),
             work_mem: 4 << 20,
+            restricted: false,
             clock: 0,
         }
     }
@@ -86,6 +89,7 @@ impl Kept {
                 Some(bytes) => self.work_mem = bytes.max(64 << 10),
                 None => return invalid("work_mem", value),
             },
+            "is_superuser" => self.restricted = value != "on",
             _ => return Ok(false),
         }
         Ok(true)
