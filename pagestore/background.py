@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.kernel import _kernel
 from sixfold.pagestore.layers import Layers
 from sixfold.pagestore.repair import Repair
+from sixfold.pagestore.scrub import Scrub
 from sixfold.pagestore.volume import NodeVolume
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import ConnectionLost
@@ -43,6 +44,7 @@ class Background:
         self._held: list[Callable[[], None]] = []
         self.layers = Layers(node)
         self.repair = Repair(node)
+        self.scrub = Scrub(node)
 
     def start(self) -> None:
         """Begin to work."""
@@ -52,6 +54,7 @@ class Background:
             runtime.spawn(self._work(), f"{name} layers"),
             runtime.spawn(self._merge(), f"{name} merge"),
             runtime.spawn(self._gossip(), f"{name} gossip"),
+            runtime.spawn(self.scrub.run(), f"{name} scrub"),
         ]
 
     def stop(self) -> None:
@@ -169,7 +172,8 @@ class Background:
         """Ask every peer now, until none has more."""
         await asyncio.gather(*(self._ask(peer, volume) for peer in self._node.config.peers))
 
-    async def _link(self, peer: str) -> Rpc:
+    async def link(self, peer: str) -> Rpc:
+        """A connection to a peer, kept. ConnectionLost when it is away."""
         link = self._links.get(peer)
         if link is None or link.connection.closed:
             link = await dial(self._node.runtime, peer, timeout=2.0)
@@ -179,7 +183,7 @@ class Background:
     async def _ask(self, peer: str, volume: NodeVolume) -> None:
         """Tell a peer what there is here; take what it has beyond that."""
         try:
-            link = await self._link(peer)
+            link = await self.link(peer)
             while True:
                 question = {
                     "volume": volume.state.volume,

@@ -24,6 +24,9 @@ class NodeConfig(msgspec.Struct):
     gossip_seconds: float = 0.5
     # Merge layer files when there are more than this.
     layers_max: int = 8
+    # Layer and journal files are read and their checksums compared this often, at this speed.
+    scrub_seconds: float = 24 * 3600.0
+    scrub_bytes_per_second: int = 8 << 20
 
 
 def load_node_config(text: str) -> NodeConfig:

@@ -239,6 +239,17 @@ class Journal:
         if removed:
             self._disk.sync_dir(FOLDER)
 
+    def drop(self, info: JournalFile, is_frozen: Callable[[int, int, int], bool]) -> bool:
+        """Remove a damaged file, which is not the newest, once layers have all (volume, group, end) of it."""
+        if info not in self.files[:-1]:
+            return True
+        if not all(is_frozen(*key, end) for key, end in info.ends.items()):
+            return False
+        self.files.remove(info)
+        self._disk.unlink(info.path)
+        self._disk.sync_dir(FOLDER)
+        return True
+
     def scan_after(self, volume: int, scls: dict[int, int], max_bytes: int) -> list[bytes]:
         """Batches of a volume above the given SCLs, from the files: for a peer that lacks more than memory has."""
         found: list[bytes] = []

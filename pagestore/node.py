@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import structlog
+
 from sixfold.kernel import _kernel
 from sixfold.pagestore import manifest as manifests
 from sixfold.pagestore import wire
@@ -21,6 +23,8 @@ from sixfold.pagestore.manifest import Manifest, VolumeState
 from sixfold.pagestore.volume import NodeVolume
 from sixfold.wal.rpc import RemoteError, Rpc
 from sixfold.wal.runtime import Connection, Listener, Runtime
+
+log = structlog.get_logger("sixfold.pagestore")
 
 # A node that can't make anything durable takes no more than this; gossip brings the rest later.
 PENDING_BYTES_MAX = 64 << 20
@@ -92,7 +96,9 @@ class StorageNode:
         else:
             self.manifest, self._manifest_number = found
         for state in self.manifest.volumes:
-            self.volumes[state.volume] = NodeVolume(self.disk, state)
+            self.volumes[state.volume] = self._open_volume(state)
+        if any(not state.voids_epoch for state in self.manifest.volumes):
+            self.save_manifest()
         beyond: dict[int, dict[int, int]] = {}
         for payload in self.journal.recover():
             volume = self.volumes.get(int.from_bytes(payload[8:16], "little"))
@@ -106,6 +112,16 @@ class StorageNode:
         self.background.layers.sweep()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
+
+    def _open_volume(self, state: VolumeState) -> NodeVolume:
+        """A volume whose layers can't be opened has lost its content here: it begins empty, like one on a new disk, remembers whom it
+        fenced, and counts in no recovery until peers have filled it."""
+        try:
+            return NodeVolume(self.disk, state)
+        except (_kernel.KernelError, FileNotFoundError) as error:
+            log.error("a layer file is damaged; this segment is filled from its peers", reason=str(error))
+        state.layers, state.voids, state.voids_epoch, state.filling = [], [], 0, []
+        return NodeVolume(self.disk, state)
 
     @property
     def address(self) -> str:
@@ -375,6 +391,8 @@ class StorageNode:
             "journal_bytes": self.journal.size,
             "syncs": self.journal.syncs,
             "repairs": self.background.repair.done,
+            "scrubs": self.background.scrub.passes,
+            "damaged_files": self.background.scrub.found,
             "volumes": [volume.status() for volume in self.volumes.values()],
         }
 

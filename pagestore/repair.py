@@ -95,8 +95,13 @@ class Repair:
                 file.pwrite(at, data)
                 at += len(data)
             await synced(file)
-        finally:
+            if not await node.background.scrub.is_whole(file):
+                raise RemoteError("damaged", "a layer file came damaged")
+        except BaseException:
             file.close()
+            node.disk.unlink(layer_path(ours))
+            raise
+        file.close()
         return ours
 
     def _swap(self, volume: NodeVolume, layers: list[int], vdl: int) -> bool:

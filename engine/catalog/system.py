@@ -179,7 +179,8 @@ def is_user(oid: int) -> bool:
 def served() -> dict[str, int]:
     """Names of all system relations that exist here, and their OIDs."""
     known = facts.relations()
-    names = [name for name in (*SHAPES, *FIXED, *WITHOUT_ROWS, *HOSTED) if name in known]
+    # Sorted: the order of sets of names is another one in every process, and this is what new catalogues are written in.
+    names = [name for name in (*SHAPES, *sorted(FIXED | WITHOUT_ROWS | HOSTED)) if name in known]
     return {name: known[name]["oid"] for name in names} | {STORAGE: SHAPES[STORAGE].oid}
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
+import structlog
+
 from tests.sim.bank import BankScenario
 from tests.sim.scenario import Scenario
+
+
+# Daemons' own complaints would carry the time of day.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def run_seed(seed: int, seconds: float = 8.0) -> tuple[int, str | None, list[str], int]:
@@ -22,7 +29,7 @@ def run_seed(seed: int, seconds: float = 8.0) -> tuple[int, str | None, list[str
     except Exception as error:
         text = "".join(traceback.format_exception(error))
         return seed, text, scenario.world.log, scenario.history.acknowledged
-    return seed, None, scenario.world.log, scenario.history.acknowledged
+    return seed, None, [*scenario.world.log, f"trace {scenario.world.trace:08x}"], scenario.history.acknowledged
 
 
 def run_bank(seed: int, seconds: float = 4.0) -> tuple[int, str | None, list[str], int]:
@@ -33,7 +40,12 @@ def run_bank(seed: int, seconds: float = 4.0) -> tuple[int, str | None, list[str
     except Exception as error:
         text = "".join(traceback.format_exception(error))
         return seed, text, bank.world.log, len(bank.ledger.acknowledged)
-    return seed, None, bank.world.log, len(bank.ledger.acknowledged)
+    story = [
+        *bank.world.log,
+        f"the reader has looked {bank.looks + bank.reader.looks} times",
+        f"trace {bank.world.trace:08x}",
+    ]
+    return seed, None, story, len(bank.ledger.acknowledged)
 
 
 def main() -> int:

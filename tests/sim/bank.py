@@ -7,14 +7,18 @@ after every failover, nothing that was rolled back or cut off may be, and the su
 from __future__ import annotations
 
 import asyncio
+import bisect
+import json
 
 from sixfold.engine.embedded import Connection, Result
 from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import KernelError
+from sixfold.server.config import ReaderConfig, SqlConfig
+from sixfold.server.reader import Reader
 from sixfold.server.writer import Writer
 from sixfold.wal.recovery import RecoveryFailed
 from tests.sim.history import Violation
-from tests.sim.scenario import Scenario
+from tests.sim.scenario import STREAM, Scenario
 from tests.sim.world import Host
 
 ACCOUNTS = 8
@@ -34,6 +38,34 @@ class Ledger:
         self.ready = False
         self.tried: dict[int, tuple[int, int, int]] = {}
         self.acknowledged: set[int] = set()
+
+
+class Observations:
+    """Sets of transfers that snapshots have shown, on any node: each must be a prefix of one order of commits, so any two of them
+    contain each other. (Two nodes that show two commits in different orders would show sets that do not.)"""
+
+    def __init__(self) -> None:
+        self._seen: list[frozenset[int]] = []
+
+    def add(self, seen: frozenset[int], where: str) -> None:
+        at = bisect.bisect_left(self._seen, len(seen), key=len)
+        for other in self._seen[max(0, at - 1) : at + 1]:
+            small, large = sorted((seen, other), key=len)
+            if not small <= large:
+                raise Violation(f"{where} shows {sorted(seen - other)} without {sorted(other - seen)}")
+        if at == len(self._seen) or self._seen[at] != seen:
+            self._seen.insert(at, seen)
+
+    @property
+    def all(self) -> frozenset[int]:
+        """What the newest snapshot has shown."""
+        return self._seen[-1] if self._seen else frozenset()
+
+
+LOOK = (
+    "select (select array_agg(balance order by id) from accounts), "
+    "(select coalesce(array_agg(id order by id), '{}') from transfers)"
+)
 
 
 class BankWriter:
@@ -65,6 +97,7 @@ class BankWriter:
             self.bank.world.note(f"{self.host.name}: {error}")
             self.fenced = True
             return
+        await self.writer.publisher.serve(STREAM)
         self.open = True
         for number in range(3):
             self.host.spawn(self.client(), f"client {number}")
@@ -129,13 +162,58 @@ class BankWriter:
 
     async def look(self, session: Connection) -> None:
         known = len(self.bank.ledger.acknowledged)
-        (row,) = (
-            await self.ask(session, "select (select sum(balance) from accounts), (select count(*) from transfers)")
-        ).rows
+        result = await self.ask(session, LOOK)
         if self.bank.writers[-1] is not self:
             return
-        if row[0] != str(ACCOUNTS * BALANCE) or int(row[1] or 0) < known:
-            raise Violation(f"a snapshot shows {row}, {known} transfers were acknowledged before")
+        seen = self.bank.consistent(result, self.host.name)
+        if len(seen) < known:
+            raise Violation(f"a snapshot shows {len(seen)} transfers, {known} were acknowledged before")
+        self.bank.observations.add(seen, self.host.name)
+
+
+class BankReader:
+    """A reader process with its database, and a client that looks."""
+
+    def __init__(self, bank: BankScenario, host: Host) -> None:
+        self.bank = bank
+        self.host = host
+        self.runtime = host.boot()
+        self.looks = 0
+        config = ReaderConfig(
+            data="",
+            name=host.name,
+            members=bank.config.members,
+            writer=STREAM,
+            volume_id=bank.config.volume,
+            pages_per_group=bank.config.pages_per_group,
+            sql=SqlConfig(cache=CACHE_BYTES),
+        )
+        self.reader = Reader(self.runtime, config, bank.config)
+        host.spawn(self.run(), "reader's client")
+
+    async def run(self) -> None:
+        await self.reader.opened()
+        database = self.reader.current()
+        session = await Connection(database).start()
+        last: frozenset[int] = frozenset()
+        while True:
+            await self.runtime.clock.sleep(self.host.chance.uniform(0.005, 0.1))
+            if self.reader.current() is not database:
+                database = self.reader.current()
+                session = await Connection(database).start()
+            if not self.bank.ledger.ready:
+                continue
+            result = await session.query(LOOK)
+            if not result or result[-1].error is not None:
+                # Its page was collected, the storage is away, the catalogue is older than the tables, or the session was ended.
+                session = await Connection(database).start()
+                continue
+            seen = self.bank.consistent(result[-1], self.host.name)
+            if not last <= seen:
+                raise Violation(f"the reader went back in time: {sorted(last - seen)} are gone")
+            last = seen
+            self.bank.observations.add(seen, self.host.name)
+            self.looks += 1
 
 
 class BankScenario(Scenario):
@@ -144,6 +222,8 @@ class BankScenario(Scenario):
     def __init__(self, seed: int, *, topology: str = "6x3", seconds: float = 4.0) -> None:
         super().__init__(seed, topology=topology, seconds=seconds)
         self.ledger = Ledger()
+        self.observations = Observations()
+        self.looks = 0
         self.bankers: list[BankWriter] = []
 
     def no_failures(self) -> None:
@@ -151,6 +231,24 @@ class BankScenario(Scenario):
         failures = self.world.loop.failures
         failures[:] = [text for text in failures if not text.startswith("task page read failed: ReadTooOld")]
         super().no_failures()
+
+    def consistent(self, result: Result, where: str) -> frozenset[int]:
+        """The transfers of a snapshot, whose balances must follow from them."""
+        (row,) = result.rows
+        balances, seen = (json.loads((value or "{}").replace("{", "[").replace("}", "]")) for value in row)
+        expected = [BALANCE] * ACCOUNTS
+        for number in seen:
+            source, target, amount = self.ledger.tried.get(number, (1, 1, 0))
+            expected[source - 1] -= amount
+            expected[target - 1] += amount
+        if balances != expected:
+            raise Violation(f"{where} shows balances {balances} with transfers {seen[-5:]}, which make {expected}")
+        return frozenset(seen)
+
+    def start_reader(self) -> None:
+        if isinstance(self.reader, BankReader):
+            self.looks += self.reader.looks
+        self.reader = BankReader(self, self.world.host("reader"))
 
     def start_writer(self) -> None:
         self.bankers.append(BankWriter(self, self.world.host(f"writer-{len(self.bankers) + 1}")))
@@ -188,6 +286,8 @@ class BankScenario(Scenario):
         }
         lost = sorted(ledger.acknowledged - set(found))
         self.fail_if(bool(lost), f"acknowledged transfers are gone: {lost[:10]}")
+        shown = sorted(self.observations.all - set(found))
+        self.fail_if(bool(shown), f"transfers that snapshots have shown are gone: {shown[:10]}")
         invented = sorted(number for number, row in found.items() if ledger.tried.get(number) != row)
         self.fail_if(bool(invented), f"transfers that nobody committed: {invented[:10]}")
         balances = dict.fromkeys(range(1, ACCOUNTS + 1), BALANCE)

@@ -137,6 +137,7 @@ class SimFile:
             room = max(0, len(self._inode.data) - offset)
             self._inode.write(offset, data[:room])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        self._disk.host.world.traced(f"{self._disk.host.name} writes {self.path} at {offset}", data)
         self._inode.write(offset, bytes(data))
 
     def truncate(self, length: int) -> None:

@@ -218,7 +218,7 @@ class Scenario:
         self.history = History()
         self.nodes: dict[str, StorageNode] = {}
         self.writers: list[SimWriter] = []
-        self.reader: SimReader | None = None
+        self.reader: Any = None
         self._value = 0
         # At most one node may lose what it had made durable.
         self.rotten = self.chance.choice([None, *(member.name for member in self.config.members)])
@@ -237,7 +237,7 @@ class Scenario:
         for member in self.config.members:
             await self.start_node(member.name)
         self.start_writer()
-        self.reader = SimReader(self, self.world.host("reader"))
+        self.start_reader()
         await self.faults()
         await self.peace()
         await self.check()
@@ -254,6 +254,7 @@ class Scenario:
             memory_bytes=self.memory,
             layers_max=3,
             gossip_seconds=0.1,
+            scrub_seconds=self.chance.choice([0.5, 5.0, 1000.0]),
         )
         node = StorageNode(config, runtime)
 
@@ -270,6 +271,10 @@ class Scenario:
 
         self.nodes[name] = node
         await host.spawn(start(), f"start {name}") if not host.platter.full else host.spawn(start(), f"start {name}")
+
+    def start_reader(self) -> None:
+        """The reader begins."""
+        self.reader = SimReader(self, self.world.host("reader"))
 
     def start_writer(self) -> None:
         """A new writer on a host of its own; whatever was there before has not been told."""
@@ -293,6 +298,7 @@ class Scenario:
             (1, self.rot),
             (1, self.lose_disk),
             (2, self.kill_reader),
+            (3, self.drop_connection),
         ]
         weights = [weight for weight, _ in actions]
         await asyncio.sleep(self.chance.uniform(0.01, 0.5))
@@ -397,12 +403,16 @@ class Scenario:
         self.world.hosts[name].platter.broken_syncs += 1
 
     async def rot(self) -> None:
+        """A bit of a file flips: under a running node, or found by the one that starts next."""
         if self.rotten is not None and self.world.hosts[self.rotten].alive:
             host = self.world.hosts[self.rotten]
-            host.kill()
-            path = host.platter.flip_bit(self.chance, ".log")
+            running = self.chance.random() < 0.5
+            if not running:
+                host.kill()
+            path = host.platter.flip_bit(self.chance, self.chance.choice([".log", ".layer"]))
             self.world.note(f"bit rot on {self.rotten}: {path}")
-            await self.restart(self.rotten)
+            if not running:
+                await self.restart(self.rotten)
 
     async def lose_disk(self) -> None:
         """A new machine in the old one's place: empty."""
@@ -414,9 +424,16 @@ class Scenario:
             await self.restart(self.rotten)
 
     async def kill_reader(self) -> None:
-        host = self.world.hosts["reader"]
-        host.kill()
-        self.reader = SimReader(self, host)
+        self.world.hosts["reader"].kill()
+        self.start_reader()
+
+    async def drop_connection(self) -> None:
+        """What is on its way over it is lost."""
+        host = self.chance.choice([host for host in self.world.hosts.values() if host.alive])
+        if host.connections:
+            connection = self.chance.choice(host.connections)
+            self.world.note(f"{host.name} loses its connection to {connection.peer}")
+            connection.lose()
 
     # -- the end
 
@@ -448,7 +465,10 @@ class Scenario:
             stores = [node.volumes[VOLUME].store for node in self.nodes.values() if VOLUME in node.volumes]
             equal = all(store.scl(group) == tail for store in stores for group, tail in tails.items())
             if equal and len(stores) == len(self.nodes) and writer.volume.tail == vdl:
-                return
+                # What has rotted and nobody has read is found, and repaired.
+                whole = [await node.background.scrub.once() for node in self.nodes.values()]
+                if all(whole):
+                    return
             self.fail_if(
                 self.world.loop.time() > deadline,
                 f"segments do not become equal: tails {tails}, {[(s.scls(), s.epoch, s.voids_epoch) for s in stores]}",

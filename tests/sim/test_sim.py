@@ -8,6 +8,8 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.sim.__main__ import run_bank, run_seed
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
@@ -27,20 +29,22 @@ def test_no_seed_breaks_a_promise() -> None:
     assert sum(acknowledged for _, _, _, acknowledged in results) > 10 * SEEDS
 
 
-def story(hash_seed: str) -> str:
-    command = [sys.executable, "-m", "tests.sim", "--seed", "11", "--seconds", "2"]
+def story(hash_seed: str, *options: str) -> str:
+    """What a run prints: the faults, and a checksum over every message and every write."""
+    command = [sys.executable, "-m", "tests.sim", "--seed", "11", "--seconds", "2", *options]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_seed_replays_exactly() -> None:
-    first = story("1")
-    assert "acknowledged" in first
-    assert story("2") == first
+@pytest.mark.parametrize("options", [(), ("--bank",)], ids=["pages", "bank"])
+def test_a_seed_replays_exactly(options: tuple[str, ...]) -> None:
+    first = story("1", *options)
+    assert "acknowledged" in first and "trace" in first
+    assert story("2", *options) == first
 
 
 def test_no_transfer_is_lost() -> None:
-    """SQL over the same faults. (A kernel call ends when its time slice does, so these runs repeat almost, not exactly.)"""
+    """SQL over the same faults, and a reader whose snapshots must be prefixes of the order of commits."""
     seeds = SEEDS // 5
     with ProcessPoolExecutor() as pool:
         results = list(pool.map(run_bank, range(seeds), [SECONDS] * seeds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -33,6 +34,8 @@ class World:
         self.duplicates = self.chance.choice([0.0, 0.02])
         self.slow: dict[str, float] = {}
         self.log: list[str] = []
+        # A checksum over everything that was delivered, written and synced, and when: runs of one seed have the same.
+        self.trace = 0
 
     def host(self, name: str) -> Host:
         """The host of this name, made when it is new."""
@@ -43,6 +46,10 @@ class World:
     def note(self, text: str) -> None:
         """For the story of a failing seed."""
         self.log.append(f"{self.loop.now:9.4f}  {text}")
+
+    def traced(self, what: str, data: bytes = b"") -> None:
+        """Something has happened."""
+        self.trace = zlib.crc32(data, zlib.crc32(f"{self.loop.now!r} {what}".encode(), self.trace))
 
     def blocked(self, source: Host, target: Host) -> bool:
         return target.paused or (source.name, target.name) in self.cut
@@ -280,6 +287,14 @@ class SimConnection:
 
     abort = close
 
+    def lose(self) -> None:
+        """The connection breaks: what is on its way is lost, and both ends learn of it."""
+        for end in (self, self.other):
+            end._inbox = deque(item for item in end._inbox if item[1] is None)
+            end._inbox_bytes = 0
+        self.close()
+        self.other.close()
+
     def die(self) -> None:
         """The process on this end is gone; the other end learns it later."""
         self.closed = True
@@ -310,6 +325,7 @@ class SimConnection:
         self._pumping = False
 
     def _deliver(self, message: bytes | None) -> None:
+        self.host.world.traced(f"{self.peer} to {self.host.name}", message or b"")
         if message is None:
             self.closed = True
             self._tell()
