@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 
 import msgspec
+import structlog
 
 from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
@@ -24,6 +25,8 @@ from .waits import Log, PageReader, Waits
 from .work import Tree
 
 __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
+
+log = structlog.get_logger(__name__)
 
 # Kernel session ids below this are the database's own.
 FIRST_PID = 1000
@@ -280,11 +283,15 @@ class Database:
         )
 
     async def _end_trees(self, settled: list[int], gone: list[Tree], *, resumed: bool = False) -> None:
-        if settled:
-            await self.waits.run(lambda: self.volume.settle(settled))
-        for root, kind in gone:
-            job = self.volume.drop_tree(root, kind, resumed)  # type: ignore[arg-type]
-            await self.waits.run(job.run, detached=job.run_detached)
+        try:
+            if settled:
+                await self.waits.run(lambda: self.volume.settle(settled))
+            for root, kind in gone:
+                job = self.volume.drop_tree(root, kind, resumed)  # type: ignore[arg-type]
+                await self.waits.run(job.run, detached=job.run_detached)
+        except OSError as error:
+            # Of a writer that is fenced off and does not know it yet, or whose storage is away for long.
+            log.warning("trees are left to whoever opens the volume next", trees=gone, reason=str(error))
 
     async def recover_trees(self, named: set[int]) -> None:
         """What earlier processes left half made or half dropped; to be called before anybody makes trees."""

@@ -30,7 +30,8 @@ class Stream:
         self.up = False
         self.dropped = 0
         self.last_error = ""
-        self._retrying = False
+        # Acknowledgements that came behind the answer to hello, before that answer was read: they know more than it does.
+        self._early: list[bytes] = []
 
     def send(self, message: bytes) -> None:
         """Hand a flush over, unless the member is down or drowning."""
@@ -80,6 +81,7 @@ class Stream:
     async def _connect(self) -> None:
         sender = self.sender
         address = sender.config.members[self.member].address
+        self._early.clear()
         rpc = await dial(sender.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
         self.rpc = rpc
         params = {
@@ -101,6 +103,8 @@ class Stream:
             raise ConnectionLost(f"the connection to {address} was lost")
         for group, scl in scls:
             sender.tracker.set_scl(self.member, group, scl)
+        for entries in self._early:
+            sender.tracker.ack(self.member, entries)
         self.up = True
         # What no quorum has yet may live in this process only.
         for message in sender.outstanding():
@@ -110,7 +114,9 @@ class Stream:
     def _message(self, message: bytes) -> None:
         kind = message[0]
         if kind == 65:  # A
-            if self.sender.tracker.ack(self.member, message[9:]):
+            if not self.up:
+                self._early.append(message[9:])
+            elif self.sender.tracker.ack(self.member, message[9:]):
                 self.sender.moved()
         elif kind == 88:  # X
             _, _, epoch = wire.REFUSED_HEAD.unpack_from(message)

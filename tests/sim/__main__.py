@@ -15,7 +15,6 @@ import structlog
 from tests.sim.bank import BankScenario
 from tests.sim.scenario import Scenario
 
-
 # Daemons' own complaints would carry the time of day.
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 

@@ -585,11 +585,7 @@ impl SegmentStore {
 
     /// (offset, length, CRC32C) of a layer file's blocks.
     #[staticmethod]
-    fn layer_blocks(
-        py: Python<'_>,
-        footer: &[u8],
-        index: &[u8],
-    ) -> PyResult<Vec<(u64, u32, u32)>> {
+    fn layer_blocks(py: Python<'_>, footer: &[u8], index: &[u8]) -> PyResult<Vec<(u64, u32, u32)>> {
         let layer = Layer::open(0, footer, index).map_err(|stop| failed(py, stop))?;
         let blocks = layer.blocks.iter();
         Ok(blocks.map(|b| (b.offset, b.len, b.crc)).collect())
