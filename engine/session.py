@@ -273,6 +273,8 @@ class Session:
             if need[0] == "slice":
                 await self.client.flush()
                 event: Event = await self.waits.runtime.offload(self.wire.step_detached)
+            elif need[0] == "spill":
+                event = await self.waits.spilling(self.kernel, need, self.wire.step_detached)
             else:
                 try:
                     await self.waits.satisfy(self.kernel, need)
@@ -286,6 +288,7 @@ class Session:
             if event[0] == "terminate" or (event[0] == "error" and event[2]):
                 raise SessionEnded(event[0])
             if event[0] != "wait":
+                self.waits.drop_spilled(self.kernel)
                 return event
             need = event[1]
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sixfold.kernel._kernel import Session, Volume
 from sixfold.wal.runtime import File, Runtime
 
 if TYPE_CHECKING:
-    from sixfold.kernel._kernel import Need, Step
+    from sixfold.kernel._kernel import Need, SpillRequest, Step
+
+T = TypeVar("T")
 
 # A sleeper looks again after this long even when nobody woke it.
 RECHECK_SECONDS = 5.0
@@ -99,12 +101,28 @@ class Waits:
                 if detached is not None:
                     answer = await self.runtime.offload(detached)
                     continue
+            elif need[0] == "spill" and session is not None and detached is not None:
+                answer = await self.spilling(session, need, detached)
+                continue
             await self.satisfy(session, need)
             answer = call()
         self.after_call()
-        if session is not None and self._spills:
+        if session is not None:
             self.drop_spilled(session)
         return answer
+
+    async def spilling(self, session: Session, need: Need, detached: Callable[[], T]) -> T:
+        """Temporary files are written and read in the worker thread in which the call goes on, until it asks for something else: the
+        event loop is not held up by them, and does not have to wake up for each."""
+        return await self.runtime.offload(self._spill_and_go_on, session, need, detached)  # type: ignore[no-any-return]
+
+    def _spill_and_go_on(self, session: Session, need: Need, detached: Callable[[], Any]) -> Any:
+        while True:
+            self._exchange(session, need[1])
+            answer = detached()
+            if answer[0] not in ("need", "wait") or answer[1][0] != "spill":
+                return answer
+            need = answer[1]
 
     def after_call(self) -> None:
         """Pass on what a kernel call leaves: redo to be sent, sessions to be woken. Cheap; after every call."""
@@ -210,7 +228,12 @@ class Waits:
     async def _spill(self, session: Session | None, need: Need) -> None:
         if session is None:
             raise RuntimeError("a call without a session asked for a temporary file")
-        kind, file, *rest = need[1]
+        self._exchange(session, need[1])
+
+    def _exchange(self, session: Session, request: SpillRequest) -> None:
+        """Do what an operator wants of its temporary file; also those that it has done with go."""
+        self.drop_spilled(session)
+        kind, file, *rest = request
         try:
             handle = self._spill_file((session.session_id, file))
             if kind == "write":
@@ -229,7 +252,7 @@ class Waits:
 
     def drop_spilled(self, session: Session) -> None:
         """Remove the temporary files that a statement has done with."""
-        for file in session.take_dropped():
+        for file in session.take_dropped() if self._spills else ():
             self._drop((session.session_id, file))
 
     def _drop(self, key: tuple[int, int]) -> None:

@@ -196,7 +196,7 @@ async def _statistics(change: Change, table: Relation, columns: list[str], rows:
 async def _column_statistics(
     change: Change, table: Relation, column: Column, values: list[str | None], rows: int
 ) -> None:
-    found = summarise(values, rows, _ordering(change, column))
+    found = await change.session.waits.runtime.offload(summarise, values, rows, _ordering(change, column))
     equal, less = _operators(change, column)
     row = statistic_row(
         table.oid,

@@ -492,20 +492,20 @@ pub const FAMILIES: &[&[Function]] = &[&[
     pure("binary_encode", |_, a| encode(a[0].bytes()?, a[1].str()?)),
     pure("binary_decode", |_, a| decode(a[0].str()?, a[1].str()?)),
     pure("md5_text", |_, a| {
-        Ok(hex(&md5::digest(a[0].str()?.as_bytes())))
+        Ok(hex(&md5::digest(a[0].str()?.as_bytes())?))
     }),
-    pure("md5_bytea", |_, a| Ok(hex(&md5::digest(a[0].bytes()?)))),
+    pure("md5_bytea", |_, a| Ok(hex(&md5::digest(a[0].bytes()?)?))),
     pure("sha224_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)))
+        Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)?))
     }),
     pure("sha256_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha256(a[0].bytes()?)))
+        Ok(Datum::blob(&sha2::sha256(a[0].bytes()?)?))
     }),
     pure("sha384_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha384(a[0].bytes()?)))
+        Ok(Datum::blob(&sha2::sha384(a[0].bytes()?)?))
     }),
     pure("sha512_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha512(a[0].bytes()?)))
+        Ok(Datum::blob(&sha2::sha512(a[0].bytes()?)?))
     }),
     pure("pg_convert_from", |_, a| {
         convert_from(a[0].bytes()?, a[1].str()?)

@@ -1,5 +1,10 @@
 //! MD5 (RFC 1321), for md5().
 
+use crate::base::{pace, Res};
+
+/// Blocks between two looks whether somebody has cancelled.
+const CHECKED: usize = 16 << 10;
+
 const SHIFTS: [[u32; 4]; 4] = [
     [7, 12, 17, 22],
     [5, 9, 14, 20],
@@ -7,7 +12,7 @@ const SHIFTS: [[u32; 4]; 4] = [
     [6, 10, 15, 21],
 ];
 
-pub fn digest(bytes: &[u8]) -> [u8; 16] {
+pub fn digest(bytes: &[u8]) -> Res<[u8; 16]> {
     let mut data = bytes.to_vec();
     data.push(0x80);
     while data.len() % 64 != 56 {
@@ -18,7 +23,10 @@ pub fn digest(bytes: &[u8]) -> [u8; 16] {
     let table: [u32; 64] =
         std::array::from_fn(|i| ((i as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32);
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    for block in data.chunks_exact(64) {
+    for (number, block) in data.chunks_exact(64).enumerate() {
+        if number % CHECKED == 0 {
+            pace::check()?;
+        }
         let words: [u32; 16] = std::array::from_fn(|i| {
             u32::from_le_bytes([
                 block[i * 4],
@@ -50,14 +58,22 @@ pub fn digest(bytes: &[u8]) -> [u8; 16] {
     for (at, word) in state.iter().enumerate() {
         out[at * 4..at * 4 + 4].copy_from_slice(&word.to_le_bytes());
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::base::Res;
+
     #[test]
     fn known_digests() {
-        let hex = |bytes: [u8; 16]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: Res<[u8; 16]>| {
+            bytes
+                .unwrap()
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect::<String>()
+        };
         assert_eq!(hex(super::digest(b"")), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(
             hex(super::digest(b"abc")),

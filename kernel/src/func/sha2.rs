@@ -1,6 +1,7 @@
 //! SHA-2 (FIPS 180-4), for sha224() to sha512(). The round constants are the fractional parts of the cube roots of the
 //! first primes, made once with integer arithmetic.
 
+use crate::base::{pace, Res};
 use num_bigint::BigUint;
 use num_traits::ToPrimitive;
 use std::sync::OnceLock;
@@ -20,6 +21,9 @@ fn constants() -> &'static [u64; 80] {
     })
 }
 
+/// Blocks between two looks whether somebody has cancelled.
+const CHECKED: usize = 16 << 10;
+
 fn padded(bytes: &[u8], block: usize) -> Vec<u8> {
     let mut data = bytes.to_vec();
     data.push(0x80);
@@ -32,8 +36,11 @@ fn padded(bytes: &[u8], block: usize) -> Vec<u8> {
     data
 }
 
-fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Vec<u8> {
-    for block in padded(bytes, 64).chunks_exact(64) {
+fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Res<Vec<u8>> {
+    for (number, block) in padded(bytes, 64).chunks_exact(64).enumerate() {
+        if number % CHECKED == 0 {
+            pace::check()?;
+        }
         let mut w = [0u32; 64];
         for (word, chunk) in w.iter_mut().zip(block.chunks_exact(4)) {
             *word = chunk.iter().fold(0, |sum, b| sum << 8 | u32::from(*b));
@@ -74,11 +81,14 @@ fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Vec<u8> {
             *total = total.wrapping_add(part);
         }
     }
-    state.iter().flat_map(|word| word.to_be_bytes()).collect()
+    Ok(state.iter().flat_map(|word| word.to_be_bytes()).collect())
 }
 
-fn rounds64(bytes: &[u8], mut state: [u64; 8]) -> Vec<u8> {
-    for block in padded(bytes, 128).chunks_exact(128) {
+fn rounds64(bytes: &[u8], mut state: [u64; 8]) -> Res<Vec<u8>> {
+    for (number, block) in padded(bytes, 128).chunks_exact(128).enumerate() {
+        if number % CHECKED == 0 {
+            pace::check()?;
+        }
         let mut w = [0u64; 80];
         for (word, chunk) in w.iter_mut().zip(block.chunks_exact(8)) {
             *word = chunk.iter().fold(0, |sum, b| sum << 8 | u64::from(*b));
@@ -118,7 +128,7 @@ fn rounds64(bytes: &[u8], mut state: [u64; 8]) -> Vec<u8> {
             *total = total.wrapping_add(part);
         }
     }
-    state.iter().flat_map(|word| word.to_be_bytes()).collect()
+    Ok(state.iter().flat_map(|word| word.to_be_bytes()).collect())
 }
 
 /// First 64 bits of the fractional parts of the square roots of 8 primes, from the `skip`th on.
@@ -130,25 +140,25 @@ fn roots(skip: usize) -> [u64; 8] {
     })
 }
 
-pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub fn sha256(bytes: &[u8]) -> Res<Vec<u8>> {
     rounds32(bytes, roots(0).map(|root| (root >> 32) as u32))
 }
 
-pub fn sha224(bytes: &[u8]) -> Vec<u8> {
+pub fn sha224(bytes: &[u8]) -> Res<Vec<u8>> {
     // the second 32 bits of the ninth to sixteenth primes' roots
-    let mut out = rounds32(bytes, roots(8).map(|root| root as u32));
+    let mut out = rounds32(bytes, roots(8).map(|root| root as u32))?;
     out.truncate(28);
-    out
+    Ok(out)
 }
 
-pub fn sha512(bytes: &[u8]) -> Vec<u8> {
+pub fn sha512(bytes: &[u8]) -> Res<Vec<u8>> {
     rounds64(bytes, roots(0))
 }
 
-pub fn sha384(bytes: &[u8]) -> Vec<u8> {
-    let mut out = rounds64(bytes, roots(8));
+pub fn sha384(bytes: &[u8]) -> Res<Vec<u8>> {
+    let mut out = rounds64(bytes, roots(8))?;
     out.truncate(48);
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -160,14 +170,18 @@ mod tests {
     #[test]
     fn known_digests() {
         assert_eq!(
-            hex(&super::sha256(b"abc")),
+            hex(&super::sha256(b"abc").unwrap()),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(
-            hex(&super::sha224(b"abc")),
+            hex(&super::sha224(b"abc").unwrap()),
             "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"
         );
-        assert!(hex(&super::sha512(b"abc")).starts_with("ddaf35a193617abacc417349ae204131"));
-        assert!(hex(&super::sha384(b"abc")).starts_with("cb00753f45a35e8bb5a03d699ac65007"));
+        assert!(
+            hex(&super::sha512(b"abc").unwrap()).starts_with("ddaf35a193617abacc417349ae204131")
+        );
+        assert!(
+            hex(&super::sha384(b"abc").unwrap()).starts_with("cb00753f45a35e8bb5a03d699ac65007")
+        );
     }
 }

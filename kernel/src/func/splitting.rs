@@ -3,6 +3,7 @@
 use super::registry::{Function, Volatility};
 use super::Ctx;
 use crate::base::error::{enlarge, Res};
+use crate::base::pace;
 use crate::types::array::Array;
 use crate::types::{oids, registry, Datum};
 use std::sync::Arc;
@@ -34,7 +35,9 @@ pub fn split(args: &[Datum]) -> Res<Vec<Datum>> {
     if delimiter.is_empty() {
         return Ok(vec![one(text)]);
     }
-    Ok(text.split(delimiter).map(one).collect())
+    pace::heavy(text.len())?;
+    let part = |part| pace::check().map(|()| one(part));
+    text.split(delimiter).map(part).collect()
 }
 
 fn text_to_array(args: &[Datum]) -> Res<Datum> {

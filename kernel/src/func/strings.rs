@@ -7,6 +7,9 @@ use crate::base::pace;
 use crate::types::registry;
 use crate::types::{oids, text, Datum};
 
+/// Bytes that repeat() makes between two looks whether somebody has cancelled.
+const REPEATED: usize = 1 << 20;
+
 fn too_large<T>() -> Res<T> {
     fail("54000", "requested length too large")
 }
@@ -157,7 +160,14 @@ fn repeat(text: &str, count: i64) -> Res<Datum> {
     match text.len().checked_mul(count) {
         Some(total) if total <= ALLOC_MAX => {
             pace::heavy(total)?;
-            text_out(text.repeat(count))
+            let mut out = crate::types::Text::with_capacity(total);
+            let step = text.repeat((REPEATED / text.len().max(1)).clamp(1, count.max(1)));
+            while out.len() + step.len() <= total && !step.is_empty() {
+                pace::check()?;
+                out.push_str(&step);
+            }
+            out.push_str(step.get(..total - out.len()).unwrap_or(""));
+            Ok(Datum::Text(out))
         }
         _ => too_large(),
     }

@@ -1,7 +1,7 @@
 //! `Plan`, `Table`, `Statement`, `Queries`: immutable things that sessions share.
 
 use super::common::plain;
-use crate::base::Oid;
+use crate::base::{pace, Oid};
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
 use crate::session::connection::{Cached, Queries as Cache, Statement as Meaning, What};
@@ -61,6 +61,8 @@ impl Plan {
     #[staticmethod]
     fn compile(py: Python<'_>, json: Json) -> PyResult<Plan> {
         let text = json.text()?;
+        // Constants that take long to compute are left to when the plan runs.
+        let _pace = pace::enter(&Arc::default(), true);
         plain(py, Prepared::compile(&text)).map(Plan)
     }
 

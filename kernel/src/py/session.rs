@@ -302,8 +302,8 @@ impl Session {
     }
 
     #[pyo3(signature = (data = None))]
-    fn spill_done(&self, data: Option<Vec<u8>>) -> PyResult<()> {
-        lock(&self.core)?.spill.answer(data);
+    fn spill_done(&self, data: Option<&[u8]>) -> PyResult<()> {
+        lock(&self.core)?.spill.answer(data.map(<[u8]>::to_vec));
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! unnest, and texts taken apart.
 
 use super::{column, rows, set, set_lax, SetFunction, SetRows};
-use crate::base::error::Res;
+use crate::base::{pace, Res};
 use crate::func::ctx::Ctx;
 use crate::func::regexes::{self, Flags};
 use crate::func::splitting;
 use crate::types::array::Array;
 use crate::types::Datum;
+use regex::Regex;
 use std::sync::Arc;
 
 struct Unnest {
@@ -25,6 +26,48 @@ impl SetRows for Unnest {
     }
 }
 
+/// The matches of a text, one by one: they may be many.
+struct Matches {
+    regex: Regex,
+    text: Datum,
+    /// Where the search goes on.
+    at: Option<usize>,
+    /// Where the last match ended: an empty one there does not count.
+    last: Option<usize>,
+    global: bool,
+}
+
+impl SetRows for Matches {
+    fn next(&mut self, _ctx: &mut Ctx<'_>, out: &mut Vec<Datum>) -> Res<bool> {
+        let text = self.text.str()?;
+        while let Some(at) = self.at.filter(|at| *at <= text.len()) {
+            pace::check()?;
+            let Some(found) = self.regex.captures_at(text, at) else {
+                break;
+            };
+            let Some(whole) = found.get(0) else { break };
+            self.at = match whole.is_empty() {
+                false => Some(whole.end()),
+                true => {
+                    let next = text[whole.end()..].chars().next();
+                    next.map(|c| whole.end() + c.len_utf8())
+                }
+            };
+            if whole.is_empty() && self.last == Some(whole.end()) {
+                continue;
+            }
+            self.last = Some(whole.end());
+            if !self.global {
+                self.at = None;
+            }
+            out.push(regexes::groups(&self.regex, &found));
+            return Ok(true);
+        }
+        self.at = None;
+        Ok(false)
+    }
+}
+
 fn flags(args: &[Datum], single: Option<&str>) -> Res<Flags> {
     match (args.get(2), single) {
         (None, _) => Ok(Flags::default()),
@@ -37,14 +80,14 @@ fn matches(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
     let flags = flags(args, None)?;
     let text = args[0].str()?;
     let regex = regexes::regex(ctx, args[1].str()?, flags)?;
-    let most = if flags.global { usize::MAX } else { 1 };
-    column(
-        regex
-            .captures_iter(text)
-            .take(most)
-            .map(|found| regexes::groups(regex, &found))
-            .collect::<Vec<_>>(),
-    )
+    pace::heavy(text.len())?;
+    Ok(Box::new(Matches {
+        regex: regex.clone(),
+        text: args[0].clone(),
+        at: Some(0),
+        last: None,
+        global: flags.global,
+    }))
 }
 
 fn split(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {

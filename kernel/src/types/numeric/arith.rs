@@ -398,7 +398,7 @@ impl Numeric {
         if number > 32177 {
             return overflow();
         }
-        pace::heavy(number as usize * 64)?;
+        pace::heavy((number as usize).pow(2) / 16)?;
         let mut product = BigInt::from(1);
         for factor in 2..=number {
             pace::check()?;

@@ -16,12 +16,14 @@ fn display(scale: i64) -> i64 {
     scale.clamp(0, MAX_DISPLAY_SCALE)
 }
 
-/// What a digit of a long computation counts as, in bytes of `pace::heavy`.
-const DIGIT_COST: usize = 64;
+/// What a computation with so many digits counts as, in bytes of `pace::heavy`.
+fn cost(digits: u32) -> usize {
+    (digits as usize).pow(2)
+}
 
 /// e^x for x = fixed / 10^digits, at the same scale. |x| is small enough for the caller's digits.
 fn exp_fixed(x: &BigInt, digits: u32) -> Res<BigInt> {
-    pace::heavy(digits as usize * DIGIT_COST)?;
+    pace::heavy(cost(digits))?;
     let halvings = 8
         + (digits as f64).sqrt() as u32
         + (x.bits() as u32).saturating_sub((digits as f64 * 3.33) as u32);
@@ -49,7 +51,7 @@ fn exp_fixed(x: &BigInt, digits: u32) -> Res<BigInt> {
 
 /// ln of fixed / 10^digits, which is between 0.1 and 10, at the same scale.
 fn ln_fixed(x: &BigInt, digits: u32) -> Res<BigInt> {
-    pace::heavy(digits as usize * DIGIT_COST)?;
+    pace::heavy(cost(digits))?;
     let guard = 12;
     let digits = digits + guard;
     let one = pow10(digits);
@@ -374,7 +376,7 @@ impl Numeric {
         let mut base = (self.coefficient(), -i64::from(self.scale()));
         let mut result = (BigInt::one(), 0i64);
         let mut left = n.unsigned_abs();
-        pace::heavy(digits as usize * DIGIT_COST)?;
+        pace::heavy(cost(digits))?;
         while left > 0 {
             pace::check()?;
             if left & 1 == 1 {

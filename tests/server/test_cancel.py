@@ -1,0 +1,147 @@
+"""Whatever runs can be cancelled and timed out at any point, and others are answered meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import errors
+from psycopg.rows import TupleRow
+
+from tests.support.sixfold import Served
+
+Connection = psycopg.Connection[TupleRow]
+
+# After this the statement is interrupted; it must end this much later, and nobody may have waited so long. PostgreSQL needs some
+# milliseconds and so do we; the rest is for machines that do other things too.
+AFTER, LATE = 0.3, 1.0
+
+STATEMENTS = {
+    "sort": "SELECT count(*) FROM (SELECT t || g FROM cancel_rows, generate_series(1, 200) g ORDER BY 1 DESC OFFSET 1) x",
+    "aggregate": "SELECT count(*) FROM (SELECT t || g FROM cancel_rows, generate_series(1, 500) g GROUP BY 1) x",
+    "hash join": "SELECT count(*) FROM cancel_rows a, generate_series(1, 500) g JOIN cancel_rows b ON b.t = (g || b.t)",
+    "distinct": "SELECT count(*) FROM (SELECT DISTINCT t || g FROM cancel_rows, generate_series(1, 500) g) x",
+    "set operation": "SELECT count(*) FROM (SELECT t || g FROM cancel_rows, generate_series(1, 500) g EXCEPT SELECT 'x') x",
+    "window": "SELECT count(*) FROM (SELECT sum(v) OVER (ORDER BY t) FROM cancel_rows, generate_series(1, 500)) x",
+    "nested loop": "SELECT count(*) FROM cancel_rows a JOIN cancel_rows b ON a.v * 2 > b.v * 2 + 1 AND a.t || b.t = ''",
+    "recursion": "WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
+    "cross join": "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
+    "series": "SELECT count(*) FROM generate_series(1, 1000000000000)",
+    "ordered aggregate": "SELECT length(string_agg(t || g, ',' ORDER BY t)) FROM cancel_rows, generate_series(1, 200) g",
+    "insert": "INSERT INTO cancel_out SELECT g, g FROM generate_series(1, 100000000) g",
+    "delete": "DELETE FROM cancel_rows a USING generate_series(1, 100000) g WHERE a.t || g = ''",
+    "create table as": "CREATE TABLE cancel_made AS SELECT g FROM generate_series(1, 100000000) g",
+    "regular expression": "SELECT count(*) FROM regexp_matches(repeat('ab c', 50000000), 'a.', 'g')",
+    "like": "SELECT repeat('a', 500000) LIKE '%' || repeat('a', 100000) || 'b%'",
+    "factorials": "SELECT count(factorial(9000 + g)) FROM generate_series(1, 100000) g",
+    "powers": "SELECT count((1.01 + g * 0.0000001) ^ 20000.12345) FROM generate_series(1, 100000) g",
+    "repeat": "SELECT count(md5(repeat(md5(g::text), 5000000))) FROM generate_series(1, 1000) g",
+    "split": "SELECT count(*) FROM generate_series(1, 100), string_to_table(repeat('a,', 5000000), ',')",
+    "sleep": "SELECT pg_sleep(1000)",
+}
+
+
+@pytest.fixture(scope="module")
+def rows(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE cancel_out (a int, b int)")
+        connection.execute(
+            "CREATE TABLE cancel_rows AS SELECT g id, g * 7919 % 20011 v, 'text ' || g t FROM generate_series(1, 20000) g"
+        )
+
+
+@contextmanager
+def others_are_answered(server: Served) -> Iterator[None]:
+    waited = [0.0]
+    ended = threading.Event()
+
+    def ask() -> None:
+        with psycopg.connect(server.uri, autocommit=True) as other:
+            while not ended.is_set():
+                began = time.monotonic()
+                other.execute("SELECT 1")
+                waited.append(time.monotonic() - began)
+                time.sleep(0.005)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        asking.join()
+    assert max(waited) < LATE
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["in memory", "spilled"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_it_ends_when_it_is_cancelled(server: Served, rows: None, name: str, small: bool) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server):
+        connection.execute("SET work_mem = '64kB'" if small else "SET work_mem = '1GB'")
+        asked = []
+
+        def cancel() -> None:
+            asked.append(time.monotonic())
+            connection.cancel_safe(timeout=20)
+
+        timer = threading.Timer(AFTER, cancel)
+        timer.start()
+        with pytest.raises(errors.QueryCanceled, match="canceling statement due to user request"):
+            connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
+        assert time.monotonic() - asked[0] < LATE
+        timer.join()
+        assert connection.execute("SELECT 2").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_it_ends_when_its_time_is_over(server: Served, rows: None, name: str) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server):
+        connection.execute(f"SET statement_timeout = {int(AFTER * 1000)}")  # type: ignore[call-overload]
+        began = time.monotonic()
+        with pytest.raises(errors.QueryCanceled, match="canceling statement due to statement timeout"):
+            connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
+        assert time.monotonic() - began < AFTER + LATE
+
+
+def test_it_ends_when_its_client_has_gone(server: Served, rows: None) -> None:
+    connection = psycopg.connect(server.uri, autocommit=True)
+    pid = connection.info.backend_pid
+
+    def run() -> None:
+        with pytest.raises(psycopg.Error):
+            connection.execute(STATEMENTS["cross join"])  # type: ignore[call-overload]
+
+    running = threading.Thread(target=run)
+    running.start()
+    time.sleep(AFTER)
+    connection.pgconn.finish()
+    running.join()
+    with psycopg.connect(server.uri, autocommit=True) as other:
+        deadline = time.monotonic() + 5
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_four_heavy_statements_do_not_hold_others_up(server: Served, rows: None) -> None:
+    heavy = [psycopg.connect(server.uri, autocommit=True) for _ in range(4)]
+    for connection in heavy:
+        connection.execute("SET statement_timeout = 1500")
+    names = ("cross join", "aggregate", "sort", "nested loop")
+
+    def run(connection: Connection, name: str) -> None:
+        with pytest.raises(errors.QueryCanceled):
+            connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
+
+    with others_are_answered(server):
+        threads = [threading.Thread(target=run, args=pair) for pair in zip(heavy, names, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for connection in heavy:
+        connection.close()
