@@ -309,9 +309,10 @@ impl Core {
                 }
             }
         }
-        mtr.commit();
         let next = first.0 + count as u64;
+        // While the writer is still ours: the next MTR begins after these rows.
         state.next_row.store(next, Ordering::Release);
+        mtr.commit();
         let left = Leftover {
             table: shape.def.root,
             from: first,

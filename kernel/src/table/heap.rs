@@ -119,8 +119,9 @@ impl Core {
         for entry in &entries {
             entry.tree.insert(&mut mtr, &entry.spot, &entry.key, &[])?;
         }
-        mtr.commit();
+        // While the writer is still ours: the next MTR begins after this row.
         state.next_row.store(id.0 + 1, Ordering::Release);
+        mtr.commit();
         self.txns
             .leftovers
             .note(view.session, table.root, id, Why::Insert, xid);

@@ -26,6 +26,8 @@ mod harness;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod parallel_tests;
+#[cfg(test)]
 mod row_tests;
 #[cfg(test)]
 mod tests;
