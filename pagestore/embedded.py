@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sixfold.pagestore import manifest
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
 from sixfold.wal.real import RealDisk, SyncLanes
@@ -55,7 +56,10 @@ class EmbeddedNodes:
     def _node_disk(self, lane: int, name: str) -> Disk:
         """The node's folder. Real disks get a thread a node for journal syncs: syncs that run side by side share one commit of the file
         system's own journal, where six in a row would each wait for one (docs/decisions)."""
-        folder = self.runtime.disk.sub(name)
+        disk = self.runtime.disk
+        # Where a manifest is, the folder is durable already.
+        is_made = isinstance(disk, RealDisk) and disk.exists(f"{name}/{manifest.PATH}")
+        folder = disk.below(name) if is_made and isinstance(disk, RealDisk) else disk.sub(name)
         if isinstance(folder, RealDisk) and folder.lane is None and folder.durable:
             if self._lanes is None:
                 self._lanes = SyncLanes(len(self.members))

@@ -68,7 +68,8 @@ class Journal:
 
     def recover(self) -> Iterator[bytes]:
         """All sound payloads of the files there are, oldest first; cuts torn tails off. Call once, before any append."""
-        self._disk.mkdir(FOLDER)
+        if not self._disk.exists(FOLDER):
+            self._disk.mkdir(FOLDER)
         names = [name for name in self._disk.listdir(FOLDER) if name.endswith(".log")]
         for name in names:
             path = f"{FOLDER}/{name}"

@@ -18,6 +18,7 @@ from sixfold.pagestore import manifest as manifests
 from sixfold.pagestore import wire
 from sixfold.pagestore.background import Background
 from sixfold.pagestore.config import NodeConfig
+from sixfold.pagestore.journal import FOLDER as JOURNAL
 from sixfold.pagestore.journal import Journal
 from sixfold.pagestore.manifest import Manifest, VolumeState
 from sixfold.pagestore.volume import NodeVolume
@@ -89,9 +90,11 @@ class StorageNode:
 
     async def start(self) -> None:
         """Recover from the folder, then listen. ManifestDamaged or OSError when it can't."""
-        self.disk.mkdir("")
         found = manifests.load(self.disk)
         if found is None:
+            # Where a manifest is, the folders are durable.
+            self.disk.mkdir("")
+            self.disk.mkdir(JOURNAL)
             self.save_manifest()
         else:
             self.manifest, self._manifest_number = found

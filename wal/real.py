@@ -546,6 +546,10 @@ class RealDisk:
     def sub(self, path: str) -> RealDisk:
         """See Disk."""
         self.mkdir(path)
+        return self.below(path)
+
+    def below(self, path: str) -> RealDisk:
+        """The same for a folder that is known to be durable."""
         return RealDisk(self._at(path), durable=self.durable, lane=self.lane)
 
 

@@ -93,8 +93,8 @@ def test_the_writer_is_killed_and_started_again(cluster: Cluster, ledger: Ledger
     ledger.stop()
     ledger.check()
     print(f"the writer answers after {sorted(round(seconds, 2) for seconds in took)} s")
-    # A second on a machine that has nothing else to do; this one may be running other tests.
-    assert min(took) < 3.0
+    # From the start of the process. The best of three: this machine may be running other tests.
+    assert min(took) < 1.0
 
 
 def test_everything_is_killed_at_once(cluster: Cluster, ledger: Ledger) -> None:
@@ -117,5 +117,6 @@ def test_nodes_that_hang_do_not_slow_the_writer(cluster: Cluster) -> None:
         cluster.resume("node-a1", "node-b2")
     caught_up(cluster)
     print(f"{whole:.0f} transactions a second with all nodes, {hanging:.0f} with two that hang")
-    # With two of six away the slowest disk of the other four decides: that is all that it may cost.
+    # With two of six away the slowest sync of the other four decides, where the fourth of six hid the two slowest: that is all that it
+    # may cost (measured: neither writer nor nodes spend more time on a transaction).
     assert hanging > whole * 0.4
