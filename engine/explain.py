@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from html import escape  # xml.sax would bring half of the library with it
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from .cursors import execute_params, prepared_statement
 from .deparse import position_of
@@ -258,4 +258,4 @@ def _xml(name: str, value: Any, depth: int) -> str:
         inner = "Plan" if name == "Plans" else "Item"
         return f"{pad}<{tag}>\n" + "\n".join(_xml(inner, item, depth + 1) for item in value) + f"\n{pad}</{tag}>"
     shown = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{pad}<{tag}>{escape(shown)}</{tag}>"
+    return f"{pad}<{tag}>{escape(shown, quote=False)}</{tag}>"
