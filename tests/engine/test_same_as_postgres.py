@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
 
 from sixfold.engine.embedded import Connection
 from sixfold.engine.errors import SqlError
@@ -174,7 +175,11 @@ FIELDS = {
 
 def asked_fully(connection: psycopg.Connection, statement: str) -> Answer:
     """As `asked`, with columns, hints and positions."""
-    result = connection.pgconn.exec_(statement.encode())
+    return outcome(statement, connection.pgconn.exec_(statement.encode()))
+
+
+def outcome(statement: str, result: PGresult) -> Answer:
+    """A result's columns, rows and tag, or its error's fields."""
     if result.status == ExecStatus.FATAL_ERROR:
         found = {letter: result.error_field(field) for letter, field in FIELDS.items()}
         return tuple((letter, value.decode()) for letter, value in found.items() if value)
@@ -204,6 +209,31 @@ def test_statements_answer_as_postgresql_to_the_letter(clean: psycopg.Connection
         if expected != answer:
             wrong.append(f"{text}\n  PostgreSQL {str(expected)[:600]}\n  Sixfold    {str(answer)[:600]}")
     clean.execute("reset all")
+    assert not wrong, "\n".join(wrong)
+
+
+PARAMETERS_SCHEMA = (
+    "create table t(a int primary key, b text, c numeric(10,2), d timestamptz, e int[], f jsonb, g date)",
+    "insert into t values (1, 'x', 1.234, '2020-01-01 10:00+02', '{1,2,null}', '{\"a\":[1]}', '2020-02-29'), (2, null, null, null, null, null, null)",
+)
+
+
+def test_parameters_mean_what_postgresql_takes_them_for(clean: psycopg.Connection, script: Script) -> None:
+    for statement in PARAMETERS_SCHEMA:
+        clean.execute(statement)
+        script.query(statement)
+    wrong = []
+    for line in lines("parameters.txt"):
+        text, *values = line.split(" | ")
+        given = [None if value == "∅" else value for value in values]
+        result = clean.pgconn.exec_params(text.encode(), [None if v is None else v.encode() for v in given])
+        expected = outcome(text, result)
+        answer = script.wait(script.connection().execute(text, given))[-1]
+        ours: Answer = (answer.columns, ordered(text, answer.rows), answer.tag)
+        if answer.error is not None:
+            ours = tuple((letter, answer.error[letter]) for letter in FIELDS if letter in answer.error)
+        if ours != expected:
+            wrong.append(f"{line}\n  PostgreSQL {str(expected)[:300]}\n  Sixfold    {str(ours)[:300]}")
     assert not wrong, "\n".join(wrong)
 
 

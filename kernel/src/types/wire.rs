@@ -2,6 +2,9 @@
 
 use crate::base::error::{fail, Res};
 
+/// 22P03: a value with bytes after its end.
+pub const LEFT_OVER: &str = "incorrect binary data format";
+
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -71,7 +74,7 @@ impl<'a> Reader<'a> {
         if self.at == self.bytes.len() {
             return Ok(());
         }
-        fail("22P03", "incorrect binary data format")
+        fail("22P03", LEFT_OVER)
     }
 }
 

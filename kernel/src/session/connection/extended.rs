@@ -9,6 +9,7 @@ use crate::base::error::{fail, Res};
 use crate::base::Stop;
 use crate::session::state::Session;
 use crate::types::registry::{self, Repr, TypeInfo};
+use crate::types::wire::LEFT_OVER;
 use crate::types::Datum;
 use crate::wire::backend;
 use crate::wire::frontend::{self, format_of, Frame, Target};
@@ -125,7 +126,9 @@ impl Connection {
                     let info = registry::get(typ)?;
                     match format_of(&message.param_formats, at) {
                         0 => text_param(session, info, frontend::utf8(bytes)?)?,
-                        _ => info.recv(bytes, -1, &session.kept.settings)?,
+                        _ => info
+                            .recv(bytes, -1, &session.kept.settings)
+                            .map_err(|stop| of_parameter(stop, at))?,
                     }
                 }
             });
@@ -253,5 +256,16 @@ pub(super) fn check_failed(session: &Session, statement: &Statement) -> Res<()> 
     match statement.allowed_in_failed() {
         true => Ok(()),
         false => session.check_usable(),
+    }
+}
+
+/// A value with bytes left over is told by its number.
+fn of_parameter(stop: Stop, at: usize) -> Stop {
+    match stop {
+        Stop::Error(mut error) if error.message == LEFT_OVER => {
+            error.message = format!("{LEFT_OVER} in bind parameter {}", at + 1);
+            Stop::Error(error)
+        }
+        other => other,
     }
 }

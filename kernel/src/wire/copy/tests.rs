@@ -126,6 +126,13 @@ fn text_reads_escapes_nulls_and_the_end_marker() {
 }
 
 #[test]
+fn a_backslash_at_the_very_end_is_dropped() {
+    let text = format("text", |_| {});
+    assert_eq!(read(&text, b"1\tx\\").unwrap(), ["1 \"x\""]);
+    assert_eq!(read(&text, b"1\t\\").unwrap(), ["1 \"\""]);
+}
+
+#[test]
 fn errors_name_line_column_and_value() {
     let text = format("text", |_| {});
     let (code, message, context) = error(&text, b"1\ta\nx\tb\n");

@@ -66,8 +66,8 @@ fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
             out.push(byte);
             continue;
         }
+        // The very last byte of the data, a backslash before nothing: dropped, as PostgreSQL does.
         let Some(&code) = raw.get(at) else {
-            out.push(b'\\');
             break;
         };
         at += 1;
