@@ -119,7 +119,7 @@ pub enum Inserted {
 }
 
 pub trait Access: Send + Sync {
-    /// All rows in row-id order. `columns` are indexes into `TableDef::columns`. `part` of `parts` (for parallel
+    /// All rows in row-id order. `columns` are indexes into `TableDef::columns`. `part` of `parts` (in order; for parallel
     /// scans) takes an even share of the leaves; 0 of 1 is everything.
     fn scan(
         &self,

@@ -3,7 +3,7 @@
 use super::batch::{Batch, Vector};
 use crate::types::oids;
 use crate::types::registry::TypeInfo;
-use crate::types::Datum;
+use crate::types::{float, Datum};
 use std::cmp::Ordering;
 
 /// One column of an order.
@@ -52,6 +52,7 @@ fn compare_values(info: &TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) -
     match (a, b) {
         (Vector::Int(x, _), Vector::Int(y, _)) => x[i].cmp(&y[j]),
         (Vector::Bool(x, _), Vector::Bool(y, _)) => x[i].cmp(&y[j]),
+        (Vector::Float(x, _), Vector::Float(y, _)) => float::order(x[i], y[j]),
         (Vector::Any(x), Vector::Any(y)) => info.compare(&x[i], &y[j]),
         _ => info.compare(&a.get(i), &b.get(j)),
     }

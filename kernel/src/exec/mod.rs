@@ -7,6 +7,7 @@ pub mod explain;
 pub mod keys;
 pub mod nodes;
 pub mod ops;
+pub mod order;
 pub mod plan;
 pub mod run;
 pub mod spill;

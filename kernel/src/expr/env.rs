@@ -86,7 +86,7 @@ pub struct Setup {
     pub now: i64,
     /// For random() and the like.
     pub seed: u64,
-    /// Bytes that one sort or hash table may take before it spills.
+    /// Bytes that one sort may take before it spills; a hash table takes `hash_mem`.
     pub work_mem: usize,
     /// Rows to work on before `Err(Need::Slice)`; 0: no limit.
     pub slice: u64,
@@ -101,6 +101,11 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Bytes that a hash table may take: hash_mem_multiplier is 2.
+    pub fn hash_mem(&self) -> usize {
+        self.work_mem.saturating_mul(2)
+    }
+
     /// The defaults: no tables, no host functions, no limits.
     pub fn bare() -> Setup {
         Setup {

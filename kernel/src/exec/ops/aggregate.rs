@@ -304,7 +304,7 @@ impl HashAggregate {
         let (keys, evaluated) = self.prepared.eval(&self.node, env, batch)?;
         let batch = self.block.take().expect("filled before");
         let hashes = hash_rows(&self.node.infos, &keys, batch.len);
-        let full = self.table.bytes() > env.setup.work_mem
+        let full = self.table.bytes() > env.setup.hash_mem()
             && env.setup.spill.is_some()
             && self.level() < LEVELS;
         let mut away: Vec<Vec<u32>> = vec![Vec::new(); if full { PARTITIONS } else { 0 }];

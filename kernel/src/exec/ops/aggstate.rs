@@ -5,7 +5,7 @@ use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::{same_rows, Order};
 use crate::exec::nodes::{AggCall, AggregateNode};
-use crate::exec::ops::sort::sorted;
+use crate::exec::order::sorted;
 use crate::expr::{Env, State};
 use crate::func::agg::Accumulator;
 use crate::types::Datum;

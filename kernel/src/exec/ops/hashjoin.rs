@@ -86,10 +86,8 @@ impl Building {
 
     /// The right side; none when it does not fit into memory.
     pub fn run(&mut self, env: &mut Env) -> Res<Option<Arc<Build>>> {
-        if !self
-            .build
-            .collect(&mut self.right, env, env.setup.work_mem)?
-        {
+        let most = env.setup.hash_mem();
+        if !self.build.collect(&mut self.right, env, most)? {
             return Ok(None);
         }
         self.build.index(&self.node, &mut self.state, env)?;
@@ -178,7 +176,7 @@ impl HashJoin {
     fn build(&mut self, env: &mut Env) -> Res<()> {
         let spills = !self.whole && self.level < LEVELS && env.setup.spill.is_some();
         let most = if spills {
-            env.setup.work_mem
+            env.setup.hash_mem()
         } else {
             usize::MAX
         };

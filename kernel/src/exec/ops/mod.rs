@@ -12,6 +12,7 @@ mod lock;
 mod modify;
 mod nestloop;
 mod parallel;
+mod parsort;
 mod scan;
 mod setop;
 mod simple;
@@ -22,8 +23,6 @@ mod update;
 mod window;
 
 pub use modify::Queued;
-#[cfg(test)]
-pub use sort::sorted;
 pub use window::is_window_function;
 
 use super::batch::Batch;
@@ -109,7 +108,13 @@ impl Opener {
                     ordered,
                 ))
             }
-            Kind::Sort(n) => Box::new(sort::Sort::new(n.clone(), self.open(&n.input))),
+            Kind::Sort(n) => {
+                let sort = Box::new(sort::Sort::new(n.clone(), self.open(&n.input)));
+                match parsort::eligible(n) && self.counters.is_none() && self.part.1 == 1 {
+                    true => Box::new(parsort::ParallelSort::new(n.clone(), sort)),
+                    false => sort,
+                }
+            }
             Kind::Aggregate(n) => aggregate::open(n, self),
             Kind::Window(n) => Box::new(window::Window::new(n.clone(), self.open(&n.input))),
             Kind::Limit(n) => Box::new(limit::Limit::new(n.clone(), self.open(&n.input))),

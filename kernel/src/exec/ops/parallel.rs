@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Smaller tables are not worth a thread.
 const ROWS: u64 = 50_000;
 /// Rows that a thread works on before its round ends.
-const ROUND: u64 = 131_072;
+pub const ROUND: u64 = 131_072;
 
 /// The scan below that is cut into parts, when everything up to it is pure; `joins`: the hash joins on the way, of whose left
 /// sides it is a part.
@@ -46,7 +46,13 @@ fn parts_apart(join: &HashJoinNode) -> bool {
         && join.on.as_ref().is_none_or(pure)
 }
 
-fn pure(program: &Program) -> bool {
+/// Is what this node reads cut into parts by one scan, with nothing but filters and projections between?
+pub fn is_plain(node: &PNode) -> bool {
+    let mut joins = Vec::new();
+    scan_below(node, &mut joins).is_some() && joins.is_empty()
+}
+
+pub fn pure(program: &Program) -> bool {
     program.sites == 0 && !program.volatile
 }
 
@@ -73,8 +79,8 @@ struct Worker {
 
 impl Worker {
     /// Go on until the part is done, or something is needed.
-    fn step(&mut self, node: &AggregateNode) -> Res<()> {
-        self.env.budget = ROUND as i64;
+    fn step(&mut self, node: &AggregateNode, budget: i64) -> Res<()> {
+        self.env.budget = budget;
         while self.input.fill(&mut self.env)? {
             let (keys, evaluated) = self
                 .prepared
@@ -97,6 +103,53 @@ impl Worker {
         self.done = true;
         Ok(())
     }
+}
+
+/// How many threads are worth their while for what this node reads.
+pub fn threads(node: &PNode, env: &Env) -> Res<usize> {
+    let (Some(scan), Some(access)) = (scan_below(node, &mut Vec::new()), &env.setup.access) else {
+        return Ok(1);
+    };
+    if env.setup.workers < 2 || env.setup.instrument {
+        return Ok(1);
+    }
+    let (_, rows) = access.size(&scan.table)?;
+    if rows < ROWS {
+        return Ok(1);
+    }
+    Ok(env.setup.workers.min((rows / (ROWS / 2)) as usize))
+}
+
+/// The environment of one thread.
+pub fn environment(env: &Env) -> Env {
+    let mut env = env.worker(Box::new(super::Shared::default()));
+    env.setup.slice = ROUND;
+    env
+}
+
+/// One step of each, side by side. What they wait for is waited for together.
+pub fn side_by_side<T: Send>(
+    mut all: Vec<&mut T>,
+    step: impl Fn(&mut T, i64) -> Res<()> + Sync,
+) -> Res<()> {
+    let Some(own) = all.pop() else { return Ok(()) };
+    let step = &step;
+    let results = std::thread::scope(|scope| {
+        let threads: Vec<_> = all
+            .into_iter()
+            .map(|one| scope.spawn(move || step(one, ROUND as i64)))
+            .collect();
+        let mut results = vec![step(own, ROUND as i64)];
+        for thread in threads {
+            results.push(
+                thread
+                    .join()
+                    .unwrap_or_else(|_| fail("XX000", "a worker thread failed")),
+            );
+        }
+        results
+    });
+    together(results)
 }
 
 type Built = Vec<(Arc<HashJoinNode>, Arc<Build>)>;
@@ -129,22 +182,12 @@ impl ParallelAggregate {
 
     /// How many threads, if more than one.
     fn workers(&self, env: &mut Env) -> Res<usize> {
-        let (Some(scan), Some(access)) = (
-            scan_below(&self.node.input, &mut Vec::new()),
-            &env.setup.access,
-        ) else {
-            return Ok(1);
-        };
-        if env.setup.workers < 2 || env.setup.instrument {
-            return Ok(1);
-        }
-        let (_, rows) = access.size(&scan.table)?;
         let mut table = Table::new(&self.node);
         table.states.grow(&self.node, 1)?;
-        if rows < ROWS || !table.states.mergeable() {
-            return Ok(1);
+        match table.states.mergeable() {
+            true => threads(&self.node.input, env),
+            false => Ok(1),
         }
-        Ok(env.setup.workers.min((rows / (ROWS / 2)) as usize))
     }
 
     fn begin(&self, env: &Env, parts: usize, built: &Built) -> Res<Vec<Worker>> {
@@ -159,8 +202,7 @@ impl ParallelAggregate {
             table
                 .states
                 .grow(&self.node, usize::from(self.node.keys.is_empty()))?;
-            let mut env = env.worker(Box::new(super::Shared::default()));
-            env.setup.slice = ROUND;
+            let env = environment(env);
             let input = Input::new(opener.open(&self.node.input));
             out.push(Worker {
                 env,
@@ -175,24 +217,8 @@ impl ParallelAggregate {
 
     /// One round of all workers that have work left.
     fn round(node: &AggregateNode, workers: &mut [Worker]) -> Res<()> {
-        let mut left: Vec<&mut Worker> = workers.iter_mut().filter(|w| !w.done).collect();
-        let Some(own) = left.pop() else { return Ok(()) };
-        let results = std::thread::scope(|scope| {
-            let threads: Vec<_> = left
-                .into_iter()
-                .map(|w| scope.spawn(move || w.step(node)))
-                .collect();
-            let mut results = vec![own.step(node)];
-            for thread in threads {
-                results.push(
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| fail("XX000", "a worker thread failed")),
-                );
-            }
-            results
-        });
-        together(results)
+        let left = workers.iter_mut().filter(|w| !w.done).collect();
+        side_by_side(left, |worker, budget| worker.step(node, budget))
     }
 
     /// The parts' tables become one, in the parts' order.
@@ -264,7 +290,9 @@ impl ParallelAggregate {
                 let result = Self::round(&self.node, workers);
                 env.charge(ROUND as usize);
                 let bytes: usize = workers.iter().map(|w| w.table.bytes()).sum();
-                if bytes > env.setup.work_mem && env.setup.spill.is_some() {
+                // Each thread has its own share of memory.
+                let most = env.setup.hash_mem() * workers.len();
+                if bytes > most && env.setup.spill.is_some() {
                     self.phase = Phase::Alone;
                     return Ok(());
                 }

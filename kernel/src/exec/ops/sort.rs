@@ -3,9 +3,10 @@
 
 use super::{Input, Op};
 use crate::base::{pace, Res};
-use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
-use crate::exec::keys::{compare_rows, Order};
+use crate::exec::batch::{Batch, BATCH_ROWS};
+use crate::exec::keys::compare_rows;
 use crate::exec::nodes::SortNode;
+use crate::exec::order::sorted;
 use crate::exec::spill::{spill, SpillFile};
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
@@ -14,59 +15,6 @@ use std::sync::Arc;
 
 /// What sorting a row counts as, in bytes of `pace::heavy`.
 const ROW_COST: usize = 32;
-
-/// Rows that are sorted without looking whether somebody has cancelled.
-const SORT_STEP: usize = 32 << 10;
-
-/// Row numbers in the order of their keys.
-pub fn sorted(orders: &[Order], keys: &[Vector], len: usize) -> Res<Vec<u32>> {
-    let mut rows: Vec<u32> = (0..len as u32).collect();
-    match (orders, keys) {
-        ([order], [Vector::Int(values, nulls)]) if nulls.is_empty() => {
-            let compare = |a: u32, b: u32| values[a as usize].cmp(&values[b as usize]);
-            match order.desc {
-                true => sort_in_steps(&mut rows, |a, b| compare(b, a))?,
-                false => sort_in_steps(&mut rows, compare)?,
-            }
-        }
-        _ => sort_in_steps(&mut rows, |a, b| {
-            compare_rows(orders, keys, a as usize, keys, b as usize)
-        })?,
-    }
-    Ok(rows)
-}
-
-/// A stable sort that can be cancelled: parts are sorted, then merged two by two.
-fn sort_in_steps(rows: &mut Vec<u32>, compare: impl Fn(u32, u32) -> Ordering) -> Res<()> {
-    for part in rows.chunks_mut(SORT_STEP) {
-        pace::check()?;
-        part.sort_by(|&a, &b| compare(a, b));
-    }
-    let mut width = SORT_STEP;
-    while width < rows.len() {
-        let mut merged = Vec::with_capacity(rows.len());
-        for pair in rows.chunks(width * 2) {
-            let (mut left, mut right) = pair.split_at(width.min(pair.len()));
-            while let (Some(&a), Some(&b)) = (left.first(), right.first()) {
-                if merged.len() % SORT_STEP == 0 {
-                    pace::check()?;
-                }
-                if compare(b, a) == Ordering::Less {
-                    merged.push(b);
-                    right = &right[1..];
-                } else {
-                    merged.push(a);
-                    left = &left[1..];
-                }
-            }
-            merged.extend_from_slice(left);
-            merged.extend_from_slice(right);
-        }
-        *rows = merged;
-        width *= 2;
-    }
-    Ok(())
-}
 
 /// A sorted run in a file, read back a block at a time. Its rows are the input's columns, then the keys.
 struct Run {
@@ -122,6 +70,8 @@ pub struct Sort {
     rows: Batch,
     width: usize,
     bytes: usize,
+    /// The first rows of `rows`, as many as the limit, are the best so far, in order.
+    ordered: bool,
     phase: Phase,
     runs: Vec<Run>,
     out: Batch,
@@ -138,6 +88,7 @@ impl Sort {
             rows: Batch::default(),
             width: 0,
             bytes: 0,
+            ordered: false,
             phase: Phase::Reading,
             runs: Vec::new(),
             out: Batch::default(),
@@ -186,17 +137,35 @@ impl Sort {
         let mut batch = self.input.take();
         self.width = batch.width();
         batch.columns.extend(keys);
+        if let Some(better) = self.better_rows(&batch) {
+            batch = batch.gather(&better);
+        }
         self.bytes += batch.bytes();
         self.rows.append(&batch);
         if let Some(limit) = self.limit() {
-            if self.rows.len > limit.saturating_mul(2).max(BATCH_ROWS * 4) {
+            if self.rows.len > limit.saturating_mul(2).max(BATCH_ROWS) {
                 let mut order = self.order()?;
                 order.truncate(limit);
                 self.rows = self.rows.gather(&order);
                 self.bytes = self.rows.bytes();
+                self.ordered = true;
             }
         }
         Ok(true)
+    }
+
+    /// Rows of a batch that are better than the worst of the best so far; none: all may be.
+    fn better_rows(&self, batch: &Batch) -> Option<Vec<u32>> {
+        let worst = self.limit().filter(|_| self.ordered)?.checked_sub(1)?;
+        if worst >= self.rows.len {
+            return None;
+        }
+        let keys = batch.columns.get(self.width..)?;
+        let best = self.rows.columns.get(self.width..)?;
+        let better = |row: &u32| {
+            compare_rows(&self.node.orders, keys, *row as usize, best, worst) == Ordering::Less
+        };
+        Some((0..batch.len as u32).filter(better).collect())
     }
 
     fn reading(&mut self, env: &mut Env) -> Res<()> {
@@ -246,6 +215,7 @@ impl Sort {
             });
             self.rows = Batch::default();
             self.bytes = 0;
+            self.ordered = false;
             if last {
                 self.phase = Phase::Merging { heap: None };
             }
@@ -392,6 +362,7 @@ impl Operator for Sort {
         self.limit = None;
         self.rows = Batch::default();
         self.bytes = 0;
+        self.ordered = false;
         self.runs.clear();
         self.out = Batch::default();
         self.phase = Phase::Reading;

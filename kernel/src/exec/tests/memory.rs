@@ -260,10 +260,12 @@ impl Access for Memory {
         parts: usize,
     ) -> Res<Box<dyn Cursor>> {
         let rows = self.live(view, table);
+        // Parts are ranges, as a tree's are.
+        let all = rows.len();
         let share = rows
             .into_iter()
             .enumerate()
-            .filter(|(i, _)| i % parts == part)
+            .filter(|(i, _)| i * parts / all == part)
             .map(|(_, r)| r)
             .collect();
         self.cursor(share, columns)

@@ -369,3 +369,27 @@ fn big_tables_are_aggregated_by_several_threads() {
     plan.setup = Box::new(|setup| setup.workers = 4);
     plan.gives("22012: division by zero");
 }
+
+#[test]
+fn the_best_rows_of_big_tables_are_found_by_several_threads_and_ties_keep_their_order() {
+    let rows: Vec<(i64, Option<i64>, &str)> = (0..500)
+        .map(|i| (i, (i % 11 > 0).then_some(i % 11), "x"))
+        .collect();
+    for (limit, desc) in [(0, false), (7, false), (7, true), (300, true), (600, false)] {
+        let key = json!({"expr": c(1), "typ": INT8, "desc": desc, "nulls_first": desc});
+        let node = json!({"op": "sort", "input": filter(scan(), f("gt", &[c(0), int(9)])), "keys": [key], "limit": int(limit)});
+        let mut answers = Vec::new();
+        for workers in [1, 4] {
+            let mut plan = case(node.clone());
+            plan.memory = Memory::with(&rows);
+            plan.memory.big = true;
+            plan.setup = Box::new(move |setup| setup.workers = workers);
+            answers.push(plan.outcome().text);
+        }
+        assert_eq!(answers[0], answers[1], "limit {limit}");
+        assert_eq!(
+            answers[0].lines().filter(|l| !l.trim().is_empty()).count(),
+            limit.min(490) as usize
+        );
+    }
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::{pace, Oid};
 use crate::exec::batch::Vector;
 use crate::exec::keys::Order;
-use crate::exec::ops::sorted;
+use crate::exec::order::sorted;
 use crate::types::registry;
 
 fn series(to: i64) -> Value {
