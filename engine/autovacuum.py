@@ -102,7 +102,11 @@ class Autovacuum:
         while True:
             await self._database.runtime.clock.sleep(self._number("autovacuum_naptime"))
             if settings.is_on(self._database.options.get("autovacuum", "on")):
-                await self.look()
+                try:
+                    await self.look()
+                except OSError as error:
+                    # The storage is away, or this writer is fenced off and does not know it yet.
+                    log.warning("autovacuum could not look at all tables", reason=str(error))
 
     async def look(self) -> None:
         """Once over all tables."""

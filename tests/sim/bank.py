@@ -24,6 +24,12 @@ from tests.sim.world import Host
 ACCOUNTS = 8
 BALANCE = 1000
 CACHE_BYTES = 2 << 20
+# Autovacuum comes often, and for little.
+OPTIONS = {
+    "autovacuum_naptime": "1",
+    "autovacuum_vacuum_threshold": "5",
+    "autovacuum_analyze_threshold": "20",
+}
 SETUP = (
     "create table accounts (id int primary key, balance int not null)",
     "create table transfers (id int primary key, source int, target int, amount int)",
@@ -82,7 +88,9 @@ class BankWriter:
 
     async def run(self) -> None:
         try:
-            self.writer = await Writer.open(self.runtime, self.bank.config, CACHE_BYTES, create=True, options={})
+            self.writer = await Writer.open(
+                self.runtime, self.bank.config, CACHE_BYTES, create=True, options=dict(OPTIONS)
+            )
         except (RecoveryFailed, OSError) as error:
             self.bank.world.note(f"{self.host.name}: {error}")
             self.fenced = True
@@ -132,8 +140,11 @@ class BankWriter:
         session = await Connection(self.writer.database).start()
         while not self.fenced:
             try:
-                if chance.random() < 0.3:
+                what = chance.random()
+                if what < 0.3:
                     await self.look(session)
+                elif what < 0.33:
+                    await self.scratch(session)
                 else:
                     await self.transfer(session)
             except (SqlError, KernelError, OSError) as error:
@@ -159,6 +170,19 @@ class BankWriter:
             return
         if (await self.ask(session, "commit")).tag == "COMMIT":
             ledger.acknowledged.add(number)
+
+    async def scratch(self, session: Connection) -> None:
+        """A table that comes and goes, in one transaction or in several."""
+        name = f"scratch_{self.host.chance.getrandbits(40)}"
+        words = [
+            f"create table {name}(a int primary key, b text)",
+            f"insert into {name} select generate_series(1, 300)",
+        ]
+        words += [self.host.chance.choice([f"drop table {name}", f"truncate {name}", "select 1"])]
+        if self.host.chance.random() < 0.5:
+            words = ["begin", *words, self.host.chance.choice(["commit", "rollback"])]
+        for text in words:
+            await self.ask(session, text)
 
     async def look(self, session: Connection) -> None:
         known = len(self.bank.ledger.acknowledged)
@@ -286,6 +310,13 @@ class BankScenario(Scenario):
         }
         lost = sorted(ledger.acknowledged - set(found))
         self.fail_if(bool(lost), f"acknowledged transfers are gone: {lost[:10]}")
+        database = banker.writer.database
+        for _ in range(100):
+            unsettled = await database.waits.run(database.volume.unsettled)
+            if not unsettled:
+                break
+            await banker.runtime.clock.sleep(0.1)
+        self.fail_if(bool(unsettled), f"trees that nobody settles or drops: {unsettled}")
         shown = sorted(self.observations.all - set(found))
         self.fail_if(bool(shown), f"transfers that snapshots have shown are gone: {shown[:10]}")
         invented = sorted(number for number, row in found.items() if ledger.tried.get(number) != row)

@@ -10,7 +10,7 @@ use crate::segment::batch::{Batcher, Entries, Header};
 use crate::session::node::Node;
 use crate::session::Backend;
 use crate::store::{Config, Field, Role, Volume as Store};
-use crate::table::SequenceDef;
+use crate::table::{SequenceDef, VacuumTable};
 use crate::txn::leftovers::Counts;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
@@ -410,10 +410,17 @@ impl Volume {
     }
 
     #[pyo3(signature = (table, indexes = false))]
-    fn vacuum_table(&self, py: Python<'_>, table: &Table, indexes: bool) -> PyResult<Job> {
+    fn vacuum_table(&self, table: &Table, indexes: bool) -> Job {
         self.node.txns.horizon();
-        let mut job = plain(py, self.node.tables.vacuum(&table.0, indexes))?;
-        Ok(Job::new(None, move || job.step()))
+        let (tables, table) = (self.node.tables.clone(), Arc::clone(&table.0));
+        let mut begun = None;
+        // It may have to wait for a page before it can begin.
+        Job::new(None, move || {
+            if begun.is_none() {
+                begun = Some(tables.vacuum(&table, indexes)?);
+            }
+            begun.as_mut().map_or(Ok(true), VacuumTable::step)
+        })
     }
 
     fn table_counts(&self) -> Vec<Counted> {
