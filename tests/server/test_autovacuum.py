@@ -40,7 +40,10 @@ def test_it_comes_by_itself_and_after_a_restart() -> None:
 
 
 def test_it_can_be_switched_off() -> None:
-    with served("-c", "autovacuum_naptime=1", "-c", "autovacuum=off") as server, psycopg.connect(server.uri, autocommit=True) as connection:
+    with (
+        served("-c", "autovacuum_naptime=1", "-c", "autovacuum=off") as server,
+        psycopg.connect(server.uri, autocommit=True) as connection,
+    ):
         fill(connection)
         assert connection.execute("SHOW autovacuum").fetchone() == ("off",)
         time.sleep(2.5)

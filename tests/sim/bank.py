@@ -18,12 +18,14 @@ from sixfold.server.reader import Reader
 from sixfold.server.writer import Writer
 from sixfold.wal.recovery import RecoveryFailed
 from tests.sim.history import Violation
-from tests.sim.scenario import STREAM, Scenario
+from tests.sim.scenario import STREAM, VOLUME, Scenario
 from tests.sim.world import Host
 
 ACCOUNTS = 8
 BALANCE = 1000
 CACHE_BYTES = 2 << 20
+# More than such a volume has.
+PAGES_COMPARED = 600
 # Autovacuum comes often, and for little.
 OPTIONS = {
     "autovacuum_naptime": "1",
@@ -301,7 +303,32 @@ class BankScenario(Scenario):
         banker.fenced = True
         await asyncio.sleep(1.0)
 
+    async def check_segments(self) -> None:
+        """All segments have everything, and agree page for page."""
+        writer = self.bankers[-1].writer
+        writer.autovacuum.stop()
+        deadline = self.world.loop.time() + 60
+        while True:
+            await asyncio.sleep(0.2)
+            vdl, tails = writer.volume.vdl, dict(writer.sender.tracker.tails())
+            stores = [node.volumes[VOLUME].store for node in self.nodes.values() if VOLUME in node.volumes]
+            equal = all(store.scl(group) == tail for store in stores for group, tail in tails.items())
+            if equal and len(stores) == len(self.nodes) and writer.volume.tail == vdl:
+                whole = [await node.background.scrub.once() for node in self.nodes.values()]
+                if all(whole):
+                    break
+            self.fail_if(self.world.loop.time() > deadline, "segments do not become equal")
+        for page in range(PAGES_COMPARED):
+            needs = tails.get(self.config.group_of(page), 0)
+            answers = {bytes(node.volumes[VOLUME].read([(page, needs)], vdl)[0]) for node in self.nodes.values()}
+            self.fail_if(len(answers) != 1 or answers.pop()[0] != 0, f"segments differ in page {page} at {vdl}")
+
     async def check(self) -> None:
+        await self.check_tables()
+        await self.check_segments()
+        self.no_failures()
+
+    async def check_tables(self) -> None:
         banker, ledger = self.bankers[-1], self.ledger
         session = await Connection(banker.writer.database).start()
         found = {
@@ -330,4 +357,3 @@ class BankScenario(Scenario):
             [(int(i or 0), int(b or 0)) for i, b in rows] != sorted(balances.items()),
             f"balances {rows} do not follow from the transfers, {balances}",
         )
-        self.no_failures()
