@@ -4,6 +4,7 @@ pub mod access;
 pub mod batch;
 pub mod compile;
 pub mod explain;
+pub mod kept;
 pub mod keys;
 pub mod nodes;
 pub mod ops;

@@ -4,6 +4,7 @@ use super::{shared, Input, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::Batch;
+use crate::exec::kept::{Kept, Room};
 use crate::exec::keys::{hash_rows, Groups};
 use crate::exec::nodes::{RecursiveNode, WithNode};
 use crate::expr::{Env, Operator};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// A CTE's rows so far, and what makes more of them. Readers pull it on, one batch at a time.
 pub struct CteState {
     op: Option<Op>,
-    rows: Vec<Batch>,
+    rows: Kept,
     done: bool,
 }
 
@@ -25,7 +26,12 @@ fn cte(env: &mut Env, id: usize) -> Res<&mut CteState> {
 
 /// One more batch of a CTE; false at the end.
 fn advance(env: &mut Env, id: usize) -> Res<bool> {
+    let room = Room::of(env);
     let state = cte(env, id)?;
+    if state.rows.is_settling() {
+        state.rows.settle(&room)?;
+        return Ok(true);
+    }
     if state.done {
         return Ok(false);
     }
@@ -36,7 +42,10 @@ fn advance(env: &mut Env, id: usize) -> Res<bool> {
     let state = cte(env, id)?;
     state.op = Some(op);
     match result? {
-        Some(batch) => state.rows.push(batch),
+        Some(batch) => {
+            state.rows.push(batch);
+            state.rows.settle(&room)?;
+        }
         None => state.done = true,
     }
     Ok(!state.done)
@@ -69,7 +78,7 @@ impl Operator for With {
             }
             ctes[self.node.id] = Some(CteState {
                 op: Some(op),
-                rows: Vec::new(),
+                rows: Kept::default(),
                 done: false,
             });
         }
@@ -90,7 +99,7 @@ impl Operator for With {
             let state = cte(env, id)?;
             state.op = Some(op);
             result?;
-            state.rows.clear();
+            state.rows = Kept::default();
             state.done = false;
             self.ready = false;
         }
@@ -112,12 +121,12 @@ impl CteScan {
 impl Operator for CteScan {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
-            let state = cte(env, self.id)?;
-            if let Some(batch) = state.rows.get(self.at) {
-                let batch = batch.clone();
-                env.tick(batch.len)?;
+            if self.at < cte(env, self.id)?.rows.batches() {
+                env.pulse()?;
+                let batch = cte(env, self.id)?.rows.get(self.at)?;
+                env.charge(batch.as_ref().map_or(1, |b| b.len));
                 self.at += 1;
-                return Ok(Some(batch));
+                return Ok(batch);
             }
             if !advance(env, self.id)? {
                 return Ok(None);
@@ -137,8 +146,9 @@ pub struct Recursive {
     start: Input,
     step: Op,
     seen: Groups,
-    /// Rows of the round under way.
-    round: Vec<Batch>,
+    /// Rows of the round under way, and those of them that are still to be given.
+    round: Kept,
+    out: Option<Batch>,
     started: bool,
     /// The step has been begun for the current work table.
     stepping: bool,
@@ -156,7 +166,8 @@ impl Recursive {
             start: Input::new(start),
             step,
             seen,
-            round: Vec::new(),
+            round: Kept::default(),
+            out: None,
             started: false,
             stepping: false,
             used: false,
@@ -184,7 +195,7 @@ impl Recursive {
     /// What this round has made becomes the work table; false when it made nothing.
     fn turn(&mut self, env: &mut Env) -> bool {
         let round = std::mem::take(&mut self.round);
-        let more = !round.is_empty();
+        let more = round.batches() > 0;
         let work = &mut shared(env).work;
         if work.len() <= self.node.id {
             work.resize_with(self.node.id + 1, Default::default);
@@ -192,10 +203,26 @@ impl Recursive {
         work[self.node.id] = Arc::new(round);
         more
     }
+
+    /// Keep rows for the next round; `give` gives them.
+    fn keep(&mut self, batch: Batch) {
+        self.round.push(batch.clone());
+        self.out = Some(batch);
+    }
+
+    fn give(&mut self, env: &Env) -> Res<Option<Batch>> {
+        if self.out.is_some() {
+            self.round.settle(&Room::of(env))?;
+        }
+        Ok(self.out.take())
+    }
 }
 
 impl Operator for Recursive {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        if let Some(batch) = self.give(env)? {
+            return Ok(Some(batch));
+        }
         while !self.started {
             if !self.start.fill(env)? {
                 self.started = true;
@@ -203,8 +230,8 @@ impl Operator for Recursive {
             }
             let batch = self.start.take();
             if let Some(batch) = self.fresh(batch) {
-                self.round.push(batch.clone());
-                return Ok(Some(batch));
+                self.keep(batch);
+                return self.give(env);
             }
         }
         while !self.done {
@@ -223,8 +250,8 @@ impl Operator for Recursive {
             match self.step.next(env)? {
                 Some(batch) => {
                     if let Some(batch) = self.fresh(batch) {
-                        self.round.push(batch.clone());
-                        return Ok(Some(batch));
+                        self.keep(batch);
+                        return self.give(env);
                     }
                 }
                 None => self.stepping = false,
@@ -240,7 +267,8 @@ impl Operator for Recursive {
             self.used = false;
         }
         self.seen = Groups::new(self.node.infos.clone());
-        self.round.clear();
+        self.round = Kept::default();
+        self.out = None;
         (self.started, self.stepping, self.turned, self.done) = (false, false, false, false);
         Ok(())
     }
@@ -266,12 +294,11 @@ impl Operator for WorkScan {
                 format!("plan reads work table {} outside its recursion", self.id),
             );
         };
-        let Some(batch) = work.get(self.at) else {
-            return Ok(None);
-        };
-        env.tick(batch.len)?;
-        self.at += 1;
-        Ok(Some(batch.clone()))
+        env.pulse()?;
+        let batch = work.get(self.at)?;
+        env.charge(batch.as_ref().map_or(0, |b| b.len));
+        self.at += usize::from(batch.is_some());
+        Ok(batch)
     }
 
     fn rescan(&mut self, _: &mut Env) -> Res<()> {

@@ -27,6 +27,7 @@ pub use window::is_window_function;
 
 use super::batch::Batch;
 use super::explain::Counters;
+use super::kept::Kept;
 use super::nodes::{HashJoinNode, Kind, PNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
@@ -37,7 +38,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Shared {
     pub ctes: Vec<Option<cte::CteState>>,
-    pub work: Vec<Arc<Vec<Batch>>>,
+    pub work: Vec<Arc<Kept>>,
     /// Actions for the statement's end.
     pub queue: std::collections::VecDeque<Queued>,
     /// Something was written since the command id last rose.

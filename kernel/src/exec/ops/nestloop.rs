@@ -4,6 +4,7 @@ use super::{Input, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
+use crate::exec::kept::{Kept, Room};
 use crate::exec::nodes::NestedLoopNode;
 use crate::exec::plan::JoinKind;
 use crate::expr::{Env, Operator, State};
@@ -14,11 +15,13 @@ pub struct NestedLoop {
     node: Arc<NestedLoopNode>,
     left: Input,
     right: Op,
-    /// The right side in memory, when it has no parameters.
-    kept: Vec<Batch>,
+    /// The right side, when it has no parameters.
+    kept: Kept,
     kept_all: bool,
     /// Which kept rows have had a partner (RIGHT, FULL).
     partnered: Vec<Vec<bool>>,
+    /// The chunk whose rows without a partner come next.
+    rest: usize,
     /// Parameters for each row of the left batch.
     params: Option<Vec<Vector>>,
     param_state: State,
@@ -47,9 +50,10 @@ impl NestedLoop {
             node,
             left: Input::new(left),
             right,
-            kept: Vec::new(),
+            kept: Kept::default(),
             kept_all: false,
             partnered: Vec::new(),
+            rest: 0,
             params: None,
             param_state: State::default(),
             on_state: State::default(),
@@ -65,7 +69,9 @@ impl NestedLoop {
     }
 
     fn keep_right(&mut self, env: &mut Env) -> Res<()> {
+        let room = Room::of(env);
         while !self.kept_all {
+            self.kept.settle(&room)?;
             match self.right.next(env)? {
                 Some(batch) => {
                     self.partnered.push(vec![false; batch.len]);
@@ -106,7 +112,7 @@ impl NestedLoop {
     /// The next right rows, beside the left row.
     fn next_pairs(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         let right = if self.keeps() {
-            let chunk = self.kept.get(self.row.chunk).cloned();
+            let chunk = self.kept.get(self.row.chunk)?;
             self.row.chunk += 1;
             chunk
         } else {
@@ -121,7 +127,7 @@ impl NestedLoop {
     fn pairs(&mut self, env: &mut Env) -> Res<bool> {
         if self.row.pending.is_none() {
             if self.keeps() {
-                env.tick(self.kept.get(self.row.chunk).map_or(1, |b| b.len))?;
+                env.tick(self.partnered.get(self.row.chunk).map_or(1, Vec::len))?;
             }
             self.row.pending = self.next_pairs(env)?;
         }
@@ -200,13 +206,16 @@ impl NestedLoop {
         }
     }
 
-    /// Right rows that never had a partner.
-    fn rest(&mut self) {
+    /// Right rows that never had a partner: one chunk of them. False: there are no more.
+    fn rest(&mut self) -> Res<bool> {
         if !matches!(self.node.kind, JoinKind::Right | JoinKind::Full) {
-            return;
+            return Ok(false);
         }
         let left_width = self.node.left_width;
-        for (chunk, partnered) in self.kept.iter().zip(&self.partnered) {
+        let Some(partnered) = self.partnered.get(self.rest) else {
+            return Ok(false);
+        };
+        if let Some(chunk) = self.kept.get(self.rest)? {
             let rows: Vec<u32> = (0..chunk.len as u32)
                 .filter(|&i| !partnered[i as usize])
                 .collect();
@@ -221,6 +230,8 @@ impl NestedLoop {
                 );
             }
         }
+        self.rest += 1;
+        Ok(true)
     }
 }
 
@@ -231,9 +242,8 @@ impl Operator for NestedLoop {
         }
         while !self.ended && self.out.len < BATCH_ROWS {
             if !self.left.fill(env)? {
-                self.ended = true;
-                self.rest();
-                break;
+                self.ended = !self.rest()?;
+                continue;
             }
             if !self.row.open {
                 self.open_row(env)?;
@@ -250,7 +260,7 @@ impl Operator for NestedLoop {
         self.left.rescan(env)?;
         if self.keeps() && !self.node.right.repeatable {
             self.right.rescan(env)?;
-            self.kept.clear();
+            self.kept = Kept::default();
             self.partnered.clear();
             self.kept_all = false;
         }
@@ -258,6 +268,7 @@ impl Operator for NestedLoop {
         self.params = None;
         self.out = Batch::default();
         self.row = Row::default();
+        self.rest = 0;
         self.ended = false;
         Ok(())
     }

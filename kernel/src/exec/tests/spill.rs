@@ -198,3 +198,82 @@ fn a_big_sort_in_memory_is_stable_and_ends_when_it_is_cancelled() {
     let _pace = pace::enter(&flag, false);
     assert!(sorted(&[order(false)], &keys, rows).is_err());
 }
+
+/// The same rows with memory for all of them, with little, and with little and waits; only little writes files.
+fn same_when_spilled(plan: Value, count: usize) {
+    let plan = case(plan);
+    let mut execution = Execution::new(plan.prepared(), Vec::new(), Setup::bare());
+    let mut all = Vec::new();
+    while let Some(batch) = execution.next(0).unwrap() {
+        all.extend(
+            (0..batch.len).map(|r| batch.row(r).iter().map(show).collect::<Vec<_>>().join(" ")),
+        );
+    }
+    all.sort();
+    assert_eq!(all.len(), count);
+    for seed in [0, 4, 9] {
+        let (mut rows, written, files) = run(&plan, seed);
+        rows.sort();
+        assert!(rows == all, "other rows");
+        assert!(written > 100_000, "nothing was spilled");
+        assert_eq!(files, 0, "files are left");
+    }
+}
+
+/// 20,000 rows, every one of them twice.
+fn twice() -> Value {
+    json!({"op": "append", "inputs": [mixed(20_000), mixed(20_000)]})
+}
+
+#[test]
+fn big_distinct_goes_through_partitions() {
+    let plan = json!({"op": "distinct", "input": twice(), "keys": null, "types": [INT4, TEXT]});
+    same_when_spilled(plan, 20_000);
+}
+
+#[test]
+fn big_set_operations_go_through_partitions() {
+    for (kind, all, count) in [
+        ("union", false, 20_000),
+        ("intersect", false, 12_000),
+        ("intersect", true, 12_000),
+        ("except", false, 8_000),
+        ("except", true, 28_000),
+    ] {
+        let plan = json!({"op": "set_op", "kind": kind, "all": all, "left": twice(), "right": mixed(12_000),
+            "types": [INT4, TEXT]});
+        same_when_spilled(plan, count);
+    }
+}
+
+#[test]
+fn a_big_cte_is_read_twice() {
+    let read = json!({"op": "cte_scan", "id": 0, "width": 2});
+    let plan = json!({"op": "with", "id": 0, "cte": mixed(20_000), "input": {"op": "append", "inputs": [read, read]},
+        "writes": false});
+    same_when_spilled(plan, 40_000);
+}
+
+#[test]
+fn a_big_work_table_is_a_round_s() {
+    let step = filter(
+        project(
+            json!({"op": "work_scan", "id": 0, "width": 2}),
+            &[f("add", &[c(0), int(100_000)]), col(1, TEXT)],
+        ),
+        f("lt", &[c(0), int(300_000)]),
+    );
+    let plan = json!({"op": "recursive", "id": 0, "start": mixed(20_000), "step": step, "distinct": false,
+        "types": [INT4, TEXT]});
+    same_when_spilled(plan, 60_000);
+}
+
+#[test]
+fn the_right_side_of_a_nested_loop_need_not_fit() {
+    for (kind, count) in [("inner", 5), ("left", 10), ("full", 20_005)] {
+        let plan = json!({"op": "nested_loop", "kind": kind, "left": series(10), "right": mixed(20_000),
+            "on": f("eq", &[f("mul", &[c(0), int(1)]), f("mul", &[c(1), int(2)])]), "params": [], "right_width": 2,
+            "left_width": 1});
+        same_when_spilled(plan, count);
+    }
+}
