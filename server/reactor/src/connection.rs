@@ -48,6 +48,10 @@ pub struct Io {
     pub flush: bool,
     /// Woken while the thread was in the session.
     pub woken: bool,
+    /// Its thread's list of sleepers has it.
+    pub listed: bool,
+    /// The host has been told that it is over.
+    pub told_lost: bool,
 }
 
 /// What one attempt to read gave.
@@ -62,7 +66,7 @@ pub struct Connection {
     pub thread: usize,
     pub io: Mutex<Io>,
     pub session: OnceLock<Arc<dyn Session>>,
-    /// Microseconds since 1970.
+    /// When the client last sent something or a statement ended: microseconds since 1970.
     pub last_input: AtomicI64,
 }
 
@@ -81,6 +85,8 @@ impl Connection {
                 closing: false,
                 flush: false,
                 woken: false,
+                listed: false,
+                told_lost: false,
             }),
             session: OnceLock::new(),
             last_input: AtomicI64::new(0),

@@ -10,7 +10,13 @@
 
 mod connection;
 mod notice;
+#[cfg(test)]
+mod script;
 mod shared;
+#[cfg(test)]
+mod stress;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use connection::Token;

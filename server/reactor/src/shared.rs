@@ -13,6 +13,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::time::Instant;
 
 const BACKLOG: i32 = 1024;
 
@@ -26,6 +27,8 @@ pub struct Peer {
     pub commands: Mutex<Vec<Command>>,
     /// How many connections wait for the log there.
     pub parked: AtomicUsize,
+    /// Connections that are over for the host and have output left, and since when.
+    pub lingering: Mutex<Vec<(Instant, Arc<Connection>)>>,
 }
 
 impl Peer {
@@ -101,6 +104,7 @@ impl Reactor {
                 waker: Waker::new(poll.registry(), WAKER)?,
                 commands: Mutex::default(),
                 parked: AtomicUsize::new(0),
+                lingering: Mutex::default(),
             });
             polls.push(poll);
         }
@@ -153,12 +157,12 @@ impl Reactor {
         self.shared.connections.read().get(&token).cloned()
     }
 
-    /// Give an accepted connection its session; a thread begins to read.
+    /// Give an accepted connection its session; a thread begins to read. One that can't be polled is `Lost`.
     pub fn attach(&self, token: Token, session: Arc<dyn Session>) -> io::Result<()> {
         let Some(connection) = self.find(token) else {
             return Ok(()); // it has gone already
         };
-        let peer = &self.shared.peers[connection.thread];
+        let registry = &self.shared.peers[connection.thread].registry;
         let number = session.number();
         if connection.session.set(session).is_err() {
             return Err(io::Error::other("the connection has a session already"));
@@ -169,10 +173,14 @@ impl Reactor {
             .insert(number, connection.clone());
         let mut io = connection.io.lock();
         io.state = State::Idle;
-        if let Some(socket) = &mut io.socket {
-            let both = Interest::READABLE | Interest::WRITABLE;
-            peer.registry
-                .register(socket, mio::Token(token as usize), both)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registered = io.socket.as_mut().is_some_and(|socket| {
+            registry
+                .register(socket, mio::Token(token as usize), both)
+                .is_ok()
+        });
+        if !registered {
+            self.shared.lost(&connection, &mut io);
         }
         Ok(())
     }
@@ -200,6 +208,7 @@ impl Reactor {
                 }
             }
         }
+        connection.heard(now);
         io.state = State::Idle;
         None
     }
@@ -221,8 +230,7 @@ impl Reactor {
         if !said {
             io.flush = true;
         }
-        if !io.write() {
-            self.shared.lost(&connection, &mut io);
+        if !self.shared.write(&connection, &mut io) {
             return 0;
         }
         io.told_full = !io.output.is_empty();
@@ -253,7 +261,7 @@ impl Reactor {
         })
     }
 
-    /// When the client last sent something, in microseconds since 1970.
+    /// When the client last sent something or a statement ended, in microseconds since 1970.
     pub fn last_input(&self, token: Token) -> i64 {
         self.find(token).map_or(0, |connection| {
             connection.last_input.load(Ordering::Relaxed)
@@ -320,7 +328,8 @@ impl Shared {
         };
         let mut io = connection.io.lock();
         match io.state {
-            State::Asleep => {
+            // An idle one may have been told to end.
+            State::Asleep | State::Idle => {
                 io.state = State::Running;
                 self.peers[connection.thread].send(Command(connection.clone()));
                 true
@@ -329,9 +338,22 @@ impl Shared {
                 io.woken = true;
                 true
             }
-            State::Idle | State::Parked(_) => true,
+            // It goes on anyway, and soon.
+            State::Parked(_) => true,
             State::Host | State::Closing => false,
         }
+    }
+
+    /// Write what the socket takes, and tell the host when it waits for that. False: the connection was lost.
+    pub fn write(&self, connection: &Arc<Connection>, io: &mut Io) -> bool {
+        if !io.write() {
+            self.lost(connection, io);
+            return false;
+        }
+        if io.output.is_empty() && std::mem::take(&mut io.told_full) {
+            self.notices.push(Notice::Drained(connection.token));
+        }
+        true
     }
 
     /// No more of this connection: what is left of its session is the host's.
@@ -354,30 +376,58 @@ impl Shared {
     /// Tell the host that a connection without a socket is over.
     pub fn give_up(&self, connection: &Arc<Connection>, io: &mut Io) {
         io.state = State::Closing;
-        self.forget(connection);
-        self.notices.push(Notice::Lost(connection.token));
+        io.output = Vec::new();
+        self.tell_lost(connection, io);
+        self.connections.write().remove(&connection.token);
     }
 
-    /// Close once everything has gone out.
+    fn tell_lost(&self, connection: &Arc<Connection>, io: &mut Io) {
+        self.forget_session(connection);
+        if !std::mem::replace(&mut io.told_lost, true) {
+            self.notices.push(Notice::Lost(connection.token));
+        }
+    }
+
+    /// Close once everything has gone out. The session ends now: a client that does not read must not keep its locks.
     pub fn finish(&self, connection: &Arc<Connection>, io: &mut Io) {
-        if io.state == State::Running {
-            io.closing = true;
-            return;
+        match io.state {
+            State::Running | State::Parked(_) => {
+                io.closing = true;
+                return;
+            }
+            State::Closing => return,
+            State::Idle | State::Asleep | State::Host => {}
         }
         if let Some(session) = connection.session.get() {
             session.take_output(&mut io.output);
         }
         if !io.write() || io.output.is_empty() {
-            self.lost(connection, io);
-        } else {
-            io.state = State::Closing;
+            return self.lost(connection, io);
+        }
+        io.state = State::Closing;
+        self.tell_lost(connection, io);
+        let peer = &self.peers[connection.thread];
+        peer.lingering
+            .lock()
+            .push((Instant::now(), connection.clone()));
+        peer.wake();
+    }
+
+    fn forget_session(&self, connection: &Arc<Connection>) {
+        if let Some(session) = connection.session.get() {
+            let mut sessions = self.sessions.write();
+            // Another server's session may have the same number by now.
+            if sessions
+                .get(&session.number())
+                .is_some_and(|known| Arc::ptr_eq(known, connection))
+            {
+                sessions.remove(&session.number());
+            }
         }
     }
 
-    pub fn forget(&self, connection: &Connection) {
+    pub fn forget(&self, connection: &Arc<Connection>) {
         self.connections.write().remove(&connection.token);
-        if let Some(session) = connection.session.get() {
-            self.sessions.write().remove(&session.number());
-        }
+        self.forget_session(connection);
     }
 }

@@ -22,6 +22,9 @@ pub const FIRST_TOKEN: u64 = 2;
 const RECHECK: Duration = Duration::from_secs(5);
 /// After an accept that failed (no descriptors left).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// A client that does not read what is left for it is closed after this long.
+const LINGER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+const LINGER_LOOK: Duration = Duration::from_secs(1);
 /// Beyond this many the list of sleepers is cleaned of those that have gone on.
 const SLEEPERS: usize = 64;
 /// Reads from one connection before others have their turn.
@@ -66,6 +69,7 @@ pub struct Thread {
     ready: VecDeque<Arc<Connection>>,
     asleep: Vec<Arc<Connection>>,
     rechecked: Instant,
+    lingering: bool,
 }
 
 fn now() -> i64 {
@@ -95,6 +99,7 @@ impl Thread {
             ready: VecDeque::new(),
             asleep: Vec::new(),
             rechecked: Instant::now(),
+            lingering: false,
         }
     }
 
@@ -104,6 +109,7 @@ impl Thread {
             let timeout = match () {
                 () if !self.ready.is_empty() => Some(Duration::ZERO),
                 () if self.accept_failed => Some(ACCEPT_AGAIN),
+                () if self.lingering => Some(LINGER_LOOK),
                 () if !self.asleep.is_empty() => Some(RECHECK),
                 () => None,
             };
@@ -138,8 +144,10 @@ impl Thread {
                 self.look(&connection);
             }
         }
-        self.unpark();
         self.recheck();
+        // Last: whoever has been parked since the poll is looked at once, in case VDL moved before anybody knew of it.
+        self.unpark();
+        self.linger();
     }
 
     fn accept(&mut self) {
@@ -188,14 +196,8 @@ impl Thread {
         let mut io = connection.io.lock();
         io.readable |= readable;
         io.ended |= ended;
-        if !io.output.is_empty() {
-            if !io.write() {
-                return self.shared.lost(&connection, &mut io);
-            }
-            if io.output.is_empty() && io.told_full {
-                io.told_full = false;
-                self.shared.notices.push(Notice::Drained(connection.token));
-            }
+        if !io.output.is_empty() && !self.shared.write(&connection, &mut io) {
+            return;
         }
         let done = io.state == State::Closing && io.output.is_empty();
         // The host's statement and a sleeper's end with their client.
@@ -267,8 +269,8 @@ impl Thread {
         if std::mem::take(&mut io.flush) {
             session.take_output(&mut io.output);
         }
-        if io.socket.is_some() && !io.write() {
-            self.shared.lost(connection, io);
+        if io.socket.is_some() {
+            self.shared.write(connection, io);
         }
         if io.output.is_empty() {
             // The buffer is used for the next one.
@@ -298,15 +300,21 @@ impl Thread {
                     io.state = State::Host;
                     return self.shared.finish(connection, &mut io);
                 }
+                // Told to end perhaps, or what it waits for has come.
+                Said::Idle | Said::Asleep if woken => {}
                 Said::Idle => {
+                    connection.heard(now());
                     io.state = State::Idle;
                     return;
                 }
-                Said::Asleep if woken => {}
                 Said::Asleep if session.sleeps_here() => {
                     io.state = State::Asleep;
+                    let listed = std::mem::replace(&mut io.listed, true);
                     drop(io);
-                    return self.sleep(connection.clone());
+                    if !listed {
+                        self.sleep(connection.clone());
+                    }
+                    return;
                 }
                 Said::Asleep | Said::Host => {
                     io.state = State::Host;
@@ -336,8 +344,11 @@ impl Thread {
     fn sleep(&mut self, connection: Arc<Connection>) {
         self.asleep.push(connection);
         if self.asleep.len() > SLEEPERS {
-            self.asleep
-                .retain(|one| one.io.lock().state == State::Asleep);
+            self.asleep.retain(|one| {
+                let mut io = one.io.lock();
+                io.listed = io.state == State::Asleep;
+                io.listed
+            });
         }
     }
 
@@ -383,12 +394,31 @@ impl Thread {
         self.rechecked = Instant::now();
         for connection in std::mem::take(&mut self.asleep) {
             let mut io = connection.io.lock();
+            io.listed = false;
             if io.state == State::Asleep {
                 io.state = State::Running;
                 drop(io);
                 self.go_on(&connection);
             }
         }
+    }
+
+    /// Close those whose clients have not taken what was left for them.
+    fn linger(&mut self) {
+        // Not under the list's lock: who adds to it has the connection's.
+        let all = std::mem::take(&mut *self.shared.peers[self.number].lingering.lock());
+        let mut left = Vec::new();
+        for (since, connection) in all {
+            let mut io = connection.io.lock();
+            if since.elapsed() >= LINGER {
+                self.shared.lost(&connection, &mut io);
+            } else if io.socket.is_some() {
+                drop(io);
+                left.push((since, connection));
+            }
+        }
+        self.lingering = !left.is_empty();
+        self.shared.peers[self.number].lingering.lock().extend(left);
     }
 }
 
