@@ -6,6 +6,7 @@ below this node's own is of no use: the node must never have less than it has ac
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -99,7 +100,9 @@ class Repair:
                 raise RemoteError("damaged", "a layer file came damaged")
         except BaseException:
             file.close()
-            node.disk.unlink(layer_path(ours))
+            # What was raised must go on: a cancellation, above all. What can't be removed now is swept at the next start.
+            with contextlib.suppress(OSError):
+                node.disk.unlink(layer_path(ours))
             raise
         file.close()
         return ours

@@ -7,6 +7,7 @@ commit; what a page read answers is what the log says at that LSN; a reader sees
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from sixfold.pagestore import layers
@@ -230,8 +231,13 @@ class Scenario:
         return self._value
 
     def run(self) -> None:
-        """Raises Violation."""
-        self.world.loop.run(self.main())
+        """Raises Violation. Garbage is collected at the end only: when else it would be depends on what ran before in this process."""
+        gc.collect()
+        gc.disable()
+        try:
+            self.world.loop.run(self.main())
+        finally:
+            gc.enable()
 
     async def main(self) -> None:
         for member in self.config.members:
@@ -241,6 +247,9 @@ class Scenario:
         await self.faults()
         await self.peace()
         await self.check()
+        # A task that was cancelled and waits on for something that nobody will do is found now.
+        gc.collect()
+        self.no_failures()
 
     # -- processes
 
