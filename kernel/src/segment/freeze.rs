@@ -97,13 +97,12 @@ impl Store {
         let Some(chain) = self.pages.get_mut(&page) else {
             return Ok(());
         };
-        let from = chain
-            .images
-            .iter()
-            .rev()
-            .map(|(at, _)| *at)
-            .find(|at| *at <= floor)
-            .unwrap_or(Lsn::ZERO);
+        let mut images = chain.images.iter().rev().map(|(at, _)| *at);
+        // A record that makes the page anew is as good as an image.
+        let mut fresh = chain.records.iter().rev().filter(|rec| rec.fresh);
+        let last = |found: Option<Lsn>| found.unwrap_or(Lsn::ZERO);
+        let from = last(images.find(|at| *at <= floor))
+            .max(last(fresh.find(|rec| rec.lsn <= floor).map(|rec| rec.lsn)));
         let below = chain
             .records
             .iter()
