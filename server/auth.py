@@ -83,6 +83,8 @@ class ScramExchange:
             raise AuthenticationFailed("channel binding and authorization identities are not supported")
         if not user.startswith("n=") or not client_nonce.startswith("r=") or len(client_nonce) == 2:
             raise AuthenticationFailed("malformed SCRAM message")
+        if not all("!" <= character <= "~" for character in client_nonce):
+            raise AuthenticationFailed("non-printable characters in SCRAM nonce")
         self._header = f"{flag},,"
         self._nonce = client_nonce[2:] + self._nonce
         salt = base64.b64encode(self._verifier.salt).decode()
@@ -101,7 +103,9 @@ class ScramExchange:
             raise AuthenticationFailed("malformed SCRAM message")
         signed = f"{self._first},{without_proof}".encode()
         signature = hmac.digest(self._verifier.stored_key, signed, "sha256")
-        key = bytes(a ^ b for a, b in zip(proof, signature, strict=False))
+        if len(proof) != len(signature):
+            raise AuthenticationFailed("malformed SCRAM message")
+        key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
         right = hmac.compare_digest(hashlib.sha256(key).digest(), self._verifier.stored_key)
         if not (right and self._usable):
             raise AuthenticationFailed("wrong password, or the role has none")
