@@ -16,6 +16,7 @@ from sixfold.engine.analyzer.assign import (
 )
 from sixfold.engine.analyzer.exprs import boolean, position_of, transform
 from sixfold.engine.analyzer.from_clause import from_clause, relation_columns, relation_of
+from sixfold.engine.analyzer.parts import part_assigned
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.select import analyze_select
 from sixfold.engine.analyzer.targets import target_list
@@ -276,20 +277,32 @@ def assignments(scope: Scope, relation: Relation, items: Any, query: Query | Non
     result: list[tuple[int, Expr]] = []
     seen: set[int] = set()
     multi: dict[int, Rte] = {}
+    # Columns of which parts are set.
+    parts: dict[int, Expr] = {}
     for item in items:
         place = target_column(relation, item.name, pos(item))
-        if item.indirection:
-            raise not_built("assignment to a part of a column", pos(item))
-        if place in seen:
+        if place in seen and not (item.indirection and place in parts):
             raise SqlError("42601", f'multiple assignments to same column "{item.name}"', position=None)
         seen.add(place)
+        if item.indirection:
+            refuse_generated(assigner, place, None)
+            parts[place] = part_assigned(scope, relation.columns[place], parts.get(place) or _old(scope, place), item)
+            continue
         value = item.val
         if type(value) is ast.MultiAssignRef:
             expr = _multi(scope, value, relation, place, assigner, multi)
         else:
             expr = assigner.value(scope, place, value)
         result.append((place, expr))
-    return result
+    return result + list(parts.items())
+
+
+def _old(scope: Scope, place: int) -> Expr:
+    """A column of the row that is changed."""
+    dml = scope.query.dml
+    assert dml is not None, "SET belongs to a statement that changes rows"
+    column = dml.target.columns[place]
+    return Var(dml.target.id, place, column.typ, column.typmod)
 
 
 def _multi(scope: Scope, ref: Any, relation: Relation, place: int, assigner: Assigner, multi: dict[int, Rte]) -> Expr:

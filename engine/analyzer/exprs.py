@@ -474,7 +474,7 @@ def row_start(scope: Scope, node: Any) -> tuple[Expr, Any]:
 
 def _name_subscript(scope: Scope, arg: Expr, item: Any) -> Expr:
     """name[n], from 0: its n-th byte as "char"."""
-    at = _subscript_bound(scope, item.uidx)
+    at = subscript_bound(scope, item.uidx)
     one = nodes.Const(oids.INT4, "1")
     place = nodes.Func("int4pl", [at, one], [oids.INT4, oids.INT4], oids.INT4)
     text = nodes.Func("name_text", [arg], [oids.NAME], oids.TEXT)
@@ -500,15 +500,16 @@ def subscript(scope: Scope, arg: Expr, items: list[Any], position: int | None) -
     slices = any(i.is_slice for i in items)
     index = []
     for item in items:
-        low = _subscript_bound(scope, item.lidx) if item.lidx is not None else None
-        high = _subscript_bound(scope, item.uidx) if item.uidx is not None else None
+        low = subscript_bound(scope, item.lidx) if item.lidx is not None else None
+        high = subscript_bound(scope, item.uidx) if item.uidx is not None else None
         if slices and not item.is_slice:
             low = nodes.Const(oids.INT4, "1")
         index.append(nodes.SubscriptItem(slices, low, high))
     return nodes.Subscript(arg, index, base.oid if slices else base.elem, base.elem)
 
 
-def _subscript_bound(scope: Scope, node: Any) -> Expr:
+def subscript_bound(scope: Scope, node: Any) -> Expr:
+    """A subscript, as integer."""
     expr = transform(scope, node)
     cast = coerce(scope, expr, oids.INT4, -1, "a", position_of(node))
     if cast is None:

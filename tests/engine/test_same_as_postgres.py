@@ -34,7 +34,11 @@ Answer = tuple[object, ...]
 @pytest.fixture(scope="module")
 def reference() -> Iterator[psycopg.Connection]:
     """A connection to PostgreSQL."""
-    with postgres({"fsync": "off"}) as server, psycopg.connect(server.uri, autocommit=True) as connection:
+    with (
+        postgres({"fsync": "off"}) as server,
+        # Scripts say DEALLOCATE ALL: the client must have prepared nothing by itself.
+        psycopg.connect(server.uri, autocommit=True, prepare_threshold=None) as connection,
+    ):
         yield connection
 
 

@@ -5,6 +5,7 @@ pub mod agg;
 mod answers_tests;
 mod arith;
 mod arrays;
+mod arrayset;
 mod casts;
 #[cfg(test)]
 mod catalogue_tests;

@@ -69,6 +69,7 @@ pub const fn volatile(name: &'static str, eval: Eval) -> Function {
 const FAMILIES: &[&[&[Function]]] = &[
     super::arith::FAMILIES,
     super::arrays::FAMILIES,
+    super::arrayset::FAMILIES,
     super::casts::FAMILIES,
     super::compare::FAMILIES,
     super::dateparts::FAMILIES,
