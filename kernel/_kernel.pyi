@@ -878,6 +878,12 @@ def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, in
 def checksum(bytes: bytes) -> int:
     """CRC32C."""
 
+class TlsConfig:
+    """A server's certificate chain and private key, for TLS 1.2 and 1.3."""
+
+    def __new__(cls, certificates: bytes, key: bytes) -> TlsConfig:
+        """Both in PEM. ValueError when they are not, or do not belong together."""
+
 class Reactor:
     """A listening socket and threads that serve its clients without the GIL: they read, let `Wire` answer, and write. What only Python
     can do is handed over: then Python owns the connection, and uses its `Wire`, until `release`. Tokens number connections."""
@@ -921,8 +927,8 @@ class Reactor:
     def close(self, token: int, at_once: bool) -> None:
         """Close the connection, after what it still has to say or at once."""
 
-    def detach(self, token: int) -> int | None:
-        """The connection's descriptor, which is the caller's from now on; None when it has gone."""
+    def secure(self, token: int, config: TlsConfig) -> bool:
+        """TLS from here on, after what the wire still has to say in plain. False: the connection is gone."""
 
     def stop_listening(self) -> None: ...
     def stop(self) -> None:

@@ -41,7 +41,7 @@ class Listener:
         self._policy = policy
         self._runtime = runtime
         self._members: set[Connection] = set()
-        # Those whose bytes the reactor carries, or carried last.
+        # By token; those that the reactor carries.
         self._carried: dict[int, Connection] = {}
         durability.subscribe(reactor.durable)
         asyncio.get_running_loop().add_reader(reactor.fileno(), self._look)
@@ -69,19 +69,15 @@ class Listener:
             elif kind == "handed":
                 connection.handed()
             elif kind == "drained":
-                connection.resume_writing()
+                connection.drained()
             elif kind == "lost":
-                self._forget(number)
-                connection.connection_lost(None)
-
-    def _forget(self, token: int) -> None:
-        self._carried.pop(token, None)
+                del self._carried[number]
+                connection.lost()
 
     def _accept(self, token: int, peer: tuple[str, int]) -> None:
         database = self._current()
         database.waits.elsewhere = self._reactor.wake
-        connection = Connection(database, self._durability, self._policy, self._runtime, self._members)
-        connection.left = lambda: self._forget(token)
+        connection = Connection(database, self._policy, self._runtime, self._members)
         self._carried[token] = connection
         connection.accepted(self._reactor, token, peer)
 

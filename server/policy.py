@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from sixfold.kernel._kernel import TlsConfig
 from sixfold.server.auth import AuthMethod
 
 
 class Tls(Protocol):
-    """Where a TLS context comes from."""
+    """Where the TLS configuration comes from."""
 
-    async def context(self) -> Any:
-        """An ssl.SSLContext."""
+    async def config(self) -> TlsConfig:
+        """It may have to be made first. OSError or ValueError when it can't be."""
 
 
 @dataclass(frozen=True)

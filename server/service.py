@@ -8,11 +8,11 @@ import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sixfold.engine import settings
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
+from sixfold.kernel._kernel import TlsConfig
 from sixfold.server.config import ConfigError, SqlConfig
 from sixfold.server.connection import Durability
 from sixfold.server.listener import Listener, listen
@@ -44,26 +44,27 @@ def server_settings(sql: SqlConfig) -> dict[str, str]:
 
 
 class LazyTls:
-    """The server's TLS context, made when the first client asks for it: most local clients never do."""
+    """The server's TLS configuration, made when the first client asks for it: most local clients never do."""
 
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         self._folder = folder
         self._runtime = runtime
-        self._context: Any = None
+        self._config: TlsConfig | None = None
         self._making = asyncio.Lock()
 
-    async def context(self) -> Any:
-        """An ssl.SSLContext; None when the folder can't be used."""
+    async def config(self) -> TlsConfig:
+        """See `Tls.config`."""
         async with self._making:
-            if self._context is None:
-                self._context = await asyncio.to_thread(self._make)
-            return self._context
+            if self._config is None:
+                self._config = await asyncio.to_thread(self._make)
+            return self._config
 
-    def _make(self) -> Any:
-        # `cryptography` and `ssl` take a while to import.
+    def _make(self) -> TlsConfig:
+        # `cryptography` takes a while to import.
         tls = importlib.import_module("sixfold.server.tls")
         now = datetime.datetime.fromtimestamp(self._runtime.clock.time(), datetime.UTC)
-        return tls.server_context(self._folder, now)
+        config: TlsConfig = tls.server_config(self._folder, now)
+        return config
 
 
 def _secret(folder: Path) -> bytes:

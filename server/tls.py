@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -16,19 +15,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from sixfold.kernel._kernel import TlsConfig
+
 VALID_DAYS = 3650
 
 
-def server_context(folder: Path, now: datetime.datetime) -> ssl.SSLContext:
-    """The context for `folder`'s certificate; makes both on first use. OSError when the folder can't be written."""
+def server_config(folder: Path, now: datetime.datetime) -> TlsConfig:
+    """For `folder`'s certificate; makes it on first use. OSError when the folder can't be used, ValueError when its files are no good."""
     certificate, key = folder / "server.crt", folder / "server.key"
     if not (certificate.exists() and key.exists()):
         folder.mkdir(parents=True, exist_ok=True)
         _make_certificate(certificate, key, now)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
+    return TlsConfig(certificate.read_bytes(), key.read_bytes())
 
 
 def _make_certificate(certificate: Path, key: Path, now: datetime.datetime) -> None:

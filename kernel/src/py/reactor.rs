@@ -4,6 +4,7 @@ use super::session::Session;
 use super::syncer::os_error;
 use super::wire::Wire;
 use crate::session::node::Node;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use pyo3::IntoPyObjectExt;
@@ -52,6 +53,19 @@ impl sixfold_reactor::Session for Served {
 
     fn sleeps_here(&self) -> bool {
         self.wire.get().served.sleeps.load(Ordering::Relaxed)
+    }
+}
+
+#[pyclass(frozen, module = "sixfold.kernel._kernel")]
+struct TlsConfig(sixfold_reactor::TlsConfig);
+
+#[pymethods]
+impl TlsConfig {
+    #[new]
+    fn new(certificates: &[u8], key: &[u8]) -> PyResult<TlsConfig> {
+        sixfold_reactor::TlsConfig::from_pem(certificates, key)
+            .map(TlsConfig)
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }
 
@@ -136,8 +150,10 @@ impl Reactor {
         self.0.close(token, at_once);
     }
 
-    fn detach(&self, token: u64) -> Option<RawFd> {
-        self.0.detach(token)
+    fn secure(&self, token: u64, config: &TlsConfig) -> PyResult<bool> {
+        self.0
+            .secure(token, &config.0)
+            .map_err(|error| os_error(&error))
     }
 
     fn stop_listening(&self) {
@@ -150,5 +166,6 @@ impl Reactor {
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<TlsConfig>()?;
     module.add_class::<Reactor>()
 }

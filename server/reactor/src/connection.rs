@@ -1,5 +1,6 @@
 //! One client's connection: its socket, what waits to be written, and who owns it.
 
+use crate::tls::Tls;
 use crate::Session;
 use mio::net::TcpStream;
 use parking_lot::Mutex;
@@ -32,8 +33,10 @@ pub enum State {
 }
 
 pub struct Io {
-    /// None once it is closed or the host has taken it.
+    /// None once it is closed.
     pub socket: Option<TcpStream>,
+    /// Once the client has asked for it.
+    pub tls: Option<Box<Tls>>,
     pub state: State,
     /// There may be something to read.
     pub readable: bool,
@@ -77,6 +80,7 @@ impl Connection {
             thread,
             io: Mutex::new(Io {
                 socket: Some(socket),
+                tls: None,
                 state: State::Host,
                 readable: true,
                 ended: false,
@@ -105,10 +109,15 @@ impl Io {
             return Got::End;
         };
         loop {
-            return match socket.read(buffer) {
+            let got = match &mut self.tls {
+                Some(tls) => tls.read(socket, buffer),
+                None => socket.read(buffer),
+            };
+            return match got {
                 Ok(0) => Got::End,
                 Ok(size) => {
-                    self.readable = size == buffer.len() || self.ended;
+                    // TLS may hold more than it gave.
+                    self.readable = size == buffer.len() || self.ended || self.tls.is_some();
                     Got::Bytes(size)
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -121,11 +130,19 @@ impl Io {
         }
     }
 
+    /// Everything has gone out.
+    pub fn drained(&self) -> bool {
+        self.output.is_empty() && !self.tls.as_ref().is_some_and(|tls| tls.pending())
+    }
+
     /// Write what the socket takes. False: the connection is gone.
     pub fn write(&mut self) -> bool {
         let Some(socket) = &mut self.socket else {
             return false;
         };
+        if let Some(tls) = &mut self.tls {
+            return tls.write(socket, &mut self.output).is_ok();
+        }
         let mut done = 0;
         let alive = loop {
             let rest = self.output.get(done..).unwrap_or(&[]);

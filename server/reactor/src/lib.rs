@@ -18,10 +18,12 @@ mod stress;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tls;
 
 pub use connection::Token;
 pub use notice::Notice;
 pub use shared::Reactor;
+pub use tls::TlsConfig;
 
 /// What a session says when it can't go on with the bytes it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

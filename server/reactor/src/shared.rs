@@ -3,6 +3,7 @@
 use crate::connection::{Connection, Got, Io, State, Token, OUTPUT_BYTES_MAX, READ_BYTES};
 use crate::notice::{Notice, Notices};
 use crate::thread::{self, Thread, LISTENER, WAKER};
+use crate::tls::{Tls, TlsConfig};
 use crate::Session;
 use mio::{Interest, Poll, Registry, Waker};
 use parking_lot::{Mutex, RwLock};
@@ -10,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
@@ -233,8 +234,8 @@ impl Reactor {
         if !self.shared.write(&connection, &mut io) {
             return 0;
         }
-        io.told_full = !io.output.is_empty();
-        io.output.len()
+        io.told_full = !io.drained();
+        io.output.len().max(usize::from(io.told_full))
     }
 
     /// A session is to go on: true when it is kept here.
@@ -282,19 +283,20 @@ impl Reactor {
         }
     }
 
-    /// Take the socket out: the descriptor is the caller's now. None: it has gone, or bytes have been read already.
-    pub fn detach(&self, token: Token) -> Option<RawFd> {
-        let connection = self.find(token)?;
+    /// TLS from here on, after what the session still has to say in plain. False: the connection is gone, or can't be told.
+    pub fn secure(&self, token: Token, config: &TlsConfig) -> io::Result<bool> {
+        let Some(connection) = self.find(token) else {
+            return Ok(false);
+        };
         let mut io = connection.io.lock();
-        let mut socket = io.socket.take()?;
-        // The connection goes on elsewhere: there is no loss to be told of.
-        let _ = self.shared.peers[connection.thread]
-            .registry
-            .deregister(&mut socket);
-        io.state = State::Closing;
-        drop(io);
-        self.shared.forget(&connection);
-        Some(socket.into_raw_fd())
+        if let Some(session) = connection.session.get() {
+            session.take_output(&mut io.output);
+        }
+        if io.state != State::Host || io.tls.is_some() || !io.write() || !io.drained() {
+            return Ok(false);
+        }
+        io.tls = Some(Box::new(Tls::new(config)?));
+        Ok(true)
     }
 
     /// Accept nobody any more.
@@ -350,7 +352,7 @@ impl Shared {
             self.lost(connection, io);
             return false;
         }
-        if io.output.is_empty() && std::mem::take(&mut io.told_full) {
+        if io.drained() && std::mem::take(&mut io.told_full) {
             self.notices.push(Notice::Drained(connection.token));
         }
         true
@@ -401,7 +403,10 @@ impl Shared {
         if let Some(session) = connection.session.get() {
             session.take_output(&mut io.output);
         }
-        if !io.write() || io.output.is_empty() {
+        if let Some(tls) = &mut io.tls {
+            tls.goodbye();
+        }
+        if !io.write() || io.drained() {
             return self.lost(connection, io);
         }
         io.state = State::Closing;
@@ -424,10 +429,5 @@ impl Shared {
                 sessions.remove(&session.number());
             }
         }
-    }
-
-    pub fn forget(&self, connection: &Arc<Connection>) {
-        self.connections.write().remove(&connection.token);
-        self.forget_session(connection);
     }
 }

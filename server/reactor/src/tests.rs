@@ -219,18 +219,3 @@ fn a_client_that_reads_late_gets_everything() {
     }
     assert!(!host.is_over(token));
 }
-
-#[test]
-fn a_detached_socket_is_the_hosts() {
-    let (host, mut client) = started(1);
-    let (token, _) = host.only();
-    let descriptor = host.reactor.detach(token).unwrap();
-    assert!(descriptor > 2 && host.reactor.detach(token).is_none());
-    client.send("echo x\n");
-    client
-        .socket
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
-    assert!(client.reader.read(&mut [0; 1]).is_err());
-    assert!(!host.reactor.wake(token) && !host.reactor.busy(token));
-}

@@ -196,10 +196,12 @@ impl Thread {
         let mut io = connection.io.lock();
         io.readable |= readable;
         io.ended |= ended;
-        if !io.output.is_empty() && !self.shared.write(&connection, &mut io) {
+        if !io.drained() && !self.shared.write(&connection, &mut io) {
             return;
         }
-        let done = io.state == State::Closing && io.output.is_empty();
+        let done = io.state == State::Closing && io.drained();
+        // Nobody reads behind TLS that has ended, while a plain client may have closed its half only.
+        let dead = dead || (ended && io.tls.is_some());
         // The host's statement and a sleeper's end with their client.
         if done || (dead && matches!(io.state, State::Host | State::Asleep | State::Closing)) {
             return self.shared.lost(&connection, &mut io);
