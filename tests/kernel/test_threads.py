@@ -53,7 +53,9 @@ def test_a_detached_step_lets_others_work_and_can_be_cancelled() -> None:
     events = []
     worker = threading.Thread(target=lambda: events.append(client.wire.step_detached(600_000_000)))
     worker.start()
-    time.sleep(0.05)
+    with pytest.raises(RuntimeError, match="busy"):
+        while client.session.status:  # until the worker is in it
+            time.sleep(0.01)
     for _ in range(100):
         assert kinds(other.say(query("ping"))) == "TDCZ"
     client.wire.feed(query(""), 0)
