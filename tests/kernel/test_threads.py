@@ -13,14 +13,14 @@ from .plans import INT8, Client, Store, kinds, plan, query
 
 
 def endless() -> Plan:
-    """Counts the triples of 1,000 rows."""
+    """Counts the quadruples of 1,000 rows."""
     rows = {
         "op": "values",
         "rows": [[{"e": "const", "typ": INT8, "text": str(i)}] for i in range(1000)],
         "types": [INT8],
     }
     join = rows
-    for _ in range(2):
+    for _ in range(3):
         join = {
             "op": "nested_loop",
             "kind": "inner",
