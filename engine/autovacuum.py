@@ -153,7 +153,7 @@ class Autovacuum:
         session.waits.lock_timeouts_ms[session.pid] = LOCK_WAIT_MS
         session.kernel.begin_implicit()
         change = await Change.begin(session)
-        await change.lock(oid, SHARE_UPDATE)
+        await change.lock(oid, SHARE_UPDATE, restart=False)
         # Only now does it stand still.
         table = self._database.snapshot.relation(oid)
         if table is None:

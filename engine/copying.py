@@ -12,6 +12,7 @@ from .errors import SqlError, not_built
 from .parser import ast, enums
 from .plans import Prepared, prepare
 from .utility import Context, entry
+from .work import Restart
 
 if TYPE_CHECKING:
     from .session import Session
@@ -184,6 +185,8 @@ async def copy_from(session: Session, node: Any, context: Context) -> None:
         raise SqlError("42809", f'cannot copy to {word} "{table.name}"')
     columns = _columns(table, node.attlist)
     prepared = _insert_plan(session, node, table, columns, context)
+    if not await session.statements.settled(prepared):
+        raise Restart
     names = [column.name for column in columns]
     copy_in = CopyIn(
         session.kernel,
@@ -222,7 +225,7 @@ def _insert_plan(session: Session, node: Any, table: Relation, columns: list[Col
 async def copy_to(session: Session, node: Any, context: Context) -> None:
     """COPY table or (query) TO STDOUT."""
     options = read_options(node)
-    prepared = _select_plan(session, node, context)
+    prepared = await session.statements.ready(lambda: _select_plan(session, node, context))
     names = [column.name for column in prepared.planned.output]
     form = kernel_format(options, names)
     wire = session.wire

@@ -113,7 +113,9 @@ async def declare(session: Session, node: Any, context: Context) -> None:
         raise SqlError("25P01", "DECLARE CURSOR can only be used in transaction blocks")
     if node.portalname in session.cursors:
         raise SqlError("42P03", f'cursor "{node.portalname}" already exists')
-    prepared = prepare(session, node.query, context.text, context.param_types, at=-3)
+    prepared = await session.statements.ready(
+        lambda: prepare(session, node.query, context.text, context.param_types, at=-3)
+    )
     if prepared.planned.kind != "SELECT":
         raise SqlError("42P11", "DECLARE CURSOR must specify a SELECT statement")
     portal = session.kernel.portal(prepared.plan, context.params)
@@ -243,7 +245,7 @@ async def execute_params(session: Session, node: Any, context: Context, prepared
 @entry("ExecuteStmt", "EXECUTE", read_only=True, columns=_execute_columns)
 async def execute(session: Session, node: Any, context: Context) -> None:
     """EXECUTE name (arguments)."""
-    prepared = prepared_statement(session, node.name)
+    prepared = await session.statements.ready(lambda: prepared_statement(session, node.name))
     params = await execute_params(session, node, context, prepared)
     await session.statements.run_plan(prepared, context.reply, params)
 

@@ -315,9 +315,10 @@ class Database:
     def _check_idle(self) -> None:
         now = int(self.runtime.clock.time() * 1_000_000)
         for session in list(self._idle):
+            if session.state == "active" or session.pid not in self.sessions:
+                continue
             limit_ms = session.idle_limit_ms()
-            busy = session.state == "active" or session.pid not in self.sessions
-            if limit_ms and not busy and now - session.last_input > limit_ms * 1000:
+            if limit_ms and now - session.last_input > limit_ms * 1000:
                 self._idle.discard(session)
                 session.end_idle()
         self._idle &= set(self.sessions.values())
@@ -346,5 +347,6 @@ class Database:
         for channel, payload in messages:
             for session in list(self._channels.get(channel, ())):
                 session.wire.notification(sender.pid, channel, payload)
-                if session is not sender and session.state != "active":
+                # Where the engine runs a statement, its end writes this too; a thread of the server's may just be done.
+                if session is not sender and (session.client.busy() or session.state != "active"):
                     session.client.wake()

@@ -14,6 +14,7 @@ from .explain_nodes import Actual, Shown, show_plan
 from .plans import Prepared, prepare
 from .reply import JSON, TEXT, Column, column
 from .utility import Context, entry
+from .work import Restart
 
 if TYPE_CHECKING:
     from .session import Session
@@ -69,6 +70,8 @@ async def explain(session: Session, node: Any, context: Context) -> None:
     if options.get("analyze"):
         if into:
             raise not_built("EXPLAIN ANALYZE of CREATE TABLE AS")
+        if not await session.statements.settled(prepared):
+            raise Restart
         actual, spent = await _run(session, prepared, params, options)
     top = show_plan(prepared.planned, session.catalog(), actual, verbose=bool(options.get("verbose")))
     lines = _print(

@@ -85,7 +85,7 @@ class Client(Protocol):
         """Does a statement run that the engine has not been asked about (`Reactor`)?"""
 
     def last_input(self) -> int:
-        """When the client last sent something, in the clock's microseconds; 0: never."""
+        """When the client last sent something or a statement of its ended, in the clock's microseconds; 0: never."""
 
 
 class SessionEnded(Exception):
@@ -247,7 +247,7 @@ class Session:
                 event = await self._wait(event[1])
                 if event[0] in SAID_AGAIN:
                     return
-            await self.database.refresh()
+            await self.refresh()
             self._arm()
             await self.statements.handle(event)
         except (SqlError, KernelError) as error:
@@ -344,7 +344,7 @@ class Session:
 
     @property
     def last_input(self) -> int:
-        """When the client last sent something, in the clock's microseconds."""
+        """When the client last sent something or a statement of its ended, in the clock's microseconds."""
         return max(self.client.last_input(), self.started_at)
 
     # -- time-outs and cancel
@@ -361,12 +361,15 @@ class Session:
 
     def terminate(self) -> None:
         """pg_terminate_backend, shutdown. A running statement ends with FATAL; whoever runs it closes the connection."""
-        if self.state == "active":
-            self._terminated = True
-            self.interrupt(ADMIN_SHUTDOWN, TERMINATED)
-        else:
-            self.wire.error(ADMIN_SHUTDOWN, TERMINATED, severity="FATAL")
-            self.client.close()
+        if self.state != "active":
+            try:
+                self.wire.error(ADMIN_SHUTDOWN, TERMINATED, severity="FATAL")
+                self.client.close()
+                return
+            except RuntimeError:
+                pass  # a thread has just gone into it
+        self._terminated = True
+        self.interrupt(ADMIN_SHUTDOWN, TERMINATED)
 
     def idle_limit_ms(self) -> int:
         """How long the session may be idle as it is now; 0: for ever."""
@@ -478,6 +481,7 @@ class Session:
 
     async def begin_ddl(self) -> Ddl:
         """The transaction changes the catalogue."""
+        await self.refresh()
         if self.kernel.read_only:
             raise SqlError("25006", "cannot execute this command in a read-only transaction")
         work = self.begin_work()
@@ -494,6 +498,14 @@ class Session:
         if self.work is not None and self.work.ddl is not None:
             return self.work.ddl.snapshot
         return self.database.snapshot
+
+    async def refresh(self) -> None:
+        """Make sure that `snapshot` has what others have committed."""
+        await self.database.refresh()
+        ddl = self.work.ddl if self.work is not None else None
+        if ddl is not None and ddl.base is not self.database.snapshot:
+            ddl.rebase(self.database.snapshot)
+            self.rescope()
 
     def catalog(self) -> Catalog:
         """The same through the search path."""
@@ -555,7 +567,7 @@ class Session:
         private = self.pid if self.temp is not None else 0
         if self.work is not None and self.work.ddl is not None:
             private = self.snapshot.version
-            self.kernel.catalog_version = private
+            self.kernel.catalog_version = (private, self.work.ddl.base.version)
         self.kernel.set("is_superuser", "on" if is_superuser(self) else "off")
         settings = tuple(self.settings.get(name) for name in PLANNING)
         scope = (self.user, self.settings.get("search_path"), private, settings)

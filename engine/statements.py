@@ -24,6 +24,7 @@ from .plans import Prepared, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
 from .stored import walk
+from .work import Restart
 
 if TYPE_CHECKING:
     from sixfold.kernel._kernel import Event
@@ -338,10 +339,31 @@ class Statements:
         if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
             raise utility.in_failed_block()
         if is_plannable(node):
-            prepared = prepare(session, node, text, param_types, at=at)
+            prepared = await self.ready(lambda: prepare(session, node, text, param_types, at=at))
             await self.run_plan(prepared, reply, params, node=node, text=text)
-        else:
-            await utility.run(session, node, utility.Context(text, own_text or text, reply, params, param_types))
+            return
+        context = utility.Context(text, own_text or text, reply, params, param_types)
+        while True:
+            try:
+                await utility.run(session, node, context)
+                return
+            except Restart:
+                session.rescope()
+
+    async def ready(self, plan: Callable[[], Prepared]) -> Prepared:
+        """A plan that is `settled`."""
+        while not await self.settled(prepared := plan()):
+            pass
+        return prepared
+
+    async def settled(self, prepared: Prepared) -> bool:
+        """Lock the relations of a plan that was made just now. False: the catalogue has changed before they were locked, so it
+        may be wrong."""
+        session = self.session
+        snapshot = session.snapshot
+        await session.waits.run(lambda: session.kernel.lock_plan(prepared.plan), session=session.kernel)
+        await session.refresh()
+        return session.snapshot is snapshot
 
     async def run_plan(
         self, prepared: Prepared, reply: Reply, params: Sequence[Any] = (), *, node: Any = None, text: str = ""

@@ -20,10 +20,15 @@ _private_versions = itertools.count(1 << 48)
 Tree = tuple[int, str]
 
 
+class Restart(Exception):
+    """The catalogue has changed while a statement waited for a lock, and before it changed anything: it is to be run again."""
+
+
 class Ddl:
     """A transaction's own catalogue: a fork of the committed one with its changes."""
 
     def __init__(self, base: Snapshot) -> None:
+        self.base = base
         self.rows: Rows = base.rows.fork()
         self.system = base.system
         self.changes: list[Change] = []
@@ -44,23 +49,28 @@ class Ddl:
         self.rows.apply(change)
         self._snapshot = None
 
-    def mark(self) -> tuple[Rows, int]:
+    def mark(self) -> int:
         """For `back`."""
-        kept = self.rows
-        self.rows = kept.fork()
-        return kept, len(self.changes)
+        return len(self.changes)
 
-    def back(self, mark: tuple[Rows, int]) -> None:
+    def back(self, mark: int) -> None:
         """Forget changes made since the mark."""
-        self.rows = mark[0].fork()
-        del self.changes[mark[1] :]
+        del self.changes[mark:]
+        self.rebase(self.base)
+
+    def rebase(self, base: Snapshot) -> None:
+        """Others have changed the catalogue: the changes are over theirs now, as they will be when they are committed."""
+        self.base = base
+        self.rows = base.rows.fork()
+        for change in self.changes:
+            self.rows.apply(change)
         self._snapshot = None
 
 
 class Savepoint:
     """State at a savepoint."""
 
-    def __init__(self, name: str, depth: int, ddl: tuple[Rows, int] | None, counts: tuple[int, ...]) -> None:
+    def __init__(self, name: str, depth: int, ddl: int | None, counts: tuple[int, ...]) -> None:
         self.name = name
         self.depth = depth
         self.ddl = ddl

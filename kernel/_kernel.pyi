@@ -389,8 +389,9 @@ class Session:
     def set_constraints(self, names: Sequence[str] | None, deferred: bool) -> Step:
         """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
 
-    catalog_version: int | None
-    """None: the volume's. Python sets it to a number of its own while this transaction has changed the catalogue, and back."""
+    catalog_version: tuple[int, int] | None
+    """None: the volume's. While this transaction has changed the catalogue: a number of Python's own, and the version of the
+    committed catalogue under the changes; when that moves on, every plan is stale."""
 
     intercept: bool
     """True: COMMIT, ROLLBACK and savepoint statements, and implicit commits, come to Python as events (set while the
@@ -401,6 +402,9 @@ class Session:
     # -- locks -------------------------------------------------------------------------------------------------
     def lock_relation(self, oid: int, mode: int, nowait: bool = False) -> Step:
         """PostgreSQL's modes 1 (ACCESS SHARE) … 8 (ACCESS EXCLUSIVE), till the transaction's end. `nowait`: 55P03."""
+
+    def lock_plan(self, plan: Plan) -> Step:
+        """The locks of a plan's relations, till the transaction's end."""
 
     def lock_advisory(
         self, key: int, *, shared: bool = False, transaction: bool = False, wait: bool = True, pair: bool = False
@@ -708,7 +712,7 @@ class Wire:
         context: str | None = None,
     ) -> None: ...
     def notification(self, pid: int, channel: str, payload: str) -> None:
-        """NotificationResponse; between messages or at the end of a transaction."""
+        """NotificationResponse; between messages or at the end of a transaction. Waits for nobody: it goes out with the next output."""
 
     def row_description(
         self, columns: Sequence[tuple[str, int, int, int, int]], formats: Sequence[int] = ()

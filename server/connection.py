@@ -156,10 +156,11 @@ class Connection:
             log.exception("a connection's driver failed; the connection is closed")
             self.abort()
             self._ended = True
-        finally:
-            self._driver = None
         if self._ended:
+            # It is the driver until that is over (`ended`).
             await self._close_session()
+        else:
+            self._driver = None
 
     async def _deal(self, event: Event) -> bool:
         """One event; False ends the connection."""
@@ -197,10 +198,12 @@ class Connection:
 
     async def _close_session(self) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-            self._database.woken()
-        self._driver = None
+        try:
+            if session is not None:
+                await session.close()
+                self._database.woken()
+        finally:
+            self._driver = None
 
     # -- before statements ---------------------------------------------------------------------------------
 

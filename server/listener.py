@@ -6,14 +6,19 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
+from typing import Any
+
+import structlog
 
 from sixfold.engine.database import Database
-from sixfold.kernel._kernel import Reactor
+from sixfold.kernel._kernel import PanicException, Reactor
 from sixfold.pagestore.client import LogPump
 from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
 from sixfold.wal.runtime import Runtime
+
+log = structlog.get_logger("sixfold.server")
 
 CLOSE_SECONDS = 2.0
 # Clients' sockets are served by half of the processors, and by no more threads than kernel locks let work beside each other.
@@ -60,19 +65,28 @@ class Listener:
         if redo:
             self._durability.urge()
         for kind, number, *rest in notices:
-            if kind == "woken":
-                self._current().waits.interrupt(number)
-            elif kind == "accepted":
-                self._accept(number, (rest[0], rest[1]))
-            elif (connection := self._carried.get(number)) is None:
-                continue
-            elif kind == "handed":
-                connection.handed()
-            elif kind == "drained":
-                connection.drained()
-            elif kind == "lost":
-                del self._carried[number]
-                connection.lost()
+            try:
+                self._deal(kind, number, rest)
+            except (Exception, PanicException):
+                # The others' notices must not be lost.
+                log.exception("a connection is closed: it could not be served", notice=kind)
+                if kind != "woken":
+                    self._reactor.close(number, True)
+
+    def _deal(self, kind: str, number: int, rest: list[Any]) -> None:
+        if kind == "woken":
+            self._current().waits.interrupt(number)
+        elif kind == "accepted":
+            self._accept(number, (rest[0], rest[1]))
+        elif (connection := self._carried.get(number)) is None:
+            return
+        elif kind == "handed":
+            connection.handed()
+        elif kind == "drained":
+            connection.drained()
+        elif kind == "lost":
+            del self._carried[number]
+            connection.lost()
 
     def _accept(self, token: int, peer: tuple[str, int]) -> None:
         database = self._current()

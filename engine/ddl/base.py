@@ -11,7 +11,7 @@ from sixfold.engine.catalog.rows import Row, Rows
 from sixfold.engine.catalog.snapshot import Catalog
 from sixfold.engine.catalog.system import is_user
 from sixfold.engine.errors import SqlError
-from sixfold.engine.work import CatalogWriter, Work
+from sixfold.engine.work import CatalogWriter, Restart, Work
 from sixfold.kernel._kernel import KernelError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Change:
         self.volume = session.database.volume
         # The statement whose expressions are read, and the text that they stand in; ALTER TABLE tells no positions.
         self.source: tuple[Any, str] | None = None
+        self._begun = self._extent()
 
     @classmethod
     async def begin(cls, session: Session) -> Change:
@@ -78,9 +79,20 @@ class Change:
         """A fresh OID."""
         return int(await self.session.waits.run(self.volume.alloc_oid))
 
-    async def lock(self, oid: int, mode: int = ACCESS_EXCLUSIVE) -> None:
-        """Lock a relation until the transaction's end."""
-        await self.session.waits.run(lambda: self.session.kernel.lock_relation(oid, mode), session=self.session.kernel)
+    async def lock(self, oid: int, mode: int = ACCESS_EXCLUSIVE, *, restart: bool = True) -> None:
+        """Lock a relation until the transaction's end. `restart`: what was looked up before may be old now, so begin again."""
+        session = self.session
+        await session.waits.run(lambda: session.kernel.lock_relation(oid, mode), session=session.kernel)
+        before = session.snapshot
+        await session.refresh()
+        if restart and session.snapshot is not before and self._extent() == self._begun:
+            raise Restart
+
+    def _extent(self) -> tuple[int, ...]:
+        """How much the transaction has changed."""
+        work = self.work
+        changes = len(work.ddl.changes) if work.ddl is not None else 0
+        return (changes, len(work.drop_on_rollback), len(work.drop_on_commit))
 
     def owner(self) -> int:
         """OID of the current role."""

@@ -55,11 +55,11 @@ async def vacuum(session: Session, node: Any, context: Context) -> None:
     change = await Change.begin(session)
     seen = session.database.activity
     for table, columns in _tables(change, node):
-        await change.lock(table.oid, SHARE_UPDATE)
+        await change.lock(table.oid, SHARE_UPDATE, restart=False)
         if full:
             await rewrite(change, change.must_oid(table.oid), {})
         elif node.is_vacuumcmd:
-            await clean(session, table, indexes=options.get("index_cleanup", False))
+            await clean(session, change.must_oid(table.oid), indexes=options.get("index_cleanup", False))
         if table.oid >= USER_OID:
             await measure(change, change.must_oid(table.oid), columns if analyze else None)
         if node.is_vacuumcmd:

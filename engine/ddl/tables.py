@@ -334,7 +334,9 @@ async def insert_from(session: Session, table: Relation, query: Any, context: Co
     """INSERT the query's rows; their number."""
     target = ast.RangeVar(relname=table.name, schemaname=table.schema, inh=True, relpersistence="p")
     insert = ast.InsertStmt(relation=target, selectStmt=query, override=enums.OverridingKind.OVERRIDING_NOT_SET)
-    prepared = prepare(session, insert, context.text, context.param_types, catalog=session.catalog())
+    prepared = await session.statements.ready(
+        lambda: prepare(session, insert, context.text, context.param_types, catalog=session.catalog())
+    )
     portal = session.kernel.portal(prepared.plan, context.params)
     await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)
     rows = portal.rows

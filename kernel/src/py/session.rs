@@ -197,12 +197,12 @@ impl Session {
     }
 
     #[getter]
-    fn get_catalog_version(&self) -> PyResult<Option<u64>> {
+    fn get_catalog_version(&self) -> PyResult<Option<(u64, u64)>> {
         Ok(lock(&self.core)?.catalog_version)
     }
 
     #[setter]
-    fn set_catalog_version(&self, version: Option<u64>) -> PyResult<()> {
+    fn set_catalog_version(&self, version: Option<(u64, u64)>) -> PyResult<()> {
         lock(&self.core)?.catalog_version = version;
         Ok(())
     }
@@ -229,6 +229,10 @@ impl Session {
             core.lock_relation(Oid(oid), mode, nowait)
                 .map(|()| py.None())
         })
+    }
+
+    fn lock_plan<'py>(&self, py: Python<'py>, plan: &Plan) -> Tuple<'py> {
+        self.steps(py, |core| core.lock_plan(&plan.0).map(|()| py.None()))
     }
 
     #[pyo3(signature = (key, *, shared = false, transaction = false, wait = true, pair = false))]

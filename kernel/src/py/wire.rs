@@ -47,6 +47,8 @@ pub struct Wire {
     session: Arc<Mutex<Core>>,
     /// What was fed while a worker thread was in `step_detached`, and the clock then.
     inbox: Mutex<Inbox>,
+    /// Whole messages that others wrote while a thread was in the session.
+    aside: Mutex<Vec<u8>>,
     pub(super) served: Served,
 }
 
@@ -137,7 +139,7 @@ impl Wire {
         let _pace = pace::enter(&session.cancel.flag, true);
         super::host::without(|| loop {
             let event = connection.step(&mut session, REACTOR_SLICES);
-            let mut bytes = connection.take_output(&mut session);
+            let mut bytes = self.take_bytes(&mut connection, &mut session);
             if output.is_empty() {
                 std::mem::swap(output, &mut bytes);
             } else {
@@ -167,8 +169,14 @@ impl Wire {
         else {
             return false;
         };
-        output.append(&mut connection.take_output(&mut session));
+        output.append(&mut self.take_bytes(&mut connection, &mut session));
         true
+    }
+
+    /// What may be sent now. Between two calls of the session its output ends with a whole message.
+    fn take_bytes(&self, connection: &mut Connection, session: &mut Core) -> Vec<u8> {
+        session.out.append(&mut self.aside.lock());
+        connection.take_output(session)
     }
 
     fn out(&self, write: impl FnOnce(&mut Vec<u8>)) -> PyResult<()> {
@@ -187,6 +195,7 @@ impl Wire {
             connection,
             session: session.core.clone(),
             inbox: Mutex::default(),
+            aside: Mutex::default(),
             served: Served::default(),
         }
     }
@@ -235,7 +244,7 @@ impl Wire {
 
     fn take_output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut session = lock(&self.session)?;
-        let bytes = lock(&self.connection)?.take_output(&mut session);
+        let bytes = self.take_bytes(&mut *lock(&self.connection)?, &mut session);
         Ok(PyBytes::new(py, &bytes))
     }
 
@@ -256,7 +265,7 @@ impl Wire {
             let _pace = pace::enter(&session.cancel.flag, true);
             connection.step(&mut session, slices(budget_us))
         };
-        let bytes = connection.take_output(&mut session);
+        let bytes = self.take_bytes(&mut connection, &mut session);
         let output = PyBytes::new(py, &bytes);
         session.recycle(bytes);
         Ok((output, event(py, &session, said)?))
@@ -456,8 +465,13 @@ impl Wire {
         self.out(|out| backend::notice(out, severity, &notice))
     }
 
-    fn notification(&self, pid: u32, channel: &str, payload: &str) -> PyResult<()> {
-        self.out(|out| backend::notification(out, pid, channel, payload))
+    /// Another session's, mostly, so it waits for nobody.
+    fn notification(&self, pid: u32, channel: &str, payload: &str) {
+        let mut aside = self.aside.lock();
+        backend::notification(&mut aside, pid, channel, payload);
+        if let Some(mut session) = self.session.try_lock() {
+            session.out.append(&mut aside);
+        }
     }
 
     #[pyo3(signature = (columns, formats = Vec::new()))]

@@ -5,6 +5,9 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+/// The error by which a session is ended: always FATAL.
+pub const ADMIN_SHUTDOWN: &[u8; 5] = b"57P01";
+
 #[derive(Debug, Default)]
 pub struct Cancel {
     pub flag: Arc<AtomicBool>,
@@ -22,6 +25,21 @@ impl Cancel {
             *self.reason.lock() = None;
             self.flag.store(false, Ordering::Release);
         }
+    }
+
+    /// As `check`, for the request to end the session: no statement outlives that one, and none uses it up by ending first.
+    pub fn check_end(&self) -> Res<()> {
+        match self.flag.load(Ordering::Relaxed) && self.is_end() {
+            false => Ok(()),
+            true => Err(Stop::Error(self.take())),
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        let reason = self.reason.lock();
+        reason
+            .as_ref()
+            .is_some_and(|error| error.code == *ADMIN_SHUTDOWN)
     }
 
     /// The request, if there is one; it is used up.

@@ -145,6 +145,11 @@ impl Run {
         }
     }
 
+    /// The session has all locks of the plan.
+    pub fn set_locked(&mut self) {
+        self.locked = self.prepared.locks.len();
+    }
+
     fn start(&mut self, session: &mut Session) -> Res<()> {
         session.check_usable()?;
         session.begin_implicit();

@@ -13,7 +13,7 @@ use super::txn::{Isolation, Put, Savepoint, Txn};
 use crate::base::error::{fail, Res};
 use crate::base::{Lsn, Need, Oid, SessionId, Xid};
 use crate::exec::access::View;
-use crate::exec::run::Execution;
+use crate::exec::run::{Execution, Prepared};
 use crate::func::ctx::Rng;
 use crate::txn::locks::{Level as Keep, OnConflict};
 use crate::txn::modes::LockKey;
@@ -31,8 +31,8 @@ pub struct Session {
     pub out: Vec<u8>,
     pub default_isolation: Isolation,
     pub default_read_only: bool,
-    /// Python's number while this transaction has changed the catalogue.
-    pub catalog_version: Option<u64>,
+    /// Python's number while this transaction has changed the catalogue, and the version of the committed one under the changes.
+    pub catalog_version: Option<(u64, u64)>,
     /// Transaction statements go through Python.
     pub intercept: bool,
     /// Counts transactions ended, so that portals know when theirs is over.
@@ -125,8 +125,13 @@ impl Session {
 
     /// What plans must have been compiled against.
     pub fn catalog_version(&self) -> u64 {
-        self.catalog_version
-            .unwrap_or_else(|| self.backend.catalog_version())
+        let committed = self.backend.catalog_version();
+        match self.catalog_version {
+            None => committed,
+            Some((own, base)) if base == committed => own,
+            // Others have changed it too: no plan fits before Python has put the changes over theirs.
+            Some(_) => 0,
+        }
     }
 
     /// BEGIN. `false`: a block was open already (a warning 25001), nothing is changed. An implicit transaction becomes the block.
@@ -508,6 +513,20 @@ impl Session {
                 format!("could not obtain lock on relation with OID {oid}"),
             ),
         }
+    }
+
+    /// The locks of a plan's relations.
+    pub fn lock_plan(&mut self, plan: &Prepared) -> Res<()> {
+        for &(relation, mode) in &plan.locks {
+            self.lock_relation(relation, mode, false)?;
+        }
+        Ok(())
+    }
+
+    pub fn has_savepoints(&self) -> bool {
+        self.txn
+            .as_ref()
+            .is_some_and(|txn| !txn.savepoints.is_empty())
     }
 
     /// `true`: granted. `false` only when not told to wait.

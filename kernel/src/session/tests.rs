@@ -280,7 +280,7 @@ fn a_stale_plan_is_asked_for_again_and_the_message_tried_again() {
     let node = node();
     let mut one = session(&node, 1);
     let mut wire = connection();
-    one.catalog_version = Some(3);
+    one.catalog_version = Some((3, one.catalog_version()));
     wire.feed(&message(b'B', b"\0s\0\0\0\0\x01\0\0\0\x015\0\0"));
     wire.feed(&message(b'S', b""));
     let Event::Stale { name, token, text } = wire.step(&mut one, 1) else {

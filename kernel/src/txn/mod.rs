@@ -255,10 +255,13 @@ impl Txns {
         }
         // The states of one transaction on two pages differ by a few bytes of the same MTR: no snapshot lies between.
         self.running.committing(&own, csn);
+        // Versions come in the order of their commits.
+        let mut versions = raised.map(|version| (version, self.catalog.lock()));
         let end = mtr.commit();
-        if let Some(version) = raised {
-            self.catalog.lock().coming.push_back((end, version));
+        if let Some((version, versions)) = &mut versions {
+            versions.coming.push_back((end, *version));
         }
+        drop(versions);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(Some(end))
     }

@@ -1,6 +1,6 @@
 //! What a step says to Python, and Python's answers.
 
-use super::{Connection, Doing, Phase};
+use super::{Connection, Doing, Phase, RAISED_MAX};
 use crate::base::error::{fail, Res};
 use crate::base::{Need, Oid, SqlError};
 use crate::session::copy_in::CopyIn;
@@ -84,7 +84,13 @@ impl Connection {
     pub(super) fn raise(&mut self, of: Raised, event: Event) -> Event {
         self.doing = Doing::Event { of, used: false };
         self.registered = false;
-        self.raised = self.raised.saturating_add(1);
+        // Each change of the catalogue makes a statement stale; nothing else is asked for more than a few times.
+        let weight = if of == Raised::Stale {
+            1
+        } else {
+            RAISED_MAX / 3
+        };
+        self.raised = self.raised.saturating_add(weight);
         event
     }
 

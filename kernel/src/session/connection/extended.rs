@@ -111,6 +111,7 @@ impl Connection {
                 format!("cursor \"{}\" already exists", message.portal),
             );
         }
+        lock_plan(session, &entry.statement)?;
         if let Some(event) = self.stale(session, message.statement, &entry) {
             return Ok(Flow::Say(event));
         }
@@ -133,7 +134,8 @@ impl Connection {
                 }
             });
         }
-        let portal = Portal::new(entry.statement.clone(), params, message.result_formats)?;
+        let mut portal = Portal::new(entry.statement.clone(), params, message.result_formats)?;
+        portal.locked(session);
         match message.portal {
             "" => self.unnamed_portal = Some(portal),
             name => {
@@ -249,6 +251,15 @@ fn text_param(session: &Session, info: &TypeInfo, text: &str) -> Res<Datum> {
 
 fn no_portal<T>(name: &str) -> Res<T> {
     fail("34000", format!("portal \"{name}\" does not exist"))
+}
+
+/// Before it is asked whether a plan is stale: who waits for a lock may find another catalogue, and who has it finds no
+/// other until the transaction ends.
+pub(super) fn lock_plan(session: &mut Session, statement: &Statement) -> Res<()> {
+    match &statement.what {
+        What::Plan(plan) => session.lock_plan(plan),
+        _ => Ok(()),
+    }
 }
 
 /// In a failed block only what ends it may run.

@@ -1,9 +1,10 @@
 //! One message after the other: framing, startup, who handles which, and errors.
 
 use super::events::{Event, Raised};
-use super::{Connection, Doing, Phase};
+use super::{Connection, Doing, Phase, RAISED_MAX};
 use crate::base::error::{fail, Res};
 use crate::base::{guarded, pace, Need, SqlError, Stop};
+use crate::session::cancel::ADMIN_SHUTDOWN;
 use crate::session::run::OUTPUT_HIGH;
 use crate::session::state::Session;
 use crate::wire::backend::{self, Internal};
@@ -17,9 +18,6 @@ const LONG_INPUT: usize = 1 << 20;
 
 /// Bound of messages before the client has logged in.
 const LOGIN_MESSAGE: usize = 64 << 10;
-
-/// The error by which a session is ended: always FATAL.
-const ADMIN_SHUTDOWN: &[u8; 5] = b"57P01";
 
 /// Does handling go on, or is there something to say?
 pub(super) enum Flow {
@@ -73,7 +71,11 @@ impl Connection {
             Doing::Next => match self.phase {
                 Phase::Startup => self.startup(session, input),
                 Phase::Closed => Ok(Flow::Say(Event::Idle)),
-                Phase::Login | Phase::Ready => self.message(session, input),
+                Phase::Login => self.message(session, input),
+                Phase::Ready => {
+                    session.cancel.check_end()?;
+                    self.message(session, input)
+                }
             },
             Doing::Event { of, .. } => match of {
                 Raised::Parse if self.registered => self.parsed(session, input),
@@ -134,11 +136,11 @@ impl Connection {
         if self.phase == Phase::Login {
             return self.login(frame);
         }
-        if self.raised > 3 {
+        if self.raised > RAISED_MAX {
             self.at += frame.size;
             return fail("XX000", "the statement was not registered");
         }
-        if self.raised == 0 {
+        if self.raised == 0 && !self.waits {
             session.cancel.clear();
         }
         self.extended = matches!(frame.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H');
@@ -152,6 +154,7 @@ impl Connection {
         let before = self.at;
         let size = frame.size;
         let result = guarded(|| self.dispatch(session, frame));
+        self.waits = matches!(result, Err(Stop::Need(_)));
         // A message is used up by its error, unless the work that it began has failed.
         if matches!(result, Err(Stop::Error(_))) && self.at == before {
             self.at += size;

@@ -63,6 +63,9 @@ enum Doing {
     Event { of: Raised, used: bool },
 }
 
+/// Of `raised`: a message that goes beyond is an error.
+const RAISED_MAX: u8 = 100;
+
 pub struct Connection {
     queries: Arc<Queries>,
     pub scope: u64,
@@ -79,8 +82,10 @@ pub struct Connection {
     doing: Doing,
     /// A statement was registered since the event was raised.
     registered: bool,
-    /// How often the message at hand has raised an event.
+    /// How often the message at hand has raised an event, times its weight.
     raised: u8,
+    /// The message at hand has been begun and waits (for a lock).
+    waits: bool,
     /// The message at hand is one of the extended-query protocol's.
     extended: bool,
     /// Output position of the last ReadyForQuery's end.
@@ -112,6 +117,7 @@ impl Connection {
             doing: Doing::Next,
             registered: false,
             raised: 0,
+            waits: false,
             extended: false,
             group: 0,
             era: 0,

@@ -3,6 +3,7 @@
 use super::statement::{Statement, What};
 use crate::base::error::Res;
 use crate::session::run::{Form, Run};
+use crate::session::state::Session;
 use crate::types::Datum;
 use crate::wire::encode::Encoder;
 use crate::wire::frontend::Formats;
@@ -41,5 +42,12 @@ impl Portal {
             done: false,
             cursor: false,
         })
+    }
+
+    /// The plan's relations have been locked. (Where a savepoint may take locks back, the run asks again.)
+    pub fn locked(&mut self, session: &Session) {
+        if let Some(run) = self.run.as_mut().filter(|_| !session.has_savepoints()) {
+            run.set_locked();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The simple Query: texts that differ from a registered one in literals only run here.
 
 use super::events::{Event, Raised};
-use super::extended::check_failed;
+use super::extended::{check_failed, lock_plan};
 use super::messages::Flow;
 use super::portal::Portal;
 use super::statement::{Cached, What};
@@ -62,6 +62,7 @@ impl Connection {
     ) -> Res<Flow> {
         let statement = &cached.statement;
         check_failed(session, statement)?;
+        lock_plan(session, statement)?;
         if statement.stale(session.catalog_version()) {
             let event = Event::Stale {
                 name: None,
@@ -97,7 +98,8 @@ impl Connection {
                 .input(&literal.value, -1, &session.kept.settings)
                 .map_err(|stop| positioned(stop, text, literal))?;
         }
-        let portal = Portal::new(statement.clone(), params, Formats::new())?;
+        let mut portal = Portal::new(statement.clone(), params, Formats::new())?;
+        portal.locked(session);
         if statement.has_rows() {
             backend::row_description(&mut session.out, statement.columns(), &[]);
         }
