@@ -116,10 +116,14 @@ class Writer:
 
     async def _keep_horizon(self) -> None:
         """The writer prunes nothing that a reader may see."""
+        self.publisher.on_reader = self._bound_horizon
         while not self._closed:
-            oldest = self.publisher.oldest
-            self.volume.set_external_horizon(LSN_MAX if oldest is None else oldest)
+            self._bound_horizon()
             await self.runtime.clock.sleep(HORIZON_SECONDS)
+
+    def _bound_horizon(self) -> None:
+        oldest = self.publisher.oldest
+        self.volume.set_external_horizon(LSN_MAX if oldest is None else oldest)
 
     def _durable(self, vdl: int) -> None:
         self.log.moved(vdl)

@@ -73,6 +73,8 @@ class LogPublisher:
         self._told_vdl = 0
         self._scheduled = False
         self.readers: dict[str, ReaderState] = {}
+        # Called when a reader has come, before it is told anything: nothing that it may see is pruned from then on.
+        self.on_reader: Callable[[], None] = lambda: None
 
     async def serve(self, address: str) -> Listener:
         """Take readers at this address."""
@@ -178,6 +180,7 @@ class LogPublisher:
         oldest = known.oldest if known is not None and resumed else self._vdl
         state = ReaderState(name, rpc, oldest, params.get("vdl", 0) if resumed else self._vdl, 0.0, now, now)
         self.readers[name] = state
+        self.on_reader()
         answer = {"epoch": self._epoch, "vdl": self._vdl, "resumed": resumed, "after": begin, "tails": self._tails()}
         return state, answer, [message for start, _, message in self._backlog if start >= begin]
 

@@ -128,3 +128,17 @@ def test_a_reader_of_another_writer_begins_anew(tmp_path: Path) -> None:
         pair.publisher.close()
 
     run(main())
+
+
+def test_what_a_reader_may_see_is_kept_from_the_moment_it_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        bounds: list[int | None] = []
+        pair.publisher.on_reader = lambda: bounds.append(pair.publisher.oldest)
+        assert pair.publisher.oldest is None
+        await pair.start()
+        await until(lambda: pair.copies)
+        # The writer was told before the reader was: it pruned nothing in between (a snapshot lost rows).
+        assert bounds == [1000]
+
+    run(main())
