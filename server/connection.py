@@ -220,7 +220,10 @@ class Connection:
             self.wake()
             return self._socket is not None
         self._wire.raw(b"S")
-        self._wire.done()
+        try:
+            self._wire.done()
+        except KernelError:
+            return False  # the session was told to end meanwhile
         if self._wire.buffered or self._socket is None:
             # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
             return False

@@ -18,6 +18,7 @@ import pytest
 from tests.support.sixfold import Served, served
 
 CLIENTS = 8
+RETRIED = ("40P01", "40001", "55P03", "57014")
 
 
 @pytest.fixture(scope="module")
@@ -356,7 +357,10 @@ class Raw:
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
         seen = b""
         while b"Z\0\0\0\x05I" not in seen:
-            seen += self.socket.recv(65536)
+            got = self.socket.recv(65536)
+            if not got:
+                raise ConnectionError("the server has closed the connection")  # somebody ended the session
+            seen += got
         at = seen.index(b"K\0\0\0\x0c")
         self.pid = struct.unpack("!i", seen[at + 5 : at + 9])[0]
 
@@ -566,3 +570,103 @@ def test_time_outs_of_sessions_that_wait(busy: Served) -> None:
                 await one.execute("SELECT 1")
 
     run(test())
+
+
+SECONDS = 8.0
+
+
+def test_a_ledger_adds_up_whatever_happens_to_its_clients(busy: Served) -> None:
+    """TPC-B-like work on few rows: lock waits, deadlocks, cancels, killed clients, notifications."""
+    accounts = 6
+    asyncio.run(
+        setup(
+            busy,
+            "CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL)",
+            "CREATE TABLE entry (account int NOT NULL, amount bigint NOT NULL)",
+            f"INSERT INTO account SELECT i, 0 FROM generate_series(1, {accounts}) i",
+        )
+    )
+    time.sleep(0.2)
+    files = descriptors(busy)
+    counts = {"done": 0, "refused": 0, "killed": 0}
+
+    async def post(one: Any, chance: random.Random) -> None:
+        pair = chance.sample(range(1, accounts + 1), 2)
+        async with one.transaction():
+            for account in pair:
+                amount = chance.randint(-100, 100)
+                await one.execute("UPDATE account SET balance = balance + $2 WHERE id = $1", account, amount)
+                await one.execute("INSERT INTO entry VALUES ($1, $2)", account, amount)
+            if chance.random() < 0.1:
+                await one.execute("NOTIFY ledger")
+
+    async def work(number: int, until: float) -> None:
+        chance = random.Random(number)
+        one = None
+        while time.monotonic() < until:
+            try:
+                if one is None or one.is_closed():
+                    one = await asyncpg.connect(busy.uri)
+                    if number % 3 == 0:
+                        await one.add_listener("ledger", lambda *_: None)
+                limit = 0.02 if chance.random() < 0.1 else None  # asyncpg cancels
+                await asyncio.wait_for(post(one, chance), limit)
+                counts["done"] += 1
+            except (TimeoutError, asyncpg.PostgresError) as error:
+                state = getattr(error, "sqlstate", None)
+                assert state is None or state in (*RETRIED, "57P01", "25P02", "08003", "08006"), repr(error)
+                counts["refused"] += 1
+            except (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError):
+                one = None
+            if one is not None and chance.random() < 0.03:
+                one.terminate()
+                counts["killed"] += 1
+                one = None
+        if one is not None and not one.is_closed():
+            await one.close(timeout=10)
+
+    async def pipelines(number: int, until: float) -> None:
+        """Simple queries by the dozen, and then the client is gone."""
+        chance = random.Random(number)
+        while time.monotonic() < until:
+            try:
+                raw = await asyncio.to_thread(Raw, busy)
+                for _ in range(12):
+                    account, amount = chance.randint(1, accounts), chance.randint(-9, 9)
+                    raw.query(
+                        f"BEGIN; UPDATE account SET balance = balance + ({amount}) WHERE id = {account};"
+                        f" INSERT INTO entry VALUES ({account}, {amount}); COMMIT"
+                    )
+            except ConnectionError:
+                continue
+            await asyncio.sleep(chance.random() / 20)
+            if chance.random() < 0.5:
+                raw.reset()
+            else:
+                raw.socket.close()
+
+    async def kill(until: float) -> None:
+        async with clients(busy, 1) as (one,):
+            while time.monotonic() < until:
+                await asyncio.sleep(0.2)
+                await one.fetch(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                    " AND backend_type = 'client backend' ORDER BY random() LIMIT 1"
+                )
+
+    async def test() -> None:
+        until = time.monotonic() + SECONDS
+        async with asyncio.timeout(SECONDS + 60):
+            await asyncio.gather(
+                *(work(n, until) for n in range(12)), pipelines(99, until), pipelines(98, until), kill(until)
+            )
+
+    asyncio.run(test())
+    assert counts["done"] > 50
+    assert counts["killed"] > 0
+    nothing_is_left(busy, "account", files)
+    nothing_is_left(busy, "entry", files)
+    differs = """SELECT count(*) FROM account
+        WHERE balance <> (SELECT coalesce(sum(amount), 0) FROM entry WHERE entry.account = account.id)"""
+    assert asyncio.run(value(busy, differs)) == 0
+    assert "Traceback" not in busy.log, busy.log[-4000:]
