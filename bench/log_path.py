@@ -48,7 +48,7 @@ class Log:
     async def put(self, page: int, value: int) -> None:
         """One commit that changes eight bytes of a page."""
         lsn = self.volume.mtr([(page, 8 * (value % 500), value.to_bytes(8, "little"))])
-        self.pump.kick()
+        self.pump.urge()
         while self.volume.vdl < lsn:
             self._moved.clear()
             await self._moved.wait()

@@ -30,7 +30,7 @@ class Memory:
     def __init__(self, volume: Any) -> None:
         self._volume = volume
 
-    def kick(self) -> None:
+    def linger(self) -> None:
         """Take what there is; it counts as durable."""
         flush = self._volume.take_flush()
         while flush is not None:
@@ -39,7 +39,7 @@ class Memory:
 
     async def durable(self, lsn: int) -> None:
         """It is."""
-        self.kick()
+        self.linger()
 
     async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
         """Pages that were evicted are gone."""

@@ -32,7 +32,7 @@ class PageReader(Protocol):
 class Log(Protocol):
     """Where redo goes (wal's sender). On a reader: the tailer."""
 
-    def kick(self) -> None:
+    def linger(self) -> None:
         """The volume has redo to send (`volume.tail > volume.taken`), which nobody waits for yet."""
 
     async def durable(self, lsn: int) -> None:
@@ -127,7 +127,7 @@ class Waits:
     def after_call(self) -> None:
         """Pass on what a kernel call leaves: redo to be sent, sessions to be woken. Cheap; after every call."""
         if self.volume.tail > self.volume.taken:
-            self._log.kick()
+            self._log.linger()
         for session_id in self.volume.take_woken():
             self.interrupt(session_id)
 
@@ -216,7 +216,6 @@ class Waits:
                 self._fetching.pop(no, None)
 
     async def _durable(self, session: Session | None, need: Need) -> None:
-        self._log.kick()
         if self.volume.vdl < need[1]:
             await self._log.durable(need[1])
         else:

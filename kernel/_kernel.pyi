@@ -633,9 +633,6 @@ class Wire:
     def take_output(self) -> bytes:
         """What may be sent. While a commit is not durable, nothing that depends on it is among it."""
 
-    def exchange(self, data: bytes, now: int, budget_us: int = 2000) -> tuple[bytes, Event]:
-        """`feed`, `step`, `take_output` in one call."""
-
     def take_event(self) -> Event | None:
         """Of a connection that a `Reactor` has handed over: what it could not deal with. None: `step` says."""
 

@@ -277,9 +277,9 @@ class LogPump:
         """Begin to send."""
         self._sender = sender
         self._volume.set_limit(sender.vdl + sender.config.allocation_limit)
-        self.kick()
+        self.urge()
 
-    def kick(self) -> None:
+    def urge(self) -> None:
         """Somebody waits for the redo so far: look in the next turn of the loop, so that what this turn commits goes together."""
         self._wanted = self._volume.tail
         self._schedule()
@@ -294,7 +294,7 @@ class LogPump:
 
     def _lingered(self) -> None:
         self._lingering = False
-        self.kick()
+        self.urge()
 
     def _gathered(self) -> bool:
         volume = self._volume

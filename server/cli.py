@@ -140,6 +140,19 @@ def storage_node(
     run(_daemon("storage_node").run_node(_merged(NodeConfig, config, given, ("name", "address", "data"))))
 
 
+def _sql(
+    host: str | None, port: int | None, cache: str | None, auth: str | None, settings: list[str] | None
+) -> dict[str, Any]:
+    """The `[sql]` part of a daemon's configuration, as far as it was said on the command line."""
+    return {
+        "host": host,
+        "port": port,
+        "cache": _size(cache) if cache else None,
+        "auth": auth,
+        "settings": settings,
+    }
+
+
 @app.command()
 def writer(
     config: Config = None,
@@ -161,13 +174,7 @@ def writer(
         "control": _address(control) if control else None,
         "members": _members(member),
         "topology": _topology(topology) if topology else None,
-        "sql": {
-            "host": host,
-            "port": port,
-            "cache": _size(cache) if cache else None,
-            "auth": auth,
-            "settings": setting,
-        },
+        "sql": _sql(host, port, cache, auth, setting),
     }
     run(_daemon("daemons").run_writer(_merged(WriterConfig, config, given, ("data", "members"))))
 
@@ -195,13 +202,7 @@ def reader(
         "control": _address(control) if control else None,
         "members": _members(member),
         "topology": _topology(topology) if topology else None,
-        "sql": {
-            "host": host,
-            "port": port,
-            "cache": _size(cache) if cache else None,
-            "auth": auth,
-            "settings": setting,
-        },
+        "sql": _sql(host, port, cache, auth, setting),
     }
     run(_daemon("daemons").run_reader(_merged(ReaderConfig, config, given, ("name", "data", "members", "writer"))))
 

@@ -57,7 +57,6 @@ class WriterConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     sql: SqlConfig = msgspec.field(default_factory=SqlConfig)
     topology: str = "6x3"
     pages_per_group: int = PAGES_PER_GROUP
-    superuser: str = "postgres"
 
 
 class ReaderConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ class ReaderLog:
         self._vdl = 0
         self._subscribed: list[Callable[[], None]] = []
 
-    def kick(self) -> None:
+    def linger(self) -> None:
         """A reader has no redo of its own."""
 
     def urge(self) -> None:

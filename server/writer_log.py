@@ -24,9 +24,9 @@ class WriterLog:
     def attach(self, pump: LogPump) -> None:
         """From now on redo is sent."""
         self._pump = pump
-        pump.kick()
+        pump.urge()
 
-    def kick(self) -> None:
+    def linger(self) -> None:
         """The volume may have redo to send; nobody waits for it yet."""
         if self._pump is not None:
             self._pump.linger()
@@ -34,7 +34,7 @@ class WriterLog:
     def urge(self) -> None:
         """Somebody waits for the redo so far."""
         if self._pump is not None:
-            self._pump.kick()
+            self._pump.urge()
 
     def when_durable(self, lsn: int, callback: Callable[[], None]) -> None:
         """Call back once, as soon as `volume.vdl >= lsn`, in the order of LSNs."""

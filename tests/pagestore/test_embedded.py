@@ -63,7 +63,7 @@ class Writer:
         lsn = self.volume.mtr([(page, 100, value.to_bytes(8, "little")) for page in pages])
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((lsn, future))
-        self.pump.kick()
+        self.pump.urge()
         await future
         for page in pages:
             self.values[page] = value

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 from psycopg import errors
 from psycopg.rows import TupleRow
 
+from tests.support.others import others_are_answered
 from tests.support.sixfold import Served
 
 SIZE = 20 << 20
@@ -85,28 +84,10 @@ def test_a_long_value_is_changed_and_taken_out(connection: Connection) -> None:
 
 
 def test_others_are_answered_while_a_long_value_goes_in(server: Served, connection: Connection) -> None:
-    waited: list[float] = []
-    ended = threading.Event()
-
-    def ask() -> None:
-        with psycopg.connect(server.uri, autocommit=True) as other:
-            while not ended.is_set():
-                began = time.monotonic()
-                other.execute("SELECT 1")
-                waited.append(time.monotonic() - began)
-                time.sleep(0.002)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    with others_are_answered(server.uri, 1.5, at_least=20):
         by_literals(connection)
         connection.execute("TRUNCATE big_values")
         by_copy(connection, 1 << 20)
-    finally:
-        ended.set()
-        asking.join()
-    assert len(waited) > 20
-    assert max(waited) < 1.5
 
 
 @pytest.mark.parametrize(

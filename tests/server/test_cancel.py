@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
 from psycopg import errors
 from psycopg.rows import TupleRow
 
+from tests.support.others import others_are_answered
 from tests.support.sixfold import Served
 
 Connection = psycopg.Connection[TupleRow]
@@ -54,33 +53,10 @@ def rows(server: Served) -> None:
         )
 
 
-@contextmanager
-def others_are_answered(server: Served) -> Iterator[None]:
-    waited = [0.0]
-    ended = threading.Event()
-
-    def ask() -> None:
-        with psycopg.connect(server.uri, autocommit=True) as other:
-            while not ended.is_set():
-                began = time.monotonic()
-                other.execute("SELECT 1")
-                waited.append(time.monotonic() - began)
-                time.sleep(0.005)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        asking.join()
-    assert max(waited) < LATE
-
-
 @pytest.mark.parametrize("small", [False, True], ids=["in memory", "spilled"])
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_it_ends_when_it_is_cancelled(server: Served, rows: None, name: str, small: bool) -> None:
-    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server):
+    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server.uri, LATE):
         connection.execute("SET work_mem = '64kB'" if small else "SET work_mem = '1GB'")
         asked = []
 
@@ -99,7 +75,7 @@ def test_it_ends_when_it_is_cancelled(server: Served, rows: None, name: str, sma
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_it_ends_when_its_time_is_over(server: Served, rows: None, name: str) -> None:
-    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server):
+    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server.uri, LATE):
         connection.execute(f"SET statement_timeout = {int(AFTER * 1000)}")  # type: ignore[call-overload]
         began = time.monotonic()
         with pytest.raises(errors.QueryCanceled, match="canceling statement due to statement timeout"):
@@ -137,7 +113,7 @@ def test_four_heavy_statements_do_not_hold_others_up(server: Served, rows: None)
         with pytest.raises(errors.QueryCanceled):
             connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
 
-    with others_are_answered(server):
+    with others_are_answered(server.uri, LATE):
         threads = [threading.Thread(target=run, args=pair) for pair in zip(heavy, names, strict=True)]
         for thread in threads:
             thread.start()

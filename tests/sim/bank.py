@@ -19,6 +19,7 @@ from sixfold.server.writer import Writer
 from sixfold.wal.recovery import RecoveryFailed
 from tests.sim.history import Violation
 from tests.sim.scenario import STREAM, VOLUME, Scenario
+from tests.sim.segments import have_everything
 from tests.sim.world import Host
 
 ACCOUNTS = 8
@@ -311,12 +312,8 @@ class BankScenario(Scenario):
         while True:
             await asyncio.sleep(0.2)
             vdl, tails = writer.volume.vdl, dict(writer.sender.tracker.tails())
-            stores = [node.volumes[VOLUME].store for node in self.nodes.values() if VOLUME in node.volumes]
-            equal = all(store.scl(group) == tail for store in stores for group, tail in tails.items())
-            if equal and len(stores) == len(self.nodes) and writer.volume.tail == vdl:
-                whole = [await node.background.scrub.once() for node in self.nodes.values()]
-                if all(whole):
-                    break
+            if writer.volume.tail == vdl and await have_everything(self.nodes, VOLUME, tails):
+                break
             self.fail_if(self.world.loop.time() > deadline, "segments do not become equal")
         for page in range(PAGES_COMPARED):
             needs = tails.get(self.config.group_of(page), 0)

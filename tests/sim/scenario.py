@@ -22,6 +22,7 @@ from sixfold.wal.volume import TOPOLOGIES, Member, VolumeConfig, zone_names
 from tests.raw import BODY, RawVolume
 from tests.sim.disk import Platter
 from tests.sim.history import Branch, History, Violation
+from tests.sim.segments import have_everything
 from tests.sim.world import Host, World
 
 VOLUME = 1
@@ -115,7 +116,7 @@ class SimWriter:
         self.scenario.history.wrote(self.branch, lsn, changes)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append((lsn, future))
-        self.pump.kick()
+        self.pump.urge()
         await future
         self.scenario.history.acknowledge(self.branch, lsn)
 
@@ -471,13 +472,9 @@ class Scenario:
         while True:
             await asyncio.sleep(0.2)
             vdl, tails = writer.sender.vdl, dict(writer.sender.tracker.tails())
+            if writer.volume.tail == vdl and await have_everything(self.nodes, VOLUME, tails):
+                return
             stores = [node.volumes[VOLUME].store for node in self.nodes.values() if VOLUME in node.volumes]
-            equal = all(store.scl(group) == tail for store in stores for group, tail in tails.items())
-            if equal and len(stores) == len(self.nodes) and writer.volume.tail == vdl:
-                # What has rotted and nobody has read is found, and repaired.
-                whole = [await node.background.scrub.once() for node in self.nodes.values()]
-                if all(whole):
-                    return
             self.fail_if(
                 self.world.loop.time() > deadline,
                 f"segments do not become equal: tails {tails}, {[(s.scls(), s.epoch, s.voids_epoch) for s in stores]}",

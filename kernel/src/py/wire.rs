@@ -248,29 +248,6 @@ impl Wire {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    #[pyo3(signature = (data, now, budget_us = 2000))]
-    fn exchange<'py>(
-        &self,
-        py: Python<'py>,
-        data: &[u8],
-        now: i64,
-        budget_us: u64,
-    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)> {
-        let mut session = lock(&self.session)?;
-        let mut connection = lock(&self.connection)?;
-        self.inbox.lock().move_to(&mut session, &mut connection);
-        session.kept.set_now(now);
-        connection.feed(data);
-        let said = {
-            let _pace = pace::enter(&session.cancel.flag, true);
-            connection.step(&mut session, slices(budget_us))
-        };
-        let bytes = self.take_bytes(&mut connection, &mut session);
-        let output = PyBytes::new(py, &bytes);
-        session.recycle(bytes);
-        Ok((output, event(py, &session, said)?))
-    }
-
     fn take_event<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         match self.served.event.lock().take() {
             None => Ok(None),

@@ -105,6 +105,26 @@ impl Worker {
     }
 }
 
+/// How an operator with parts begins.
+pub enum Start {
+    /// One thread is enough.
+    Alone,
+    /// Rounds are long: the caller is told so (`Need::Slice`), and may go on in a thread of its own.
+    Tell,
+    Parts(usize),
+}
+
+impl Start {
+    /// `told`: the caller knows already.
+    pub fn of(workers: usize, told: bool, env: &Env) -> Start {
+        match workers {
+            0 | 1 => Start::Alone,
+            _ if !told && env.setup.slice > 0 => Start::Tell,
+            parts => Start::Parts(parts),
+        }
+    }
+}
+
 /// How many threads are worth their while for what this node reads.
 pub fn threads(node: &PNode, env: &Env) -> Res<usize> {
     let (Some(scan), Some(access)) = (scan_below(node, &mut Vec::new()), &env.setup.access) else {
@@ -250,15 +270,14 @@ impl ParallelAggregate {
         match &mut self.phase {
             Phase::Start(told) => {
                 let told = *told;
-                let parts = self.workers(env)?;
-                if parts < 2 {
-                    self.phase = Phase::Alone;
-                } else if !told && env.setup.slice > 0 {
-                    // Rounds are long: let the caller go on in a thread of its own.
-                    self.phase = Phase::Start(true);
+                let workers = self.workers(env)?;
+                self.phase = match Start::of(workers, told, env) {
+                    Start::Alone => Phase::Alone,
+                    Start::Tell => Phase::Start(true),
+                    Start::Parts(parts) => Phase::Building(parts, Vec::new(), None),
+                };
+                if matches!(self.phase, Phase::Start(_)) {
                     return Err(Need::Slice.into());
-                } else {
-                    self.phase = Phase::Building(parts, Vec::new(), None);
                 }
             }
             Phase::Building(parts, built, under_way) => {

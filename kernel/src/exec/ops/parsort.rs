@@ -1,7 +1,7 @@
 //! The best rows of a big table, by several threads: each sorts a part down to the limit, and what they have found is sorted once
 //! more. The parts' rows stand in the parts' order before that, so rows with equal keys come as one thread would give them.
 
-use super::parallel::{environment, is_plain, pure, side_by_side, threads, ROUND};
+use super::parallel::{environment, is_plain, pure, side_by_side, threads, Start, ROUND};
 use super::sort::Sort;
 use super::{Op, Opener};
 use crate::base::{Need, Res};
@@ -107,15 +107,14 @@ impl ParallelSort {
         match &mut self.phase {
             Phase::Start(told) => {
                 let told = *told;
-                let parts = self.workers(env)?;
-                if parts < 2 {
-                    self.phase = Phase::Alone;
-                } else if !told && env.setup.slice > 0 {
-                    // Rounds are long: let the caller go on in a thread of its own.
-                    self.phase = Phase::Start(true);
+                let workers = self.workers(env)?;
+                self.phase = match Start::of(workers, told, env) {
+                    Start::Alone => Phase::Alone,
+                    Start::Tell => Phase::Start(true),
+                    Start::Parts(parts) => Phase::Parts(self.begin(env, parts)),
+                };
+                if matches!(self.phase, Phase::Start(_)) {
                     return Err(Need::Slice.into());
-                } else {
-                    self.phase = Phase::Parts(self.begin(env, parts));
                 }
             }
             Phase::Parts(parts) => {

@@ -5,18 +5,10 @@ use super::{ordinal, ROMAN_MONTHS};
 use crate::base::error::Res;
 use crate::base::SqlError;
 use crate::func::ctx::Ctx;
-use crate::types::calendar::{self, Fields, JULIAN_2000, MONTHS, USECS_PER_DAY, USECS_PER_HOUR};
+use crate::types::calendar::{
+    self, Fields, DAYS, JULIAN_2000, MONTHS, USECS_PER_DAY, USECS_PER_HOUR,
+};
 use crate::types::Datum;
-
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
 
 /// What a picture is filled with. Of an interval only the parts are there.
 struct Moment {

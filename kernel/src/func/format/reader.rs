@@ -5,19 +5,10 @@ use super::ROMAN_MONTHS;
 use crate::base::error::{fail, Res};
 use crate::base::{SqlError, Stop};
 use crate::func::ctx::Ctx;
-use crate::types::calendar::{self, JULIAN_2000, MONTHS, USECS_PER_SEC};
+use crate::types::calendar::{self, DAYS, JULIAN_2000, MONTHS, USECS_PER_SEC};
 use crate::types::text::is_space;
 use crate::types::Datum;
 
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
 const WIDTH_HINT: &str = "If your source string is not fixed-width, try using the \"FM\" modifier.";
 
 /// What was read; 0 is "not said", as in PostgreSQL.

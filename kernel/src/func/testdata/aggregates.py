@@ -11,36 +11,25 @@ import sys
 import psycopg
 from catalogue import POOLS
 
+EXTREMES = [
+    "int4",
+    "numeric",
+    "float8",
+    "text",
+    "date",
+    "timestamptz",
+    "interval",
+    "timetz",
+    "int4[]",
+    "pg_lsn",
+    "time",
+]
 ONE = {
     "count": list(POOLS),
     "sum": ["int2", "int4", "int8", "numeric", "float8", "interval"],
     "avg": ["int2", "int4", "int8", "numeric", "float8", "interval"],
-    "min": [
-        "int4",
-        "numeric",
-        "float8",
-        "text",
-        "date",
-        "timestamptz",
-        "interval",
-        "timetz",
-        "int4[]",
-        "pg_lsn",
-        "time",
-    ],
-    "max": [
-        "int4",
-        "numeric",
-        "float8",
-        "text",
-        "date",
-        "timestamptz",
-        "interval",
-        "timetz",
-        "int4[]",
-        "pg_lsn",
-        "time",
-    ],
+    "min": EXTREMES,
+    "max": EXTREMES,
     **{
         name: ["int2", "int4", "int8", "numeric", "float8"]
         for name in ("variance", "var_pop", "var_samp", "stddev", "stddev_pop", "stddev_samp")
