@@ -16,7 +16,7 @@ from . import parser
 from .analyzer.types import resolve_type
 from .errors import SqlError, not_built
 from .parser import ast, enums
-from .plans import Prepared, prepare
+from .plans import Prepared, check_same_columns, prepare
 from .reply import Column
 from .utility import Context, entry
 
@@ -207,11 +207,13 @@ def prepared_statement(session: Session, name: str) -> Prepared:
     known = session.wire.statement(name)
     if known is None:
         raise SqlError("26000", f'prepared statement "{name}" does not exist')
-    _, text, types = known
+    statement, text, types = known
     node = parser.parse_one(text)
     if type(node).__name__ not in PLANNED:
         raise not_built("EXECUTE of a utility statement")
-    return prepare(session, node, text, tuple(types))
+    prepared = prepare(session, node, text, tuple(types))
+    check_same_columns(statement.columns, prepared.columns)
+    return prepared
 
 
 def _execute_columns(session: Session, node: Any, text: str) -> Sequence[Column]:

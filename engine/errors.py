@@ -20,6 +20,7 @@ class SqlError(Exception):
         column: str | None = None,
         datatype: str | None = None,
         constraint: str | None = None,
+        routine: str | None = None,
         severity: str = "ERROR",
     ) -> None:
         super().__init__(message)
@@ -34,6 +35,8 @@ class SqlError(Exception):
         self.column = column
         self.datatype = datatype
         self.constraint = constraint
+        # PostgreSQL's function that says it, where drivers go by that.
+        self.routine = routine
         self.severity = severity
 
     def __repr__(self) -> str:

@@ -60,7 +60,9 @@ def _error(exc: ParseError, sql: str) -> SqlError:
         position = len(sql[: exc.args[1]].encode()) + 1
     if message.endswith("at end of input"):
         position = len(sql) + 1
-    return SqlError("42601", message, hint=_HINTS.get(message), position=position)
+    # The grammar itself says of some clauses that PostgreSQL has not got them.
+    code = "0A000" if message.endswith("not yet implemented") else "42601"
+    return SqlError(code, message, hint=_HINTS.get(message), position=position)
 
 
 # Errors of the grammar that come with a hint, which pglast does not pass on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from .access import check_relations
 from .errors import SqlError
 from .parser import parse_one
 from .planner.api import PlannedStatement, analyze_and_plan
+from .reply import Column
 
 PLANS_KEPT = 2000
 
@@ -78,3 +80,9 @@ def prepare_own(session: Any, text: str, catalog: Any = None) -> Prepared:
         raise
     except KernelError as error:
         raise SqlError(error.code, error.message, detail=error.detail, hint=error.hint) from None
+
+
+def check_same_columns(before: Sequence[Column], now: Sequence[Column]) -> None:
+    """Who prepared a statement knows its columns: a change of the catalogue may not change their names or types."""
+    if [(c[0], c[1], c[2]) for c in before] != [(c[0], c[1], c[2]) for c in now]:
+        raise SqlError("0A000", "cached plan must not change result type", routine="RevalidateCachedQuery")

@@ -313,6 +313,7 @@ class Session:
             column=error.column,
             datatype=error.datatype,
             constraint=error.constraint,
+            routine=getattr(error, "routine", None),
         )
         if severity == "FATAL":
             raise SessionEnded(error.message)

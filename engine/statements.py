@@ -20,7 +20,7 @@ from .errors import SqlError
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
 from .parser import ast, enums
-from .plans import Prepared, prepare, prepare_own
+from .plans import Prepared, check_same_columns, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
 from .stored import walk
@@ -292,6 +292,8 @@ class Statements:
         known = session.wire.statement(name)
         oids = tuple(known[2]) if known else ()
         statement, types, _ = self._prepared(statements[0].node, text, oids, name)
+        if known is not None:
+            check_same_columns(known[0].columns, statement.columns)
         session.wire.register_statement(name, statement, text, types)
 
     async def _replace_cached(self, statements: Sequence[parser.Statement], text: str) -> None:

@@ -310,6 +310,9 @@ class Statement:
 
     @property
     def token(self) -> int: ...
+    @property
+    def columns(self) -> list[tuple[str, int, int, int, int]]:
+        """What Describe says; empty for NoData."""
 
 @final
 class Session:
@@ -667,6 +670,7 @@ class Wire:
         column: str | None = None,
         datatype: str | None = None,
         constraint: str | None = None,
+        routine: str | None = None,
     ) -> None:
         """ErrorResponse with all that follows: `Session.fail`, skip to Sync or ReadyForQuery, the event's message is used up.
         Outside an event: just the message (FATAL before a close)."""

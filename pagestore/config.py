@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
-class NodeConfig(msgspec.Struct):
+
+class NodeConfig(msgspec.Struct, forbid_unknown_fields=True):
     """One storage node."""
 
     name: str
@@ -18,17 +23,12 @@ class NodeConfig(msgspec.Struct):
     data: str = ""
     fsync: bool = True
     # Records and images in memory above this are written to layer files.
-    memory_bytes: int = 64 << 20
+    memory_bytes: Count = 64 << 20
     # Journal files are kept for peers that lag, up to this.
-    journal_bytes: int = 1 << 30
-    gossip_seconds: float = 0.5
+    journal_bytes: Count = 1 << 30
+    gossip_seconds: Seconds = 0.5
     # Merge layer files when there are more than this.
-    layers_max: int = 8
+    layers_max: Count = 8
     # Layer and journal files are read and their checksums compared this often, at this speed.
-    scrub_seconds: float = 24 * 3600.0
-    scrub_bytes_per_second: int = 8 << 20
-
-
-def load_node_config(text: str) -> NodeConfig:
-    """From a TOML file's text; msgspec.ValidationError names what is wrong."""
-    return msgspec.toml.decode(text, type=NodeConfig)
+    scrub_seconds: Seconds = 24 * 3600.0
+    scrub_bytes_per_second: Count = 8 << 20

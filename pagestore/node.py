@@ -400,10 +400,14 @@ class StorageNode:
         }
 
 
-async def run_storage_node(config: NodeConfig, runtime: Runtime, stop: asyncio.Event) -> None:
+async def run_storage_node(
+    config: NodeConfig, runtime: Runtime, stop: asyncio.Event, started: Callable[[], None] | None = None
+) -> None:
     """The daemon: serve until `stop` is set."""
     node = StorageNode(config, runtime)
     await node.start()
+    if started is not None:
+        started()
     try:
         await stop.wait()
     finally:

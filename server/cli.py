@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from sixfold.pagestore.config import NodeConfig
 from sixfold.server import cluster_command
 from sixfold.server.auth import AuthMethod
 from sixfold.server.config import (
+    CACHE_MIN,
     DEFAULT_PORT,
     ConfigError,
     ReaderConfig,
@@ -42,9 +44,12 @@ app.add_typer(cluster_command.app, name="cluster", help="A cluster of real proce
 
 def _size(text: str) -> int:
     try:
-        return parse_size(text)
+        size = parse_size(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    if size < CACHE_MIN:
+        raise typer.BadParameter(f"a cache of {text} is too small; 1MB is the least")
+    return size
 
 
 def _topology(text: str) -> str:
@@ -102,6 +107,21 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         finish(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sixfold {importlib.metadata.version('sixfold')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
+    ] = False,
+) -> None:
+    """An open, self-hosted database of the Amazon Aurora kind, in PostgreSQL's language."""
 
 
 @app.command()
@@ -211,17 +231,22 @@ def reader(
 def psql(
     context: typer.Context,
     folder: Annotated[Path, typer.Option("--dir", help="Folder of a cluster.")] = Path("cluster"),
-    host: Host = "127.0.0.1",
-    port: Annotated[int | None, typer.Option("--port", help="SQL port; that of the cluster in --dir, or 5432.")] = None,
+    host: Annotated[str, typer.Option("--host", "-h", help="Address of the server.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", help="SQL port; that of the cluster in --dir, or 5432.")
+    ] = None,
 ) -> None:
-    """Open psql on the cluster; what follows is passed on to it."""
+    """Open psql on the cluster; all else is passed on to it."""
     found = shutil.which("psql")
     if found is None:
         finish("psql is not installed; apt-get install postgresql-client")
     if port is None:
         port = cluster_command.sql_port(folder)
     sys.stdout.flush()
-    os.execv(found, [found, "-h", host, "-p", str(port), "-U", "postgres", "-d", "postgres", *context.args])
+    # By the environment, so that a database's name, a URI or psql's own options in what is passed on say otherwise.
+    kept = {name: value for name, value in os.environ.items() if name not in ("PGSERVICE", "PGHOSTADDR")}
+    where = {"PGHOST": host, "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+    os.execve(found, [found, *context.args], kept | where)
 
 
 def _members(given: list[str] | None) -> list[dict[str, str]] | None:

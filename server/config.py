@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from sixfold.wal.volume import PAGES_PER_GROUP, Member
 
 DEFAULT_PORT = 5432
 DEFAULT_CACHE = 256 << 20
+CACHE_MIN = 1 << 20
 # Options whose name is not the setting's.
 OPTIONS = {"members": "member", "address": "listen"}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -28,9 +29,9 @@ class SqlConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Where a compute node answers clients, and how."""
 
     host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = DEFAULT_PORT
     #: Cache of pages, in bytes.
-    cache: int = DEFAULT_CACHE
+    cache: Annotated[int, msgspec.Meta(ge=CACHE_MIN)] = DEFAULT_CACHE
     #: None: trust on a loopback address, SCRAM elsewhere.
     auth: AuthMethod | None = None
     tls: bool = True

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import reason, serve_status
 from sixfold.server.reader import Reader
-from sixfold.server.service import open_listener, server_settings
+from sixfold.server.service import announce, open_listener, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
 from sixfold.wal.recovery import RecoveryFailed
 from sixfold.wal.runtime import Listener, Runtime
-from sixfold.wal.volume import VolumeConfig, make_config
+from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, make_config
 
 T = TypeVar("T")
 # What a writer says of itself before it is one.
@@ -32,9 +32,11 @@ RECOVERING: dict[str, Any] = {
 
 
 def _volume(config: WriterConfig | ReaderConfig) -> VolumeConfig:
+    if config.topology not in TOPOLOGIES:
+        raise ConfigError(f"topology {config.topology!r} is none of {', '.join(TOPOLOGIES)}")
     try:
         return make_config(config.topology, config.members, config.volume_id, config.pages_per_group)
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"members: {error}") from error
 
 
@@ -89,6 +91,7 @@ async def _serve_writer(
     except (OSError, ValueError) as error:
         raise ConfigError(reason(config.stream, error)) from error
     ready.set()
+    announce(config.sql, listener)
     done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
@@ -107,6 +110,7 @@ async def run_reader(config: ReaderConfig) -> None:
     if await _unless(stop, reader.opened()):
         listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
         ready.set()
+        announce(config.sql, listener)
         await stop.wait()
         await listener.close()
     control.close()

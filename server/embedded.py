@@ -13,7 +13,7 @@ from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.server.config import ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
 from sixfold.server.locking import lock_folder
-from sixfold.server.service import open_listener, server_settings
+from sixfold.server.service import announce, open_listener, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
@@ -61,8 +61,8 @@ async def run_embedded(config: EmbeddedConfig) -> None:
 
 
 def _announce(listener: Listener, config: EmbeddedConfig) -> None:
+    announce(config.sql, listener)
     survives = TOPOLOGIES[config.topology].survives
-    typer.echo(f"postgresql://postgres@{config.sql.host}:{listener.port}/postgres")
     typer.echo(f"topology {config.topology}: {survives}" + ("" if config.fsync else "; fsync is off"), err=True)
 
 

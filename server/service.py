@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import typer
+
 from sixfold.engine import settings
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
@@ -26,6 +28,11 @@ async def open_listener(
     """Raises PortTaken, ConfigError."""
     policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
     return await listen(current, durability, policy, runtime, sql.host, sql.port)
+
+
+def announce(sql: SqlConfig, listener: Listener) -> None:
+    """It answers clients: their connection URI, for the person who started it."""
+    typer.echo(f"postgresql://postgres@{sql.host}:{listener.port}/postgres")
 
 
 def server_settings(sql: SqlConfig) -> dict[str, str]:

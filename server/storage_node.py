@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import typer
+
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import run_storage_node
 from sixfold.server.config import ConfigError
@@ -19,7 +21,10 @@ async def run_node(config: NodeConfig) -> None:
     stop = stop_event()
     lock = lock_folder(Path(config.data), "sixfold storage-node")
     try:
-        await run_storage_node(config, real_runtime(config.data, durable=config.fsync), stop)
+        runtime = real_runtime(config.data, durable=config.fsync)
+        await run_storage_node(
+            config, runtime, stop, lambda: typer.echo(f"storage node {config.name} listens on {config.address}")
+        )
     except (OSError, ValueError) as error:
         raise ConfigError(f"storage node {config.name}: {reason(config.address, error)}") from error
     finally:

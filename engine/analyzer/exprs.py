@@ -9,6 +9,7 @@ from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.coerce import coerce, coerce_to_boolean, coerce_to_common, coerce_type, common_type
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import operator_call
+from sixfold.engine.analyzer.records import fields_of
 from sixfold.engine.analyzer.scope import (
     NsItem,
     Scope,
@@ -172,7 +173,15 @@ def whole_row(item: NsItem) -> Expr:
         return item.expr(places[0])
     typ = item.relation.row_type if item.relation is not None and item.relation.row_type else oids.RECORD
     columns = [item.columns[i] for i in places]
-    return tree.NamedRow([item.expr(i) for i in places], [c.typ for c in columns], [c.name for c in columns], typ)
+    args = [item.expr(i) for i in places]
+    absent = None
+    if item.nullable and args:
+        # A column that is never null tells it; else that all are null.
+        known = item.relation.columns if item.relation is not None else ()
+        sure = [arg for arg, i in zip(args, places, strict=True) if i < len(known) and known[i].not_null]
+        tests: list[Expr] = [nodes.IsNull(arg, False) for arg in sure[:1] or args]
+        absent = tests[0] if len(tests) == 1 else nodes.And(tests)
+    return tree.NamedRow(args, [c.typ for c in columns], [c.name for c in columns], typ, absent)
 
 
 def _whole_row_star(scope: Scope, fields: Any, position: int | None) -> Expr:
@@ -190,36 +199,24 @@ def field_of(scope: Scope, arg: Expr, name: str, position: int | None) -> Expr:
     if isinstance(arg, tree.NamedRow) and name in arg.names:
         return arg.args[arg.names.index(name)]
     typ = type_of(arg)
-    row = type_row(scope.catalog, typ)
-    relation = scope.catalog.relation_by_oid(row.relation) if row.kind == "c" else None
-    if relation is None:
-        if typ == oids.RECORD:
-            if isinstance(arg, tree.SetRef) and name in arg.names:
-                i = arg.names.index(name)
-                return nodes.Field(arg, i, arg.types[i])
-            if (
-                isinstance(arg, nodes.Row)
-                and name[:1] == "f"
-                and name[1:].isdigit()
-                and 0 < int(name[1:]) <= len(arg.args)
-            ):
-                return arg.args[int(name[1:]) - 1]
-            raise SqlError("42703", f'could not identify column "{name}" in record data type', position=position)
+    composite = type_row(scope.catalog, typ).kind == "c"
+    if typ != oids.RECORD and not composite:
         shown = format_type(scope.catalog, typ)
         raise SqlError(
             "42809",
             f"column notation .{name} applied to type {shown}, which is not a composite type",
             position=position,
         )
-    live = [c for c in relation.columns if not c.dropped]
-    for i, column in enumerate(live):
-        if column.name == name:
+    for i, (field, field_type) in enumerate(fields_of(scope.context, arg) or ()):
+        if field == name:
             inner = arg
             while isinstance(inner, tree.Relabel):
                 inner = inner.arg
             if isinstance(inner, nodes.Row):
                 return inner.args[i]
-            return nodes.Field(arg, i, column.typ)
+            return nodes.Field(arg, i, field_type)
+    if not composite:
+        raise SqlError("42703", f'could not identify column "{name}" in record data type', position=position)
     raise SqlError(
         "42703", f'column "{name}" not found in data type {format_type(scope.catalog, typ)}', position=position
     )

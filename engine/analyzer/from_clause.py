@@ -8,6 +8,7 @@ from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.coerce import coerce_to_boolean, coerce_to_common, common_type
 from sixfold.engine.analyzer.exprs import position_of, transform
 from sixfold.engine.analyzer.from_function import range_function
+from sixfold.engine.analyzer.json_rows import json_rows
 from sixfold.engine.analyzer.overload import operator_call
 from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.tree import FromItem, FromJoin, FromRel, Rte, RteColumn
@@ -55,7 +56,8 @@ def from_item(scope: Scope, node: Any) -> tuple[FromItem, NsItem, list[NsItem]]:
     elif kind is ast.RangeSubselect:
         item = _subselect(scope, node)
     elif kind is ast.RangeFunction:
-        item = range_function(scope, node)
+        rows = json_rows(scope, node)
+        item = _subselect(scope, rows) if rows is not None else range_function(scope, node)
     elif kind is ast.JoinExpr:
         return _join(scope, node)
     elif kind is ast.RangeTableSample:
@@ -259,6 +261,8 @@ def _join(scope: Scope, node: Any) -> tuple[FromItem, NsItem, list[NsItem]]:
         on = tests[0] if len(tests) == 1 else nodes.And(tests)
     elif node.quals is not None:
         on = _on(scope, node, left_all + right_all)
+    for ns in (*(left_all if kind in ("right", "full") else ()), *(right_all if kind in ("left", "full") else ())):
+        ns.nullable = True
     item = _joined(left_item, right_item, names, merged)
     everything = left_all + right_all
     if node.alias is not None:

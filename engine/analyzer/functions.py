@@ -11,6 +11,7 @@ from sixfold.engine.analyzer.exprs import field_of, handles, position_of, transf
 from sixfold.engine.analyzer.host import HOST_SETS, is_host
 from sixfold.engine.analyzer.oids import UNKNOWN
 from sixfold.engine.analyzer.overload import Resolved, find_function, function_call_text
+from sixfold.engine.analyzer.records import fields_of
 from sixfold.engine.analyzer.scope import Scope, pos
 from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type, name_of, resolve_type
@@ -77,6 +78,11 @@ def _arguments(scope: Scope, node: Any) -> tuple[list[Expr], list[str], list[int
     return args, names, places
 
 
+def _is_out(arg: Expr) -> bool:
+    """A parameter of type void is JDBC's way to write an OUT parameter: it is no argument."""
+    return isinstance(arg, nodes.Param) and arg.typ == oids.VOID
+
+
 @handles(ast.FuncCall)
 def _function(scope: Scope, node: Any) -> Expr:
     name = node.funcname[-1].sval
@@ -95,8 +101,9 @@ def _function(scope: Scope, node: Any) -> Expr:
         projected = _projection(scope, name, schema, args[0])
         if projected is not None:
             return projected
-    if node.agg_star and not args:
-        args = []
+    if not names and any(_is_out(a) for a in args):
+        kept = [i for i, a in enumerate(args) if not _is_out(a)]
+        args, places = [args[i] for i in kept], [places[i] for i in kept]
     actual = [type_of(a) for a in args]
     _check_variadic(scope, node, args, position)
     resolved = find_function(scope, name, schema, actual, names, bool(node.func_variadic), position)
@@ -177,9 +184,10 @@ def _complete(
         ]
         types = [oids.TEXT if t == UNKNOWN else t for t in types]
     if function.name in _JSON_MAKERS:
-        for i, arg in enumerate(coerced):
-            if isinstance(arg, tree.NamedRow):
-                coerced[i], types[i] = _named_json(arg), oids.JSON
+        for i, arg in enumerate(args):
+            shown = _named_json(scope, arg)
+            if shown is not None:
+                coerced[i], types[i] = shown, oids.JSON
     if candidate.variadic and function.variadic != oids.ANY:
         fixed = len(function.args) - 1
         elem = types[fixed]
@@ -199,8 +207,24 @@ _JSON_MAKERS = frozenset(
 )  # fmt: skip
 
 
-def _named_json(row: tree.NamedRow) -> Expr:
-    names = "{" + ",".join('"' + n.replace("\\", "\\\\").replace('"', '\\"') + '"' for n in row.names) + "}"
+def _named_json(scope: Scope, row: Expr) -> Expr | None:
+    """A row as JSON with its fields' names, rows in it too; None where it has none of its own."""
+    fields = fields_of(scope.context, row)
+    if fields is None:
+        return None
+    args = row.args if isinstance(row, tree.NamedRow | nodes.Row) else None
+    if args is None:
+        args = [nodes.Field(row, i, typ) for i, (_, typ) in enumerate(fields)]
+    parts = [_named_json(scope, arg) for arg in args]
+    if any(part is not None for part in parts):
+        args = [part or arg for part, arg in zip(parts, args, strict=True)]
+        absent = row.absent if isinstance(row, tree.NamedRow) else None
+        if not isinstance(row, tree.NamedRow | nodes.Row):
+            absent = nodes.IsNull(row, False)
+        row = tree.NamedRow(args, [type_of(arg) for arg in args], [n for n, _ in fields], oids.RECORD, absent)
+    elif isinstance(row, nodes.Row):
+        return None
+    names = "{" + ",".join('"' + n.replace("\\", "\\\\").replace('"', '\\"') + '"' for n, _ in fields) + "}"
     return nodes.Func("row_to_json_named", [nodes.Const(1009, names), row], [1009, oids.RECORD], oids.JSON)
 
 

@@ -113,7 +113,18 @@ class Context:
 class NsItem:
     """What one FROM item offers to column references."""
 
-    __slots__ = ("alias", "columns", "exprs", "lateral_ok", "lateral_only", "named", "open", "relation", "rte")
+    __slots__ = (
+        "alias",
+        "columns",
+        "exprs",
+        "lateral_ok",
+        "lateral_only",
+        "named",
+        "nullable",
+        "open",
+        "relation",
+        "rte",
+    )
 
     def __init__(self, alias: str, columns: list[RteColumn], rte: Rte | None = None) -> None:
         self.alias = alias
@@ -127,6 +138,8 @@ class NsItem:
         self.open = True
         self.lateral_only = False
         self.lateral_ok = True
+        # On the side of an outer join that may be missing.
+        self.nullable = False
 
     def expr(self, i: int) -> Expr:
         """Column `i` as an expression."""

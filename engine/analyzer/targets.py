@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer.exprs import field_of, named_row, position_of, transform
+from sixfold.engine.analyzer.records import fields_of
 from sixfold.engine.analyzer.scope import Scope, expand_star, pos
-from sixfold.engine.analyzer.tree import NamedRow, SetRef, Target, Var
-from sixfold.engine.analyzer.typerows import type_row
+from sixfold.engine.analyzer.tree import Target, Var
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.errors import SqlError
 from sixfold.engine.parser import ast, enums
@@ -130,12 +130,7 @@ def _expand_row(scope: Scope, node: Any) -> list[Target]:
         row = transform(scope, node.arg)
     else:
         row = transform(scope, ast.A_Indirection(arg=node.arg, indirection=node.indirection[:-1]))
-    typ = type_row(scope.catalog, type_of(row))
-    relation = scope.catalog.relation_by_oid(typ.relation) if typ.kind == "c" else None
-    if relation is not None:
-        names = [c.name for c in relation.columns if not c.dropped]
-    elif isinstance(row, SetRef | NamedRow) and row.names:
-        names = row.names
-    else:
+    fields = fields_of(scope.context, row)
+    if fields is None:
         raise SqlError("42809", 'row expansion via "*" is not supported for this record', position=pos(node.arg))
-    return [target(scope, field_of(scope, row, name, pos(node.arg)), name) for name in names]
+    return [target(scope, field_of(scope, row, name, pos(node.arg)), name) for name, _ in fields]

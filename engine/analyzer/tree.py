@@ -53,6 +53,8 @@ class NamedRow(Expr, tag="named_row"):
     types: list[int]
     names: list[str]
     typ: int = 2249
+    # Where it holds, there is no row at all: an outer join found none.
+    absent: Expr | None = None
 
 
 class AggRef(Expr, tag="agg_ref"):

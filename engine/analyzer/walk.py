@@ -120,7 +120,7 @@ _PARTS: dict[type[Expr], tuple[str, ...]] = {
     nodes.AnyAll: ("left", "array"),
     nodes.Array: ("args",),
     nodes.Row: ("args",),
-    tree.NamedRow: ("args",),
+    tree.NamedRow: ("args", "absent"),
     nodes.Field: ("arg",),
     nodes.RowCompare: ("left", "right"),
     nodes.CastIo: ("arg",),

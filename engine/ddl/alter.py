@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sixfold.engine import parser
 from sixfold.engine.access import is_member
+from sixfold.engine.analyzer.oids import BPCHAR
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.deparse import columns_of, expression
@@ -265,7 +266,8 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
     if default is not None and typ.oid != column.typ:
         await drop_default(change, table.oid, column.attnum)
     text = expression(using, type_names(change, table)) if using is not None else quote_ident(column.name)
-    target = format_type(change.catalog, typ.oid, typmod)
+    # Without the modifier: a cast that is written out cuts off, an assignment to the new column refuses.
+    target = "bpchar" if typ.oid == BPCHAR else format_type(change.catalog, typ.oid, -1)
     if using is None and same_storage(column, typ.oid, typmod):
         await _retype(change, table, column, typ, typmod)
     else:

@@ -242,6 +242,10 @@ async def _key_from_index(change: Change, table: Relation, node: Any, primary: b
     found = next((index for index in table.indexes if index.name == node.indexname), None)
     if found is None:
         raise SqlError("42704", f'index "{node.indexname}" does not exist')
+    if found.constraint:
+        raise SqlError(
+            "55000", f'index "{found.name}" is already associated with a constraint', position=node.location + 1
+        )
     if not found.unique:
         raise SqlError("42809", f'"{found.name}" is not a unique index')
     if primary:
@@ -299,7 +303,7 @@ async def add_foreign_key(change: Change, table: Relation, node: Any, column: st
     if parent.oid != table.oid:
         await change.lock(parent.oid, SHARE_ROW)
     if node.fk_matchtype == "p":
-        raise not_built("MATCH PARTIAL")
+        raise SqlError("0A000", "MATCH PARTIAL not yet implemented", position=node.location + 1)
     foreign, index = _referenced(parent, node)
     if len(foreign) != len(columns):
         raise SqlError("42830", "number of referencing and referenced columns for foreign key disagree")

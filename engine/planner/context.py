@@ -189,7 +189,7 @@ class Env:
             cast = _unlabel(expr.cast)  # type: ignore[attr-defined]
             return nodes.CastArray(self.lower(expr.arg), cast, expr.from_elem, expr.to_elem)  # type: ignore[attr-defined]
         if kind is tree.NamedRow:
-            return nodes.Row([self.lower(a) for a in expr.args], expr.types)  # type: ignore[attr-defined]
+            return self._row(expr)  # type: ignore[arg-type]
         if kind is SubLink:
             return self._sublink(expr)  # type: ignore[arg-type]
         if kind is tree.AggRef or kind is tree.GroupingRef:
@@ -200,6 +200,12 @@ class Env:
         if kind is tree.SetRef:
             raise SqlError("0A000", "set-valued function called in context that cannot accept a set")
         return None
+
+    def _row(self, row: tree.NamedRow) -> Expr:
+        made = nodes.Row([self.lower(a) for a in row.args], row.types)
+        if row.absent is None:
+            return made
+        return nodes.Case([(self.lower(row.absent), nodes.Const(oids.RECORD, None))], made, oids.RECORD)
 
     def _var(self, var: Var) -> Expr:
         key = (var.rel, var.col)

@@ -162,16 +162,16 @@ def after_update(ctx: PlanContext, relation: Relation, changed: set[int]) -> lis
             result += _child(ctx, relation, constraint, _changed(ctx, relation, constraint.columns))
     for constraint in ctx.catalog.referencing(relation.oid):
         if any(c - 1 in changed for c in constraint.foreign_columns):
-            result.append(_parent(ctx, relation, constraint, "update"))
+            result += _parent(ctx, relation, constraint, "update")
     return result
 
 
 def after_delete(ctx: PlanContext, relation: Relation) -> list[nodes.After]:
     """Foreign keys that refer to the table."""
-    return [_parent(ctx, relation, c, "delete") for c in ctx.catalog.referencing(relation.oid)]
+    return [a for c in ctx.catalog.referencing(relation.oid) for a in _parent(ctx, relation, c, "delete")]
 
 
-def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event: str) -> nodes.After:
+def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event: str) -> list[nodes.After]:
     child = _relation(ctx, constraint.relation)
     action = constraint.on_update if event == "update" else constraint.on_delete
     width = len(relation.columns)
@@ -184,30 +184,26 @@ def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event:
     message = f'update or delete on table "{relation.name}" violates foreign key constraint "{constraint.name}" on table "{child.name}"'
     detail = _key_detail(relation, keys, f'is still referenced from table "{child.name}".')
     types = [base_type(ctx.catalog, relation.columns[c - 1].typ) for c in keys]
-    if action in ("a", "r"):
-        subplan, numbers, _ = _children(ctx, child, constraint, "check" if action == "a" else "restrict", types)
-        params = list(zip(numbers, old, strict=True))
-        deferred = constraint.deferred and action == "a"
-        return nodes.After(
-            subplan,
-            params,
-            when,
-            "no_rows",
-            "23503",
-            message,
-            detail,
-            constraint.name,
-            child.name,
-            child.schema,
-            deferred,
-        )
-    what = f"{event}-{action}"
+    what = "check" if action == "a" else "restrict" if action == "r" else f"{event}-{action}"
+
+    def refused(subplan: int, numbers: list[int], deferred: bool) -> nodes.After:
+        values = list(zip(numbers, old, strict=True))
+        names = constraint.name, child.name, child.schema
+        return nodes.After(subplan, values, when, "no_rows", "23503", message, detail, *names, deferred)
+
     subplan, numbers, new_numbers = _children(ctx, child, constraint, what, types)
+    if what in ("check", "restrict"):
+        return [refused(subplan, numbers, constraint.deferred and what == "check")]
     params = list(zip(numbers, old, strict=True))
     if what == "update-c":
         new: list[Expr] = [nodes.Col(c - 1, relation.columns[c - 1].typ) for c in keys]
         params += list(zip(new_numbers, new, strict=True))
-    return nodes.After(subplan, params, when, "none", "", "", "", constraint.name, child.name, child.schema, False)
+    acts = nodes.After(subplan, params, when, "none", "", "", "", constraint.name, child.name, child.schema, False)
+    if action != "d":
+        return [acts]
+    # The defaults may be the key that has just gone: no change of the child, so nothing there would look.
+    check, numbers, _ = _children(ctx, child, constraint, "check", types)
+    return [acts, refused(check, numbers, False)]
 
 
 def _children(

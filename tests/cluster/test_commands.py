@@ -79,6 +79,37 @@ def test_psql_finds_the_cluster(cluster: Cluster) -> None:
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
 
 
+def test_psql_is_passed_what_the_command_does_not_know(cluster: Cluster, tmp_path: Path) -> None:
+    folder = ("--dir", str(cluster.folder))
+    assert 'database "none" does not exist' in sixfold("psql", *folder, "none").stderr
+    assert 'role "nobody" does not exist' in sixfold("psql", *folder, "-U", "nobody").stderr
+    # Where a URI is given, it says where.
+    done = sixfold("psql", "--dir", str(tmp_path), cluster.uri, "-XAt", "-v", "n=7", "-c", "SELECT 6 * 7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
+
+
+def test_a_daemon_names_what_is_wrong_with_its_file(cluster: Cluster, tmp_path: Path) -> None:
+    def changed(name: str, old: str, new: str) -> str:
+        text = (cluster.folder / "conf" / f"{name}.toml").read_text()
+        assert old in text
+        path = tmp_path / f"{name}.toml"
+        path.write_text(text.replace(old, new))
+        return complaint("storage-node" if name.startswith("node") else "writer", "--config", str(path))
+
+    assert "unknown field `memroy_bytes`" in changed("node-a1", "memory_bytes", "memroy_bytes")
+    assert "$.layers_max" in changed("node-a1", "layers_max = 8", "layers_max = 0")
+    assert "topology '7x7' is none of 6x3, 3x3, 1" in changed("writer", '"6x3"', '"7x7"')
+    assert "$.sql.port" in changed("writer", f"port = {cluster.port}", "port = 99999")
+    assert "$.sql.cache" in changed("writer", "cache = ", "cache = 1 # ")
+
+
+def test_daemons_say_where_they_are(cluster: Cluster) -> None:
+    logs = {name: (cluster.folder / "log" / f"{name}.log").read_text() for name in ("node-a1", "writer", "reader-1")}
+    assert "storage node node-a1 listens on 127.0.0.1:" in logs["node-a1"]
+    assert cluster.uri in logs["writer"]
+    assert cluster.reader_uri("reader-1") in logs["reader-1"]
+
+
 def test_what_can_not_be_done_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
     folder = str(cluster.folder)
     missing = str(tmp_path / "none")

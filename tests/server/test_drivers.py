@@ -65,6 +65,30 @@ def test_values_come_back_through_asyncpg(server: Served) -> None:
     asyncio.run(run())
 
 
+def test_a_prepared_statement_whose_columns_change_is_refused(server: Served) -> None:
+    """As by PostgreSQL, and asyncpg and JDBC count on its words: they prepare again."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(server.uri)
+        try:
+            await connection.execute("CREATE TABLE drivers_columns (a int); INSERT INTO drivers_columns VALUES (1)")
+            statement = await connection.prepare("SELECT * FROM drivers_columns")
+            assert await statement.fetch() == [(1,)]
+            await connection.execute("ALTER TABLE drivers_columns ADD b int DEFAULT 2")
+            with pytest.raises(asyncpg.InvalidCachedStatementError):
+                await statement.fetch()
+            # One that the driver prepared by itself.
+            assert await connection.fetch("SELECT * FROM drivers_columns WHERE a = $1", 1) == [(1, 2)]
+            await connection.execute("ALTER TABLE drivers_columns ADD c int")
+            assert await connection.fetch("SELECT * FROM drivers_columns WHERE a = $1", 1) == [(1, 2, None)]
+            await connection.execute("ALTER TABLE drivers_columns DROP b, DROP c")
+            assert await statement.fetch() == [(1,)]
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
 def test_a_transaction_that_raises_leaves_nothing(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         connection.execute("CREATE TABLE drivers_tx (a int)")

@@ -166,6 +166,7 @@ def test_a_taken_port_is_refused(guarded: Served, tmp_path: Path) -> None:
         ("--topology", "5x5"),
         ("--fsync", "maybe"),
         ("--cache", "much"),
+        ("--cache", "5kB"),
         ("--auth", "ident"),
         ("--no-such-option",),
     ],

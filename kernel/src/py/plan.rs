@@ -192,6 +192,11 @@ impl Statement {
     fn token(&self) -> i64 {
         self.0.token
     }
+
+    #[getter]
+    fn columns(&self) -> Vec<Column> {
+        columns(self.0.columns())
+    }
 }
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]

@@ -131,7 +131,11 @@ pub fn from_python(value: &Bound<'_, PyAny>, info: &'static TypeInfo) -> PyResul
             Datum::TimeTz(TimeTz { micros, zone })
         }
         Repr::Uuid => Datum::Uuid(value.extract()?),
-        Repr::Array => array(value, self::info(py, info.elem)?)?,
+        Repr::Array => {
+            let vector = matches!(info.oid, oids::INT2VECTOR | oids::OIDVECTOR);
+            let first = if vector { 0 } else { 1 };
+            array(value, self::info(py, info.elem)?, first)?
+        }
         Repr::Record => record(value)?,
         Repr::Text | Repr::Pseudo => {
             let got = value.get_type().name()?.to_string();
@@ -162,16 +166,16 @@ fn integer(value: &Bound<'_, PyAny>, info: &TypeInfo) -> PyResult<i64> {
     }
 }
 
-fn array(value: &Bound<'_, PyAny>, elem: &'static TypeInfo) -> PyResult<Datum> {
+/// A list whose subscripts begin at `first`.
+fn array(value: &Bound<'_, PyAny>, elem: &'static TypeInfo, first: i32) -> PyResult<Datum> {
     let mut dims = Vec::new();
     let mut at = value.clone();
     while let Ok(list) = at.cast::<PyList>() {
         if list.is_empty() {
             break;
         }
-        dims.push((i32::try_from(list.len())?, 1));
-        let first = list.get_item(0)?;
-        at = first;
+        dims.push((i32::try_from(list.len())?, first));
+        at = list.get_item(0)?;
     }
     if dims.is_empty() {
         return match value.len()? {

@@ -289,7 +289,8 @@ impl Wire {
     }
 
     #[pyo3(signature = (code, message, *, severity = "ERROR", detail = None, hint = None, position = None, internal_position = None,
-        internal_query = None, context = None, schema = None, table = None, column = None, datatype = None, constraint = None))]
+        internal_query = None, context = None, schema = None, table = None, column = None, datatype = None, constraint = None,
+        routine = None))]
     #[allow(clippy::too_many_arguments)] // The protocol's error fields.
     fn error(
         &self,
@@ -308,6 +309,7 @@ impl Wire {
         column: Option<String>,
         datatype: Option<String>,
         constraint: Option<String>,
+        routine: Option<String>,
     ) -> PyResult<()> {
         let mut error = SqlError::new(code, message);
         *error = SqlError {
@@ -325,6 +327,7 @@ impl Wire {
         let internal = Internal {
             position: internal_position,
             query: internal_query,
+            routine,
         };
         let mut session = lock(&self.session)?;
         plain(

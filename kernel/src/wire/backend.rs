@@ -147,6 +147,8 @@ pub fn copy_response(out: &mut Vec<u8>, tag: u8, binary: bool, columns: usize) {
 pub struct Internal {
     pub position: Option<u32>,
     pub query: Option<String>,
+    /// PostgreSQL's function that says it, where drivers go by that.
+    pub routine: Option<String>,
 }
 
 /// ErrorResponse: `severity` is ERROR, FATAL or PANIC.
@@ -182,6 +184,7 @@ fn fields(out: &mut Vec<u8>, tag: u8, severity: &str, error: &SqlError, internal
     field(b'c', error.column.as_deref());
     field(b'd', error.datatype.as_deref());
     field(b'n', error.constraint.as_deref());
+    field(b'R', internal.routine.as_deref());
     out.push(0);
     end(out, at);
 }

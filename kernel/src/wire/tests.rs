@@ -123,6 +123,7 @@ fn error_fields_in_the_protocol_s_letters() {
         &Internal {
             position: Some(2),
             query: Some("q".to_owned()),
+            routine: Some("f".to_owned()),
         },
     );
     let body = String::from_utf8(out[5..].to_vec()).unwrap();
@@ -139,7 +140,8 @@ fn error_fields_in_the_protocol_s_letters() {
             "P7",
             "p2",
             "qq",
-            "nt_pkey"
+            "nt_pkey",
+            "Rf"
         ]
     );
     assert_eq!(
