@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 300
-RUST_SOURCES := $(shell find kernel/src server/reactor wal/syncer -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock server/reactor/Cargo.toml wal/syncer/Cargo.toml
+RUST_SOURCES := $(shell find kernel/src server/reactor wal/lanes -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock server/reactor/Cargo.toml wal/lanes/Cargo.toml
 
 .PHONY: build run test test-rust test-python bench lint sim clean
 

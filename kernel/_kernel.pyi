@@ -820,8 +820,8 @@ class SegmentStore:
     def accept(self, message: bytes, fresh: bool, offset: int = 0) -> str:
         """joined, held, known, stale, void, unknown, foreign, conflict, no room. `fresh`: from a writer, whose epoch must be current."""
 
-    def take_acks(self) -> bytes: ...
-    def all_acks(self) -> bytes: ...
+    def all_durable(self) -> None: ...
+    def durable_scls(self) -> list[tuple[int, int]]: ...
     def scls(self) -> list[tuple[int, int]]: ...
     def scl(self, group: int) -> int: ...
     def frozen(self, group: int) -> int: ...
@@ -875,10 +875,6 @@ class SegmentStore:
     def layers(self) -> list[int]: ...
     def stats(self) -> list[tuple[str, int]]: ...
 
-def journal_frame(kind: int, sequence: int, payloads: Sequence[bytes]) -> bytes: ...
-def journal_headers(kind: int, sequence: int, payloads: Sequence[tuple[bytes, int]]) -> list[bytes]:
-    """What stands before each payload (message, where it begins in it)."""
-
 def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, int]: ...
 def checksum(bytes: bytes) -> int:
     """CRC32C."""
@@ -923,6 +919,9 @@ class Reactor:
     def durable(self) -> None:
         """VDL has risen: commits may be answered."""
 
+    def carry(self, streams: LogStreams) -> None:
+        """Who waits for the log asks these streams from now on, and is woken by them."""
+
     def busy(self, token: int) -> bool:
         """Does a statement run or wait in the reactor?"""
 
@@ -939,27 +938,135 @@ class Reactor:
     def stop(self) -> None:
         """Close everything and end the threads."""
 
-class SyncedFile:
-    """A file that a `Syncer` writes to; it exists already."""
+class Intake:
+    """A storage node's way from a batch to its acknowledgement. What is accepted while a write is under way goes out with the next one."""
 
-    def __new__(cls, path: str) -> SyncedFile:
-        """Raises OSError."""
+    sequence: int
+    """Of the next journal entry."""
 
-class Syncer:
-    """Threads that write to files and make them durable without the GIL. What is submitted to a lane is done in order."""
+    def __new__(cls, file_bytes: int, reserve_bytes: int, pending_bytes: int) -> Intake: ...
+    def set_volume(self, volume: int, store: SegmentStore) -> None:
+        """Batches of this volume go to `store`, which must have all that is durable; what is accepted and not durable is put into it."""
 
-    def __new__(cls, lanes: int) -> Syncer: ...
+    def drop_volume(self, volume: int) -> None: ...
+    def accept(self, batch: bytes, fresh: bool) -> str | None:
+        """See `SegmentStore.accept`; what is new goes to the journal too. None: no such volume, or no room."""
+
+    def message(self, message: bytes) -> list[bytes]:
+        """A writer's `B` or `M` message; the `X` messages that it is answered."""
+
+    @property
+    def wants_file(self) -> bool: ...
+    def set_file(self) -> None:
+        """Writes go to a new file from now on."""
+
+    def ends(self) -> list[tuple[int, int, int]]:
+        """(volume, group, highest batch end) of the file that is being written."""
+
+    def take_ends(self) -> list[tuple[int, int, int]]: ...
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to write, and no write is under way."""
+
+    def begin(self) -> tuple[int, bytes, tuple[int, int] | None] | None:
+        """(offset, bytes, where and how many zeros to reserve); None when there is nothing, or a file is wanted first."""
+
+    def written(self) -> tuple[list[tuple[int, bytes]], bool]:
+        """The write is durable: (volume, `A` message) to be told, and whether acknowledgements wait for room from now on."""
+
+    def failed(self) -> None:
+        """The write failed: it is made again in another file."""
+
+    def pause(self, paused: bool) -> None: ...
+    def hold_above(self, limit: int | None) -> None:
+        """With more bytes than this in memory acknowledgements wait."""
+
+    def release(self, force: bool) -> list[tuple[int, bytes]]:
+        """(volume, `A` message) that waited and may be told now."""
+
+    @property
+    def accepted(self) -> int:
+        """Entries since the start."""
+
+    @property
+    def durable(self) -> int:
+        """How many of them are durable."""
+
+    @property
+    def is_writing(self) -> bool: ...
+    @property
+    def position(self) -> int:
+        """Where the last sound entry of the file that is being written ends."""
+
+    @property
+    def writes(self) -> int: ...
+
+class Lane:
+    """A storage node's foreground in a thread without Python: takes writers' messages, writes, syncs, acknowledges."""
+
+    def __new__(cls, name: str, intake: Intake, durable: bool, queue_bytes: int) -> Lane: ...
     def fileno(self) -> int:
         """Readable when `take` has something."""
 
-    def submit(self, lane: int, file: SyncedFile, offset: int, parts: Sequence[tuple[bytes, int]], number: int) -> None:
-        """Write the parts, each from an offset on, one behind the other; then fdatasync. It begins with `start`."""
+    def take(self) -> list[tuple[str, Any]]:
+        """("file", None) one is wanted; ("failed", OSError); ("durable", None) as watched; ("holding", None); ("told", (volume, message))."""
 
-    def start(self) -> None:
-        """Begin what was submitted."""
+    def set_file(self, path: str) -> None:
+        """Writes go to this file from now on, which is there already. Raises OSError."""
 
-    def take(self) -> list[tuple[int, OSError | None]]:
-        """Numbers of what is over, and what went wrong."""
+    def kick(self) -> None:
+        """There may be something to write."""
 
-    def stop(self) -> None:
-        """End after what was submitted."""
+    def watch(self, count: int) -> None:
+        """Tell when so many entries are durable."""
+
+    def set_writer(self, volume: int, ticket: int | None) -> None:
+        """Only who shows this ticket gets the volume's acknowledgements."""
+
+    def tell(self, volume: int, message: bytes) -> None: ...
+    def stop(self) -> None: ...
+
+class Pump:
+    """When redo goes out, and what is under way."""
+
+    GATHER_BYTES: int
+    def __new__(cls, vdl: int) -> Pump: ...
+    def urge(self, lsn: int) -> None:
+        """Somebody waits for redo up to there."""
+
+    def is_wanted(self, taken: int) -> bool: ...
+    def is_due(self, taken: int, tail: int) -> bool: ...
+    def sent(self, end: int, message: bytes) -> None: ...
+    def moved(self, vcl: int) -> bool: ...
+    @property
+    def vdl(self) -> int: ...
+    def outstanding(self) -> list[bytes]:
+        """Messages of flushes above VDL, oldest first."""
+
+class LogStreams:
+    """The writer's side of the log in threads without Python."""
+
+    def __new__(
+        cls, volume: Volume, tracker: QuorumTracker, pump: Pump, members: int, allocation_limit: int
+    ) -> LogStreams: ...
+    def fileno(self) -> int:
+        """Readable when VDL has reached what is watched, a member has refused, or (after `attend`) at every flush and rise."""
+
+    def take(self) -> tuple[list[tuple[int, bytes]], list[tuple[int, int, list[tuple[int, bytes]]]]]:
+        """Refusals by member; flushes as `Volume.take_flush` gives them, after `attend`."""
+
+    def attach(self, member: int, lane: Lane, volume: int, ticket: int) -> bool:
+        """Flushes go there from now on. False: the ticket is not valid."""
+
+    def detach(self, member: int) -> None: ...
+    def urge(self) -> None: ...
+    def pump(self) -> None: ...
+    def moved(self) -> None:
+        """The tracker has learnt something elsewhere."""
+
+    def watch(self, lsn: int) -> None: ...
+    def attend(self) -> None: ...
+    def close(self) -> None: ...
+
+def batches_message(batches: Sequence[bytes]) -> bytes:
+    """A `B` message for one batch, an `M` message for more."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
@@ -40,8 +39,6 @@ class Background:
         self._node = node
         self._tasks: list[asyncio.Task[Any]] = []
         self._links: dict[str, Rpc] = {}
-        # Acknowledgements that wait for room in memory.
-        self._held: list[Callable[[], None]] = []
         self.layers = Layers(node)
         self.repair = Repair(node)
         self.scrub = Scrub(node)
@@ -65,27 +62,18 @@ class Background:
             link.connection.abort()
         self._links.clear()
 
-    def acknowledge(self, send: Callable[[], None]) -> None:
-        """Send acknowledgements now, or later when layers can't keep up with what comes in."""
-        if not self._held and not self._full():
-            send()
-            return
-        clock = self._node.runtime.clock
-        if not self._held:
-            clock.call_later(_HOLD_SECONDS_MAX, self._release, True)
-        self._held.append(send)
-
-    def _full(self) -> bool:
-        if not self.layers.freezing:
-            return False
+    def limit_memory(self, freezing: bool) -> None:
+        """A layer is begun, or over."""
         limit = self._node.config.memory_bytes * _HOLD_FACTOR
-        return sum(volume.store.memory for volume in self._node.volumes.values()) > limit
+        self._node.journal.intake.hold_above(limit if freezing else None)
+
+    def hold(self) -> None:
+        """Acknowledgements wait from now on."""
+        self._node.runtime.clock.call_later(_HOLD_SECONDS_MAX, self._release, True)
 
     def _release(self, force: bool = False) -> None:
-        if self._held and (force or not self._full()):
-            held, self._held = self._held, []
-            for send in held:
-                send()
+        for volume, message in self._node.journal.intake.release(force):
+            self._node.tell(volume, message)
 
     # -- images and layers ---------------------------------------------------------------------------------------
 
@@ -156,7 +144,7 @@ class Background:
         node = self._node
         while True:
             # A round costs as much as there are segments: with many, and nothing missing, it is rarer.
-            groups = sum(len(volume.durable) for volume in node.volumes.values())
+            groups = sum(len(volume.durable_scls()) for volume in node.volumes.values())
             whole = not any(volume.store.holes() or volume.state.filling for volume in node.volumes.values())
             pause = node.config.gossip_seconds * (1 + groups / _GROUPS_PER_PAUSE * whole)
             await node.runtime.clock.sleep(pause * (0.5 + node.runtime.random.random()))
@@ -211,12 +199,10 @@ class Background:
         news = False
         for batch in answer["batches"]:
             try:
-                verdict = store.accept(batch, False)
+                verdict = self._node.journal.append(batch)
             except _kernel.KernelError:
                 continue  # damaged on its way, or there: another peer will do
-            if verdict in ("joined", "held"):
-                self._node.journal.append(batch)
-                news = True
+            news = news or verdict in ("joined", "held")
         return news
 
     def answer_gossip(self, volume: NodeVolume, question: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""The writer's side of the page store: sends batches to all members, counts acknowledgements, and never waits for a slow one."""
+"""The writer's side of the page store: sends batches to all members, counts acknowledgements, and never waits for a slow one.
+
+What goes out when is the kernel's `Pump`'s to say, what is durable its `QuorumTracker`'s. Where storage nodes are within reach of threads
+without Python, `LogStreams` carries the log; else the event loop does. Connections are made and lost here in both cases.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +36,19 @@ class Stream:
         self.last_error = ""
         # Acknowledgements that came behind the answer to hello, before that answer was read: they know more than it does.
         self._early: list[bytes] = []
+
+    def _attach(self) -> None:
+        """From now on flushes go to this member, those first that no quorum has: they may live in this process only."""
+        sender, rpc = self.sender, self.rpc
+        assert rpc is not None
+        if sender.carrier is None:
+            for message in sender.pump.outstanding():
+                self.send(message)
+            return
+        offered = rpc.connection.offered
+        if offered is None or not sender.carrier.attach(self.member, offered[0], sender.config.volume, offered[1]):
+            rpc.connection.abort()
+            raise ConnectionLost("another writer has come meanwhile")
 
     def send(self, message: bytes) -> None:
         """Hand a flush over, unless the member is down or drowning."""
@@ -106,9 +123,11 @@ class Stream:
         for entries in self._early:
             sender.tracker.ack(self.member, entries)
         self.up = True
-        # What no quorum has yet may live in this process only.
-        for message in sender.outstanding():
-            self.send(message)
+        try:
+            self._attach()
+        except ConnectionLost:
+            self.up = False
+            raise
         sender.moved()
 
     def _message(self, message: bytes) -> None:
@@ -119,17 +138,23 @@ class Stream:
             elif self.sender.tracker.ack(self.member, message[9:]):
                 self.sender.moved()
         elif kind == 88:  # X
-            _, _, epoch = wire.REFUSED_HEAD.unpack_from(message)
-            self.last_error = message[wire.REFUSED_HEAD.size :].decode(errors="replace")
-            if epoch > self.sender.epoch:
-                self.sender.fence(epoch)
-            elif self.rpc is not None:
-                # It does not know our epoch's void ranges: say hello again.
-                self.up = False
-                self.rpc.connection.abort()
+            self.refused(message)
+
+    def refused(self, message: bytes) -> None:
+        """The member does not take what it was sent."""
+        _, _, epoch = wire.REFUSED_HEAD.unpack_from(message)
+        self.last_error = message[wire.REFUSED_HEAD.size :].decode(errors="replace")
+        if epoch > self.sender.epoch:
+            self.sender.fence(epoch)
+        elif self.rpc is not None:
+            # It does not know our epoch's void ranges: say hello again.
+            self._lost()
+            self.rpc.connection.abort()
 
     def _lost(self) -> None:
         self.up = False
+        if self.sender.carrier is not None:
+            self.sender.carrier.detach(self.member)
 
 
 class LogSender:
@@ -157,10 +182,10 @@ class LogSender:
         self._on_fenced = on_fenced
         self._pgmrpl = pgmrpl
         self._known_pgmrpl = 0
-        self._vdl = recovered.vdl
+        self.pump = _kernel.Pump(recovered.vdl)
+        # Threads that carry the log, where there are any.
+        self.carrier: _kernel.LogStreams | None = None
         self._hinted = 0
-        # Flushes above VDL, oldest first: (end, message).
-        self._unacknowledged: deque[tuple[int, bytes]] = deque()
         self.streams = [Stream(self, member) for member in range(len(config.members))]
         self._tasks = [runtime.spawn(stream.run(), f"log stream {stream.member}") for stream in self.streams]
         self._tasks.append(runtime.spawn(self._hint(), "log hints"))
@@ -168,17 +193,12 @@ class LogSender:
     @property
     def vdl(self) -> int:
         """Durable up to here."""
-        return self._vdl
-
-    @property
-    def waiting(self) -> int:
-        """Flushes that are not durable yet."""
-        return len(self._unacknowledged)
+        return self.pump.vdl
 
     def pgmrpl(self) -> int:
         """The lowest LSN that anyone may still ask for; never falls."""
         if self._pgmrpl is not None:
-            self._known_pgmrpl = max(self._known_pgmrpl, min(self._pgmrpl(), self._vdl))
+            self._known_pgmrpl = max(self._known_pgmrpl, min(self._pgmrpl(), self.vdl))
         return self._known_pgmrpl
 
     def send(self, start: int, end: int, batches: Sequence[tuple[int, bytes]]) -> None:
@@ -186,24 +206,19 @@ class LogSender:
         if self.closed:
             return
         self.tracker.flush(start, end, [group for group, _ in batches])
-        message = wire.batches_message([batch for _, batch in batches])
-        self._unacknowledged.append((end, message))
+        message = _kernel.batches_message([batch for _, batch in batches])
+        self.pump.sent(end, message)
         for stream in self.streams:
             stream.send(message)
 
-    def outstanding(self) -> list[bytes]:
-        """Messages of all flushes that are not durable yet."""
-        return [message for _, message in self._unacknowledged]
-
     def moved(self) -> None:
         """VDL may have risen."""
-        vdl = self.tracker.vcl
-        if vdl <= self._vdl or self.closed:
+        if self.closed:
             return
-        self._vdl = vdl
-        while self._unacknowledged and self._unacknowledged[0][0] <= vdl:
-            self._unacknowledged.popleft()
-        self._on_vdl(vdl)
+        if self.carrier is not None:
+            self.carrier.moved()
+        elif self.pump.moved(self.tracker.vcl):
+            self._on_vdl(self.pump.vdl)
 
     def fence(self, epoch: int) -> None:
         """A newer epoch exists: this writer is over."""
@@ -215,6 +230,9 @@ class LogSender:
 
     def close(self) -> None:
         """Stop sending."""
+        if self.carrier is not None and not self.closed:
+            asyncio.get_running_loop().remove_reader(self.carrier.fileno())
+            self.carrier.close()
         self.closed = True
         for task in self._tasks:
             task.cancel()
@@ -228,10 +246,10 @@ class LogSender:
         while not self.closed:
             await self.runtime.clock.sleep(_HINT_SECONDS)
             pgmrpl = self.pgmrpl()
-            if self._vdl + pgmrpl == self._hinted:
+            if self.vdl + pgmrpl == self._hinted:
                 continue
-            self._hinted = self._vdl + pgmrpl
-            message = wire.HINTS.pack(b"H", self.config.volume, self._vdl, pgmrpl)
+            self._hinted = self.vdl + pgmrpl
+            message = wire.HINTS.pack(b"H", self.config.volume, self.vdl, pgmrpl)
             for stream in self.streams:
                 if stream.up and stream.rpc is not None:
                     stream.rpc.send(message)
@@ -251,54 +269,66 @@ class LogSender:
 
 
 class LogPump:
-    """Moves redo from a kernel volume to the sender. What somebody waits for goes at once when nothing is under way, else when that is
-    durable; what nobody waits for yet (a transaction's changes before its commit) goes with it, or when much has gathered, or after a
-    moment (docs/decisions/2026-11-21-redo-that-nobody-waits-for.md)."""
+    """Moves redo from a kernel volume to the sender, when the kernel's `Pump` says so (docs/decisions/2026-11-21-redo-that-nobody-waits-for.md)."""
 
-    # With a flush under way, another one goes out only when it is at least this long: commits gather meanwhile.
-    GATHER_BYTES = 32 << 10
-    UNDER_WAY_MAX = 16
     # How long redo lies that nobody waits for.
     LINGER_SECONDS = 0.005
 
-    def __init__(self, runtime: Runtime, volume: Any, *, on_durable: Callable[[int], None]) -> None:
+    def __init__(
+        self, runtime: Runtime, volume: Any, sender: LogSender, *, on_durable: Callable[[int], None], carried: bool
+    ) -> None:
         self._runtime = runtime
         self._volume = volume
         self._on_durable = on_durable
-        self._sender: LogSender | None = None
+        self._sender = sender
         self._scheduled = False
         self._lingering = False
-        # Redo below this is to go out as soon as it may.
-        self._wanted = 0
         # Called with (start, end, batches) of every flush that is sent: the stream to readers.
         self.on_flush: Callable[[int, int, list[tuple[int, bytes]]], None] | None = None
-
-    def attach(self, sender: LogSender) -> None:
-        """Begin to send."""
-        self._sender = sender
-        self._volume.set_limit(sender.vdl + sender.config.allocation_limit)
+        volume.set_limit(sender.vdl + sender.config.allocation_limit)
+        if carried:
+            limit = sender.config.allocation_limit
+            carrier = _kernel.LogStreams(volume, sender.tracker, sender.pump, len(sender.config.members), limit)
+            sender.carrier = carrier
+            asyncio.get_running_loop().add_reader(carrier.fileno(), self._look)
         self.urge()
+
+    @property
+    def carrier(self) -> _kernel.LogStreams | None:
+        """The threads that carry the log, if there are any."""
+        return self._sender.carrier
 
     def urge(self) -> None:
         """Somebody waits for the redo so far: look in the next turn of the loop, so that what this turn commits goes together."""
-        self._wanted = self._volume.tail
+        if self.carrier is not None:
+            self.carrier.urge()
+            return
+        self._sender.pump.urge(self._volume.tail)
         self._schedule()
 
     def linger(self) -> None:
         """There may be redo that nobody waits for."""
-        if self._gathered():
+        if self._sender.pump.is_due(self._volume.taken, self._volume.tail):
             self._schedule()
         elif not self._lingering:
             self._lingering = True
             self._runtime.clock.call_later(self.LINGER_SECONDS, self._lingered)
 
+    def watch(self, lsn: int) -> None:
+        """`on_durable` is called once VDL has reached `lsn`, though it need not be for every rise."""
+        if self.carrier is not None:
+            self.carrier.watch(lsn)
+            if self._volume.vdl >= lsn:
+                self._runtime.clock.call_soon(self._look)
+
+    def attend(self) -> None:
+        """`on_flush` and `on_durable` are called for every flush and every rise from now on."""
+        if self.carrier is not None:
+            self.carrier.attend()
+
     def _lingered(self) -> None:
         self._lingering = False
         self.urge()
-
-    def _gathered(self) -> bool:
-        volume = self._volume
-        return bool(volume.tail - volume.taken >= self.GATHER_BYTES)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -308,12 +338,13 @@ class LogPump:
     def _pump(self) -> None:
         self._scheduled = False
         sender = self._sender
-        if sender is None or sender.closed:
+        if sender.closed:
+            return
+        if sender.carrier is not None:
+            sender.carrier.pump()
             return
         volume = self._volume
-        while (sender.waiting == 0 and self._wanted > volume.taken) or (
-            sender.waiting < self.UNDER_WAY_MAX and self._gathered()
-        ):
+        while sender.pump.is_due(volume.taken, volume.tail):
             flush = volume.take_flush()
             if flush is None:
                 return
@@ -321,14 +352,28 @@ class LogPump:
             if self.on_flush is not None:
                 self.on_flush(*flush)
 
+    def _look(self) -> None:
+        """The threads have something to say."""
+        sender = self._sender
+        if sender.carrier is None or sender.closed:
+            return
+        # First: the flushes up to here are among those that are taken after it.
+        vdl = self._volume.vdl
+        refusals, flushes = sender.carrier.take()
+        for flush in flushes:
+            if self.on_flush is not None:
+                self.on_flush(*flush)
+        self._on_durable(vdl)
+        for member, message in refusals:
+            sender.streams[member].refused(message)
+
     def durable(self, vdl: int) -> None:
         """VDL rose: the sender's `on_vdl`."""
         volume = self._volume
         volume.set_vdl(vdl)
-        if self._sender is not None:
-            volume.set_limit(vdl + self._sender.config.allocation_limit)
+        volume.set_limit(vdl + self._sender.config.allocation_limit)
         self._on_durable(vdl)
-        if self._wanted > volume.taken:
+        if self._sender.pump.is_wanted(volume.taken):
             self._schedule()
         elif volume.tail > volume.taken:
             self.linger()
@@ -343,9 +388,11 @@ def start_pump(
     on_durable: Callable[[int], None],
     on_fenced: Callable[[int], None],
     pgmrpl: Callable[[], int] | None = None,
+    carried: bool = False,
 ) -> tuple[LogPump, LogSender]:
-    """Pump and sender for a kernel volume that was opened at `recovered.vdl`."""
-    pump = LogPump(runtime, volume, on_durable=on_durable)
-    sender = LogSender(runtime, config, recovered, on_vdl=pump.durable, on_fenced=on_fenced, pgmrpl=pgmrpl)
-    pump.attach(sender)
+    """Pump and sender for a kernel volume that was opened at `recovered.vdl`. `carried`: by threads, to nodes in this process."""
+    sender = LogSender(
+        runtime, config, recovered, on_vdl=lambda vdl: pump.durable(vdl), on_fenced=on_fenced, pgmrpl=pgmrpl
+    )
+    pump = LogPump(runtime, volume, sender, on_durable=on_durable, carried=carried)
     return pump, sender

@@ -7,7 +7,7 @@ import asyncio
 from sixfold.pagestore import manifest
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
-from sixfold.wal.real import RealDisk, SyncLanes
+from sixfold.wal.real import RealDisk
 from sixfold.wal.runtime import Disk, Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_config
 
@@ -23,7 +23,6 @@ class EmbeddedNodes:
         self.config: VolumeConfig = make_config(topology, self.members, volume)
         self.memory_bytes = memory_bytes
         self.nodes: dict[str, StorageNode] = {}
-        self._lanes: SyncLanes | None = None
 
     async def start(self) -> None:
         """Start all; a node that can't start is an error, since nobody else would start it again."""
@@ -31,7 +30,7 @@ class EmbeddedNodes:
 
     async def start_node(self, name: str) -> StorageNode:
         """Start one (again)."""
-        lane, member = next((at, member) for at, member in enumerate(self.members) if member.name == name)
+        member = next(member for member in self.members if member.name == name)
         config = NodeConfig(
             name=name,
             address=member.address,
@@ -39,7 +38,7 @@ class EmbeddedNodes:
             peers=[other.address for other in self.members if other.name != name],
             memory_bytes=self.memory_bytes,
         )
-        node = StorageNode(config, self.runtime.with_disk(self._node_disk(lane, name)))
+        node = StorageNode(config, self.runtime.with_disk(self._node_disk(name)))
         await node.start()
         self.nodes[name] = node
         return node
@@ -49,19 +48,11 @@ class EmbeddedNodes:
         for node in self.nodes.values():
             await node.stop()
         self.nodes.clear()
-        if self._lanes is not None:
-            self._lanes.stop()
-            self._lanes = None
 
-    def _node_disk(self, lane: int, name: str) -> Disk:
-        """The node's folder. Real disks get a thread a node for journal syncs: syncs that run side by side share one commit of the file
-        system's own journal, where six in a row would each wait for one (docs/decisions)."""
+    def _node_disk(self, name: str) -> Disk:
+        """The node's folder."""
         disk = self.runtime.disk
         # Where a manifest is, the folder is durable already.
-        is_made = isinstance(disk, RealDisk) and disk.exists(f"{name}/{manifest.PATH}")
-        folder = disk.below(name) if is_made and isinstance(disk, RealDisk) else disk.sub(name)
-        if isinstance(folder, RealDisk) and folder.lane is None and folder.durable:
-            if self._lanes is None:
-                self._lanes = SyncLanes(len(self.members))
-            return RealDisk(folder.root, durable=folder.durable, lane=(self._lanes, lane))
-        return folder
+        if isinstance(disk, RealDisk) and disk.exists(f"{name}/{manifest.PATH}"):
+            return disk.below(name)
+        return disk.sub(name)

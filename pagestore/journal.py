@@ -1,4 +1,6 @@
-"""The storage node's one journal: append, fdatasync, report. Whatever arrives during a sync goes out with the next one.
+"""The storage node's one journal: its files, and who writes to them. What is written is the kernel's `Intake`'s to say.
+
+Where there are real files a `Lane` writes, a thread without Python; else (the simulator) the event loop does.
 
 Files `journal/NNNNNNNNNN.log` are named by the sequence number of their first entry. A write or sync that fails loses nothing: the entries
 stay pending and go to a new file, tried again until the disk takes them; meanwhile nothing is reported durable.
@@ -7,12 +9,14 @@ stay pending and go to a new file, tried again until the disk takes them; meanwh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from sixfold.kernel import _kernel
-from sixfold.wal.runtime import Disk, File, Part, Runtime
+from sixfold.wal.runtime import Disk, File, Runtime
 
 FOLDER = "journal"
 BATCH = 1
@@ -20,10 +24,12 @@ BATCH = 1
 FILE_BYTES = 8 << 20
 # Space is written ahead in steps, since a sync that must also record a new file length costs half as much again.
 RESERVE_BYTES = 1 << 20
+# A node that can't make anything durable takes no more than this; gossip brings the rest later.
+PENDING_BYTES_MAX = 64 << 20
 _RETRY_SECONDS = 0.5
+_PAUSE_SECONDS = 0.001
 # The beginning of a batch's header: volume, epoch, group, prev, start, end.
 _PLACE = struct.Struct("<8xQIIQQQ")
-_ZEROS = bytes(RESERVE_BYTES)
 
 
 @dataclass
@@ -37,34 +43,36 @@ class JournalFile:
     ends: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
-@dataclass
-class Write:
-    """One group commit: its entries (a message and where the entry begins in it), and who wants to know that they are durable."""
-
-    payloads: list[tuple[bytes, int]]
-    done: list[Callable[[], None]]
-
-
 class Journal:
     """Appends payloads and tells when they are durable, in order."""
 
-    def __init__(self, runtime: Runtime, disk: Disk) -> None:
+    def __init__(self, runtime: Runtime, disk: Disk, name: str = "") -> None:
         self._runtime = runtime
         self._disk = disk
         self.files: list[JournalFile] = []
+        self.intake = _kernel.Intake(FILE_BYTES, RESERVE_BYTES, PENDING_BYTES_MAX)
         self._file: File | None = None
-        self._position = 0
-        self._reserved = 0
-        self._sequence = 1
-        self._pending = Write([], [])
-        self._pending_bytes = 0
-        self._writing: Write | None = None
+        # What is known of the file that is being written, which is the last of `files`.
+        self._current: JournalFile | None = None
         self._scheduled = False
         self._closed = False
-        self.before_write: Callable[[], Callable[[], None] | None] | None = None
+        self._retrying = False
+        # (how many entries must be durable, whom to tell), in order.
+        self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
+        # Told (volume, message) with acknowledgements that are true now, where the lane has no way to the writer.
+        self.on_acks: Callable[[int, bytes], None] = lambda volume, message: None
+        # Told when acknowledgements begin to wait for room in memory.
+        self.on_holding: Callable[[], None] = lambda: None
         # The reason why nothing can be made durable at the moment; None when all is well.
         self.failure: OSError | None = None
-        self.syncs = 0
+        self.lane: _kernel.Lane | None = None
+        if disk.threaded:
+            self.lane = _kernel.Lane(name, self.intake, disk.durable, PENDING_BYTES_MAX)
+
+    def start(self) -> None:
+        """Begin to write, after `recover`."""
+        if self.lane is not None:
+            asyncio.get_running_loop().add_reader(self.lane.fileno(), self._look)
 
     def recover(self) -> Iterator[bytes]:
         """All sound payloads of the files there are, oldest first; cuts torn tails off. Call once, before any append."""
@@ -85,7 +93,7 @@ class Journal:
                 file.close()
             info = JournalFile(path, entries[0][1], end)
             self.files.append(info)
-            self._sequence = max(self._sequence, entries[-1][1] + 1)
+            self.intake.sequence = max(self.intake.sequence, entries[-1][1] + 1)
             for kind, _sequence, offset, length in entries:
                 payload = data[offset : offset + length]
                 if kind == BATCH:
@@ -97,139 +105,185 @@ class Journal:
                 self._disk.unlink(f"{FOLDER}/{name}")
 
     @property
-    def pending_bytes(self) -> int:
-        """Bytes that are not written yet."""
-        return self._pending_bytes
-
-    @property
-    def pending(self) -> list[bytes]:
-        """Payloads that are not durable yet."""
-        payloads = [*(self._writing.payloads if self._writing is not None else ()), *self._pending.payloads]
-        return [message[offset:] for message, offset in payloads]
-
-    @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(info.size for info in self.files) + self._position
+        return sum(info.size for info in self.files if info is not self._current) + self.intake.position
 
-    def append(self, message: bytes, offset: int = 0) -> None:
-        """Queue an entry, the message from `offset` on; it is written in the next turn of the loop, or after the sync under way."""
-        self._pending.payloads.append((message, offset))
-        self._pending_bytes += len(message)
-        if not self._scheduled and self._writing is None:
+    @property
+    def syncs(self) -> int:
+        """Writes so far."""
+        return self.intake.writes
+
+    def append(self, batch: bytes) -> str | None:
+        """Take a batch that gossip brought; see `Intake.accept`."""
+        verdict = self.intake.accept(batch, False)
+        self.wake()
+        return verdict
+
+    def wake(self) -> None:
+        """There may be something to write: in the next turn of the loop, or after the sync under way."""
+        if self.lane is not None:
+            self.lane.kick()
+        elif not self._scheduled:
             self._scheduled = True
             self._runtime.clock.call_soon(self._write)
 
-    def when_durable(self, done: Callable[[], None]) -> None:
-        """Call when everything appended so far is durable; at once if it is."""
-        if not self._pending.payloads and self._writing is None:
-            done()
-        elif self._pending.payloads:
-            self._pending.done.append(done)
-        elif self._writing is not None:
-            self._writing.done.append(done)
-
     async def barrier(self) -> None:
-        """Wait until everything appended so far is durable."""
+        """Wait until everything accepted so far is durable."""
+        target = self.intake.accepted
+        if self.lane is not None:
+            self.lane.watch(target)
+        if self.intake.durable >= target:
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when_durable(lambda: None if future.done() else future.set_result(None))
+        self._barriers.append((target, future))
         await future
 
-    def _note(self, info: JournalFile, message: bytes, offset: int = 0) -> None:
-        volume, _epoch, group, _prev, _start, end = _PLACE.unpack_from(message, offset)
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Nothing is written inside."""
+        self.intake.pause(True)
+        try:
+            while self.intake.is_writing:
+                await self._runtime.clock.sleep(_PAUSE_SECONDS)
+            yield
+        finally:
+            self.intake.pause(False)
+            self.wake()
+
+    def _note(self, info: JournalFile, message: bytes) -> None:
+        volume, _epoch, group, _prev, _start, end = _PLACE.unpack_from(message)
         key = (volume, group)
         if end > info.ends.get(key, 0):
             info.ends[key] = end
 
+    # -- written by the loop -------------------------------------------------------------------------------------
+
     def _write(self) -> None:
         self._scheduled = False
-        if self._closed or not self._pending.payloads or self._writing is not None:
+        if self._closed or not self.intake.has_work or (self.intake.wants_file and not self._begin_file()):
             return
-        writing = self._pending
-        self._pending = Write([], [])
-        self._pending_bytes = 0
-        self._writing = writing
-        if self.before_write is not None and (durable := self.before_write()) is not None:
-            writing.done.insert(0, durable)
-        self._attempt()
-
-    def _attempt(self) -> None:
-        writing = self._writing
-        if writing is None or self._closed:
+        begun = self.intake.begin()
+        if begun is None:
             return
-        parts: list[Part] = []
-        size = 0
-        headers = _kernel.journal_headers(BATCH, self._sequence, writing.payloads)
-        for header, payload in zip(headers, writing.payloads, strict=True):
-            parts += ((header, 0), payload)
-            size += len(header) + len(payload[0]) - payload[1]
-        try:
-            file = self._current(size)
-        except OSError as error:
-            self._failed(error)
-            return
-        self.syncs += 1
-        file.write_sync(self._position, parts, lambda error: self._synced(writing, size, error))
-
-    def _current(self, size: int) -> File:
-        if self._file is None or self._position >= FILE_BYTES:
-            self._begin_file()
+        offset, data, reserve = begun
         assert self._file is not None
-        if self._position + size > self._reserved and size < RESERVE_BYTES // 4:
-            self._file.pwrite(self._reserved, _ZEROS)
-            self._reserved += RESERVE_BYTES
-        return self._file
-
-    def _begin_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        path = f"{FOLDER}/{self._sequence:010d}.log"
-        file = self._disk.open(path, create=True)
         try:
-            file.truncate(0)
-            self._disk.sync_dir(FOLDER)
-        except OSError:
-            file.close()
-            raise
-        self._file = file
-        self._position = self._reserved = 0
-        self.files.append(JournalFile(path, self._sequence))
+            if reserve is not None:
+                self._file.pwrite(reserve[0], bytes(reserve[1]))
+            self._file.pwrite(offset, data)
+        except OSError as error:
+            self._synced(error)
+            return
+        self._file.sync(self._synced)
 
-    def _synced(self, writing: Write, size: int, error: OSError | None) -> None:
+    def _synced(self, error: OSError | None) -> None:
         if self._closed:
             return
         if error is not None:
+            self.intake.failed()
             self._failed(error)
             return
+        told, began_to_hold = self.intake.written()
+        for volume, message in told:
+            self.on_acks(volume, message)
+        self._durable()
+        if began_to_hold:
+            self.on_holding()
+        self.wake()
+
+    # -- written by the lane -------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """The lane has something to say."""
+        if self.lane is None or self._closed:
+            return
+        for kind, what in self.lane.take():
+            if kind == "file":
+                # It may have been asked for more than once.
+                if self.intake.wants_file and self._begin_file():
+                    self.lane.kick()
+            elif kind == "failed":
+                self._failed(what)
+            elif kind == "durable":
+                self._durable()
+            elif kind == "holding":
+                self.on_holding()
+            elif kind == "told":
+                self.on_acks(*what)
+
+    # -- both ----------------------------------------------------------------------------------------------------
+
+    def _durable(self) -> None:
+        """More is durable than before."""
         self.failure = None
-        info = self.files[-1]
-        self._position += size
-        self._reserved = max(self._reserved, self._position)
-        info.size = self._position
-        self._sequence += len(writing.payloads)
-        for message, offset in writing.payloads:
-            self._note(info, message, offset)
-        self._writing = None
-        for done in writing.done:
-            done()
-        if self._pending.payloads and not self._scheduled:
-            self._scheduled = True
-            self._runtime.clock.call_soon(self._write)
+        barriers, durable = self._barriers, self.intake.durable
+        while barriers and barriers[0][0] <= durable:
+            future = barriers.popleft()[1]
+            if not future.done():
+                future.set_result(None)
+        if barriers and self.lane is not None:
+            self.lane.watch(barriers[0][0])
+            if self.intake.durable > durable:
+                self._durable()
+
+    def _begin_file(self) -> bool:
+        """A new file for what comes next. False: it is tried again later."""
+        if self._retrying:
+            return False
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._end_file()
+        path = f"{FOLDER}/{self.intake.sequence:010d}.log"
+        try:
+            file = self._disk.open(path, create=True)
+            try:
+                file.truncate(0)
+                self._disk.sync_dir(FOLDER)
+                if self.lane is not None:
+                    self.lane.set_file(self._disk.full_path(path))
+            except OSError:
+                file.close()
+                raise
+        except OSError as error:
+            self._failed(error)
+            return False
+        self._file = file
+        self._current = JournalFile(path, self.intake.sequence)
+        self.files.append(self._current)
+        self.intake.set_file()
+        return True
+
+    def _end_file(self) -> None:
+        """Keep what is known of the file that has been written so far."""
+        if self._current is not None:
+            self._current.size = self.intake.position
+            self._current.ends = {(volume, group): end for volume, group, end in self.intake.take_ends()}
+            self._current = None
 
     def _failed(self, error: OSError) -> None:
         # After a failed sync the file's unsynced bytes may be gone although a later sync succeeds: leave that file behind.
         self.failure = error
         if self._file is not None:
+            position = self.intake.position
             try:
-                self._file.truncate(self._position)
+                self._file.truncate(position)
             except OSError:
                 pass  # a scan stops at the torn entry, or finds it whole, which is as good
             self._file.close()
             self._file = None
-            if self._position == 0:
+            self._end_file()
+            if position == 0:
                 self.files.pop()
-        self._runtime.clock.call_later(_RETRY_SECONDS, self._attempt)
+        if not self._retrying:
+            self._retrying = True
+            self._runtime.clock.call_later(_RETRY_SECONDS, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = False
+        if not self._closed and self._begin_file():
+            self.wake()
 
     def trim(self, may_go: Callable[[int, int, int], bool]) -> None:
         """Remove old files all of whose (volume, group, end) may go. The newest file stays."""
@@ -253,6 +307,9 @@ class Journal:
 
     def scan_after(self, volume: int, scls: dict[int, int], max_bytes: int) -> list[bytes]:
         """Batches of a volume above the given SCLs, from the files: for a peer that lacks more than memory has."""
+        if self._current is not None:
+            self._current.size = self.intake.position
+            self._current.ends = {(number, group): end for number, group, end in self.intake.ends()}
         found: list[bytes] = []
         size = 0
         for info in self.files:
@@ -277,7 +334,12 @@ class Journal:
 
     def close(self) -> None:
         """Stop; what is not durable yet is dropped, as in a crash."""
+        if self._closed:
+            return
         self._closed = True
+        if self.lane is not None:
+            asyncio.get_running_loop().remove_reader(self.lane.fileno())
+            self.lane.stop()
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -101,6 +101,7 @@ class Layers:
         if self._freezing:
             return False
         self._freezing = True
+        self._node.background.limit_memory(True)
         try:
             layer = self.new_layer()
             offload = self._node.runtime.offload
@@ -122,6 +123,7 @@ class Layers:
             return True
         finally:
             self._freezing = False
+            self._node.background.limit_memory(False)
 
     async def merge(self, volume: NodeVolume) -> bool:
         """Merge one run of layers when there are too many. True: something was merged."""

@@ -6,8 +6,8 @@ The foreground is: accept, journal, fdatasync, acknowledge. Everything else is `
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,6 @@ from sixfold.wal.runtime import Connection, Listener, Runtime
 
 log = structlog.get_logger("sixfold.pagestore")
 
-# A node that can't make anything durable takes no more than this; gossip brings the rest later.
-PENDING_BYTES_MAX = 64 << 20
 # Reads of more pages than this wait behind the others, a few pages a turn.
 _FOREGROUND_PAGES = 8
 _BULK_PAGES_PER_TURN = 16
@@ -54,11 +52,8 @@ class Client:
     def raw(self, message: bytes) -> None:
         """A hot message."""
         kind = message[0]
-        if kind == 66:  # B
-            self.node.batch(self, message, 1)
-        elif kind == 77:  # M
-            for batch in wire.parse_batches(message):
-                self.node.batch(self, batch)
+        if kind in (66, 77):  # B, M
+            self.node.batches(self, message)
         elif kind == 82:  # R
             self.node.read(self, message)
         elif kind == 72:  # H
@@ -78,11 +73,13 @@ class StorageNode:
         self.volumes: dict[int, NodeVolume] = {}
         self.manifest = Manifest(config.name)
         self._manifest_number = 0
-        self.journal = Journal(runtime, runtime.disk)
-        self.journal.before_write = self._capture_acks
+        self.journal = Journal(runtime, runtime.disk, config.name)
+        self.journal.on_acks = self._acknowledge
+        self._tickets = itertools.count(1)
         # A dict for its order: runs must repeat.
         self.clients: dict[Client, None] = {}
         self.background = Background(self)
+        self.journal.on_holding = self.background.hold
         self._listener: Listener | None = None
         self._bulk: deque[tuple[Client, int, NodeVolume, int, list[tuple[int, int]], list[bytes]]] = deque()
         self._bulk_scheduled = False
@@ -110,8 +107,10 @@ class StorageNode:
                 beyond.setdefault(volume.state.volume, {})[group] = end
         for number, volume in self.volumes.items():
             volume.all_durable()
+            self.journal.intake.set_volume(number, volume.store)
             # Batches behind a hole: what stood in the hole may have been acknowledged.
             volume.state.filling += volume.lacks(beyond.get(number, {}).items())
+        self.journal.start()
         self.background.layers.sweep()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
@@ -162,7 +161,7 @@ class StorageNode:
         for number in client.writes:
             volume = self.volumes.get(number)
             if volume is not None and volume.writer is client:
-                volume.writer = None
+                self._set_writer(volume, None)
 
     def save_manifest(self) -> None:
         """Write what volumes say of themselves."""
@@ -172,47 +171,28 @@ class StorageNode:
 
     # -- foreground: batches -------------------------------------------------------------------------------------
 
-    def batch(self, client: Client, message: bytes, offset: int = 0) -> None:
-        """A batch from a writer, standing in `message` from `offset` on: the bytes are shared, not copied."""
-        volume = self.volumes.get(int.from_bytes(message[offset + 8 : offset + 16], "little"))
-        if volume is None or self.stopped:
-            return
-        if self.journal.pending_bytes > PENDING_BYTES_MAX:
-            return
-        try:
-            verdict = volume.store.accept(message, True, offset)
-        except _kernel.KernelError as error:
-            self._refuse(client, volume, f"damaged batch: {error.args[1]}")
-            return
-        if verdict in ("joined", "held"):
-            self.journal.append(message, offset)
-        elif verdict in ("stale", "void", "unknown", "conflict"):
-            self._refuse(client, volume, verdict)
-        # Known: acknowledged already. No room: gossip brings it again.
+    def batches(self, client: Client, message: bytes) -> None:
+        """Batches from a writer."""
+        if not self.stopped:
+            for refusal in self.journal.intake.message(message):
+                client.rpc.send(refusal)
+            self.journal.wake()
 
     def _refuse(self, client: Client, volume: NodeVolume, reason: str) -> None:
         head = wire.REFUSED_HEAD.pack(b"X", volume.state.volume, volume.store.epoch)
         client.rpc.send(head + reason.encode())
 
-    def _capture_acks(self) -> Callable[[], None] | None:
-        """What may be acknowledged once the entries that are written now are durable."""
-        acks: list[tuple[NodeVolume, bytes]] = []
-        for volume in self.volumes.values():
-            entries = volume.store.take_acks()
-            if entries:
-                acks.append((volume, entries))
-        if not acks:
-            return None
-        return partial(self._durable, acks)
+    def _acknowledge(self, number: int, message: bytes) -> None:
+        volume = self.volumes.get(number)
+        if volume is not None and volume.writer is not None:
+            volume.writer.rpc.send(message)
 
-    def _durable(self, acks: list[tuple[NodeVolume, bytes]]) -> None:
-        for volume, entries in acks:
-            volume.note_durable(entries)
-            self.background.acknowledge(partial(self._acknowledge, volume, entries))
-
-    def _acknowledge(self, volume: NodeVolume, entries: bytes) -> None:
-        if volume.writer is not None:
-            volume.writer.rpc.send(wire.ACK_HEAD.pack(b"A", volume.state.volume) + entries)
+    def tell(self, number: int, message: bytes) -> None:
+        """Send acknowledgements to a volume's writer, if there is one."""
+        if self.journal.lane is not None:
+            self.journal.lane.tell(number, message)
+        else:
+            self._acknowledge(number, message)
 
     # -- foreground: reads ---------------------------------------------------------------------------------------
 
@@ -291,6 +271,7 @@ class StorageNode:
         except OSError:
             del self.volumes[volume]
             raise
+        self.journal.intake.set_volume(volume, self.volumes[volume].store)
         return True
 
     async def _fence(self, volume: NodeVolume, epoch: int, owner: str) -> dict[str, Any]:
@@ -299,7 +280,8 @@ class StorageNode:
         if epoch > store.epoch:
             store.install_epoch(epoch)
             volume.state.epoch, volume.state.owner = epoch, owner
-            writer, volume.writer = volume.writer, None
+            writer = volume.writer
+            self._set_writer(volume, None)
             self.save_manifest()
             if writer is not None:
                 self._refuse(writer, volume, "stale")
@@ -359,7 +341,6 @@ class StorageNode:
             state.epoch, state.owner, state.voids_epoch, state.voids, state.filling = before
             raise
         store.install_voids(epoch, state.voids)
-        volume.truncated()
 
     async def _hello(self, client: Client, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
         """A writer begins its stream here. Its epoch and void ranges are its ticket."""
@@ -369,9 +350,21 @@ class StorageNode:
         await self.journal.barrier()
         if store.epoch != params["epoch"]:
             raise self._stale(volume, params["epoch"])
-        volume.writer = client
-        client.writes.add(volume.state.volume)
+        self._set_writer(volume, client)
         return volume.durable_scls()
+
+    def _set_writer(self, volume: NodeVolume, client: Client | None) -> None:
+        """Whose the volume's acknowledgements are from now on."""
+        number, lane = volume.state.volume, self.journal.lane
+        volume.writer = client
+        ticket = None
+        if client is not None:
+            client.writes.add(number)
+            ticket = next(self._tickets)
+            if lane is not None:
+                client.rpc.connection.offer((lane, ticket))
+        if lane is not None:
+            lane.set_writer(number, ticket)
 
     def filled(self, volume: NodeVolume) -> None:
         """Look whether a node that was filling has everything again."""

@@ -68,9 +68,9 @@ class Repair:
             for layer, size in offer["layers"]:
                 copied.append(await self._copy(volume, link, layer, size))
             self._node.disk.sync_dir(LAYERS)
-            await self._node.journal.barrier()
-            if not self._swap(volume, copied, offer["vdl"]):
-                return False
+            async with self._node.journal.paused():
+                if not self._swap(volume, copied, offer["vdl"]):
+                    return False
             copied = []
             self.done += 1
             return True
@@ -118,12 +118,9 @@ class Repair:
         for payload in node.journal.scan_after(state.volume, everything, 1 << 62):
             fresh.store.accept(payload, False)
         fresh.all_durable()
-        if any(fresh.durable.get(group, 0) < scl for group, scl in volume.durable.items()):
+        if fresh.lacks(volume.durable_scls()):
             fresh.close()
             return False
-        for payload in node.journal.pending:
-            if int.from_bytes(payload[8:16], "little") == state.volume:
-                fresh.store.accept(payload, False)
         old = list(volume.state.layers)
         before = (volume.state.layers, volume.state.vdl)
         volume.state.layers, volume.state.vdl = layers, state.vdl
@@ -134,8 +131,8 @@ class Repair:
             fresh.close()
             return False
         node.background.layers.remove(volume, old)
-        volume.store, volume.files, volume.durable = fresh.store, fresh.files, fresh.durable
-        if volume.writer is not None:
-            head = wire.ACK_HEAD.pack(b"A", state.volume)
-            volume.writer.rpc.send(head + volume.durable_acks())
+        # What is accepted and not written yet goes into the new one too.
+        node.journal.intake.set_volume(state.volume, fresh.store)
+        volume.store, volume.files = fresh.store, fresh.files
+        node.tell(state.volume, wire.ACK_HEAD.pack(b"A", state.volume) + volume.durable_acks())
         return True

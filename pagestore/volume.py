@@ -35,8 +35,6 @@ class NodeVolume:
         # What peers have told of their SCLs, by peer and group.
         self.peers: dict[str, dict[int, int]] = {}
         self.files: dict[int, File] = {}
-        # What may be acknowledged and reported to recovery, by group: the SCL in memory may be ahead of the journal.
-        self.durable: dict[int, int] = {}
         self.damaged = 0
         # In this order: a list of an epoch below the current one is refused.
         self.store.install_voids(state.voids_epoch, state.voids)
@@ -89,22 +87,16 @@ class NodeVolume:
 
     def all_durable(self) -> None:
         """At start: everything that was read back is durable."""
-        self.store.take_acks()
-        self.durable = dict(self.store.scls())
+        self.store.all_durable()
 
-    def note_durable(self, entries: bytes) -> None:
-        """These acknowledgements are true from now on."""
-        for group, scl in _ACK.iter_unpack(entries):
-            # A recovery may have voided it since.
-            self.durable[group] = min(scl, self.store.scl(group))
-
-    def truncated(self) -> None:
-        """Void ranges were installed."""
-        self.durable = {group: min(scl, self.store.scl(group)) for group, scl in self.durable.items()}
+    @property
+    def durable(self) -> dict[int, int]:
+        """What may be acknowledged and reported to recovery, by group: the SCL in memory may be ahead of the journal."""
+        return dict(self.durable_scls())
 
     def durable_scls(self) -> list[tuple[int, int]]:
         """(group, SCL), as far as the journal has it."""
-        return sorted(self.durable.items())
+        return self.store.durable_scls()
 
     def durable_acks(self) -> bytes:
         """The same as acknowledgements."""
@@ -112,11 +104,13 @@ class NodeVolume:
 
     def lacks(self, tails: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Which of these (group, LSN) this node does not have."""
-        return [(group, lsn) for group, lsn in tails if self.durable.get(group, 0) < lsn]
+        durable = self.durable
+        return [(group, lsn) for group, lsn in tails if durable.get(group, 0) < lsn]
 
     def durable_metas(self) -> list[tuple[int, int, int, int, int, list[int]]]:
         """Batches above the known VDL, as far as the journal has them."""
-        return [meta for meta in self.store.metas(self.store.vdl) if meta[3] <= self.durable.get(meta[0], 0)]
+        durable = self.durable
+        return [meta for meta in self.store.metas(self.store.vdl) if meta[3] <= durable.get(meta[0], 0)]
 
     def status(self) -> dict[str, Any]:
         """SCLs, epochs, sizes."""

@@ -24,31 +24,8 @@ ACK_HEAD = struct.Struct("<cQ")
 REFUSED_HEAD = struct.Struct("<cQI")
 HINTS = struct.Struct("<cQQQ")
 NUMBER = struct.Struct("<Q")
-LENGTH = struct.Struct("<I")
 OK, BEHIND, TOO_OLD, FAILED = range(4)
 BULK = 1
-
-
-def batches_message(batches: Sequence[bytes]) -> bytes:
-    """A `B` message for one batch, an `M` message for more."""
-    if len(batches) == 1:
-        return b"B" + batches[0]
-    parts = [b"M"]
-    for batch in batches:
-        parts += (LENGTH.pack(len(batch)), batch)
-    return b"".join(parts)
-
-
-def parse_batches(message: bytes) -> list[bytes]:
-    """The batches of an `M` message; what is cut short is left out."""
-    batches: list[bytes] = []
-    at = 1
-    while at + LENGTH.size <= len(message):
-        (length,) = LENGTH.unpack_from(message, at)
-        at += LENGTH.size
-        batches.append(message[at : at + length])
-        at += length
-    return batches
 
 
 def read_request(number: int, volume: int, lsn: int, pages: Sequence[tuple[int, int]], flags: int = 0) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import importlib.metadata
 import os
 import shutil
 import sys
@@ -111,7 +110,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"sixfold {importlib.metadata.version('sixfold')}")
+        # It takes a while to import, and few ask.
+        metadata = importlib.import_module("importlib.metadata")
+        typer.echo(f"sixfold {metadata.version('sixfold')}")
         raise typer.Exit
 
 

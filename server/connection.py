@@ -16,7 +16,7 @@ import structlog
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
-from sixfold.kernel._kernel import KernelError, PanicException
+from sixfold.kernel._kernel import KernelError, LogStreams, PanicException
 from sixfold.server.client_socket import ClientSocket
 from sixfold.server.login import Login, Refused
 from sixfold.server.policy import Policy
@@ -37,6 +37,10 @@ class Durability(Protocol):
 
     def urge(self) -> None:
         """Somebody waits for what has been written so far."""
+
+    @property
+    def carrier(self) -> LogStreams | None:
+        """The threads that carry the log, which tell of every rise of VDL; None: `subscribe`."""
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call back whenever VDL has risen."""

@@ -47,7 +47,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         runtime = real_runtime(str(folder), durable=config.fsync)
         nodes = EmbeddedNodes(runtime, config.topology)
         await nodes.start()
-        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options)
+        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
         if new:
             write_toml(folder / "sixfold.toml", Marker(config.topology))
         listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)

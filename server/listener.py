@@ -11,8 +11,7 @@ from typing import Any
 import structlog
 
 from sixfold.engine.database import Database
-from sixfold.kernel._kernel import PanicException, Reactor
-from sixfold.pagestore.client import LogPump
+from sixfold.kernel._kernel import PanicException, Pump, Reactor
 from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
@@ -48,7 +47,11 @@ class Listener:
         self._members: set[Connection] = set()
         # By token; those that the reactor carries.
         self._carried: dict[int, Connection] = {}
-        durability.subscribe(reactor.durable)
+        carrier = durability.carrier
+        if carrier is not None:
+            reactor.carry(carrier)
+        else:
+            durability.subscribe(reactor.durable)
         asyncio.get_running_loop().add_reader(reactor.fileno(), self._look)
 
     @property
@@ -118,7 +121,7 @@ async def listen(
 ) -> Listener:
     """Raises PortTaken."""
     try:
-        reactor = Reactor(host, port, THREADS, LogPump.GATHER_BYTES)
+        reactor = Reactor(host, port, THREADS, Pump.GATHER_BYTES)
     except OSError as error:
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error
     return Listener(reactor, current, durability, policy, runtime)

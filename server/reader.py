@@ -10,7 +10,7 @@ import structlog
 
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
-from sixfold.kernel._kernel import KernelError, Volume
+from sixfold.kernel._kernel import KernelError, LogStreams, Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
 from sixfold.server.service import server_settings
@@ -46,6 +46,11 @@ class ReaderLog:
             self._runtime.clock.call_soon(callback)
         else:
             self._waiting.append((lsn, callback))
+
+    @property
+    def carrier(self) -> LogStreams | None:
+        """See `Durability`: the loop follows the writer's stream."""
+        return None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call back whenever VDL has risen."""

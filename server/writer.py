@@ -46,9 +46,16 @@ class Writer:
 
     @classmethod
     async def open(
-        cls, runtime: Runtime, config: VolumeConfig, cache_bytes: int, *, create: bool, options: dict[str, str]
+        cls,
+        runtime: Runtime,
+        config: VolumeConfig,
+        cache_bytes: int,
+        *,
+        create: bool,
+        options: dict[str, str],
+        carried: bool = False,
     ) -> Writer:
-        """Become the writer. `create`: the volume may not exist yet. Raises RecoveryFailed."""
+        """Become the writer. `create`: the volume may not exist yet. `carried`: see `start_pump`. Raises RecoveryFailed."""
         recovered = await Recovery(runtime, config).run(create=create)
         writer = cls(runtime, config, recovered, cache_bytes)
         writer.pump, writer.sender = start_pump(
@@ -59,6 +66,7 @@ class Writer:
             on_durable=writer._durable,
             on_fenced=writer._fenced,
             pgmrpl=writer.horizon,
+            carried=carried,
         )
         tracker = writer.sender.tracker
         writer.publisher = LogPublisher(

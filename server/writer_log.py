@@ -7,7 +7,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 
-from sixfold.kernel._kernel import Volume
+from sixfold.kernel._kernel import LogStreams, Volume
 from sixfold.pagestore.client import LogPump
 
 
@@ -25,6 +25,13 @@ class WriterLog:
         """From now on redo is sent."""
         self._pump = pump
         pump.urge()
+        if self._waiting:
+            pump.watch(self._waiting[0][0])
+
+    @property
+    def carrier(self) -> LogStreams | None:
+        """The threads that carry the log, if there are any."""
+        return None if self._pump is None else self._pump.carrier
 
     def linger(self) -> None:
         """The volume may have redo to send; nobody waits for it yet."""
@@ -40,6 +47,8 @@ class WriterLog:
         """Call back once, as soon as `volume.vdl >= lsn`, in the order of LSNs."""
         heapq.heappush(self._waiting, (lsn, next(self._numbers), callback))
         self.urge()
+        if self._pump is not None:
+            self._pump.watch(self._waiting[0][0])
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call back whenever VDL has risen."""
@@ -58,6 +67,8 @@ class WriterLog:
         waiting = self._waiting
         while waiting and waiting[0][0] <= vdl:
             heapq.heappop(waiting)[2]()
+        if waiting and self._pump is not None:
+            self._pump.watch(waiting[0][0])
         for callback in self._subscribed:
             callback()
 

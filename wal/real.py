@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
-import itertools
 import os
 import random
 import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from sixfold.kernel._kernel import SyncedFile, Syncer
-from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Connection, ConnectionLost, Listener, Part, Runtime, Timer
+from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Connection, ConnectionLost, Listener, Runtime, Timer
 
 try:
     import uvloop as _uvloop
@@ -55,6 +53,8 @@ class RealClock:
 
 class TcpConnection(asyncio.Protocol):
     """Messages framed by a little-endian u32 length."""
+
+    offered = None
 
     def __init__(self, accept: Callable[[Connection], None] | None = None) -> None:
         self._accept = accept
@@ -94,6 +94,9 @@ class TcpConnection(asyncio.Protocol):
                 self._transport.write(_LENGTH.pack(len(message)) + message)
             else:
                 self._transport.writelines((_LENGTH.pack(len(message)), message))
+
+    def offer(self, way: Any) -> None:
+        """See Connection."""
 
     def close(self) -> None:
         """See Connection."""
@@ -212,6 +215,7 @@ class LocalConnection:
         self.other: LocalConnection | None = None
         self.closed = False
         self.buffered = 0
+        self.offered: Any = None
         self._early: list[bytes] | None = []
         self._on_message: Callable[[bytes], None] | None = None
         self._on_close: Callable[[], None] | None = None
@@ -231,6 +235,11 @@ class LocalConnection:
         """See Connection."""
         if not self.closed and self.other is not None:
             self._net.post(self.other, message)
+
+    def offer(self, way: Any) -> None:
+        """See Connection."""
+        if self.other is not None:
+            self.other.offered = way
 
     def close(self) -> None:
         """See Connection."""
@@ -346,81 +355,22 @@ def _pwrite(fd: int, offset: int, data: bytes) -> None:
         done += more
 
 
-# A system call takes no more parts than this.
-_PARTS_MAX = 1000
-
-
-def _pwritev(fd: int, offset: int, parts: Sequence[Part]) -> None:
-    """All of `parts`, one behind the other, or OSError."""
-    for at in range(0, len(parts), _PARTS_MAX):
-        some = [memoryview(data)[start:] for data, start in parts[at : at + _PARTS_MAX]]
-        size = sum(map(len, some))
-        done = os.pwritev(fd, some, offset)
-        if done < size:
-            _pwrite(fd, offset + done, b"".join(some)[done:])
-        offset += size
-
-
-class SyncLanes:
-    """Threads that make files durable, and the callbacks that wait for them. Each lane keeps its order; lanes run side by side."""
-
-    def __init__(self, lanes: int) -> None:
-        self._syncer = Syncer(lanes)
-        self._waiting: dict[int, Callable[[OSError | None], None]] = {}
-        self._numbers = itertools.count(1)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._started = False
-
-    def submit(
-        self, lane: int, file: SyncedFile, done: Callable[[OSError | None], None], offset: int, parts: Sequence[Part]
-    ) -> None:
-        """Write `parts`, sync, then call `done` on the loop that is running now."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._syncer.fileno(), self._look)
-        number = next(self._numbers)
-        self._waiting[number] = done
-        self._syncer.submit(lane, file, offset, parts, number)
-        if not self._started:
-            # Once for all that this turn of the loop submits.
-            self._started = True
-            self._loop.call_soon(self._start)
-
-    def _start(self) -> None:
-        self._started = False
-        self._syncer.start()
-
-    def _look(self) -> None:
-        for number, error in self._syncer.take():
-            try:
-                self._waiting.pop(number)(error)
-            except Exception as failure:
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": "what waited for a sync failed", "exception": failure}
-                )
-
-    def stop(self) -> None:
-        """End after what was submitted; nobody is told any more."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._syncer.fileno())
-        self._syncer.stop()
-
-
-# Whose lane, and which.
-Lane = tuple[SyncLanes, int]
+def _failure(future: asyncio.Future[None]) -> OSError | None:
+    if future.cancelled():
+        return OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+    error = future.exception()
+    if error is None or isinstance(error, OSError):
+        return error
+    raise error
 
 
 class RealFile:
     """A file descriptor."""
 
-    def __init__(self, fd: int, path: str, durable: bool, lane: Lane | None, full: str) -> None:
+    def __init__(self, fd: int, path: str, durable: bool) -> None:
         self._fd = fd
         self.path = path
         self._durable = durable
-        self._lane = lane
-        self._full = full
-        # The file as the lane's thread has it open.
-        self._synced: SyncedFile | None = None
 
     def size(self) -> int:
         """See File."""
@@ -448,39 +398,11 @@ class RealFile:
 
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """See File."""
-        if self._lane is not None and self._durable:
-            self._submit(done)
-            return
-        try:
-            self.sync_now()
-        except OSError as error:
-            done(error)
-        else:
+        if not self._durable:
             done(None)
-
-    def _submit(self, done: Callable[[OSError | None], None], offset: int = 0, parts: Sequence[Part] = ()) -> None:
-        assert self._lane is not None
-        lanes, lane = self._lane
-        if self._synced is None:
-            try:
-                self._synced = SyncedFile(self._full)
-            except OSError as error:
-                done(error)
-                return
-        lanes.submit(lane, self._synced, done, offset, parts)
-
-    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
-        """See File."""
-        if self._lane is not None and self._durable:
-            self._submit(done, offset, parts)
             return
-        try:
-            _pwritev(self._fd, offset, parts)
-            self.sync_now()
-        except OSError as error:
-            done(error)
-        else:
-            done(None)
+        syncing = asyncio.get_running_loop().run_in_executor(None, os.fdatasync, self._fd)
+        syncing.add_done_callback(lambda future: done(_failure(future)))
 
     def sync_now(self) -> None:
         """See File."""
@@ -495,13 +417,18 @@ class RealFile:
 
 
 class RealDisk:
-    """Files below a root. `durable=False` (fsync off) skips every sync; `lane` moves `File.sync` off the loop."""
+    """Files below a root. `durable=False` (fsync off) skips every sync."""
 
-    def __init__(self, root: str, *, durable: bool = True, lane: Lane | None = None) -> None:
+    threaded = True
+
+    def __init__(self, root: str, *, durable: bool = True) -> None:
         self.root = root
         self.durable = durable
-        self.lane = lane
         os.makedirs(root, exist_ok=True)
+
+    def full_path(self, path: str) -> str:
+        """See Disk."""
+        return self._at(path)
 
     def _at(self, path: str) -> str:
         return os.path.join(self.root, path) if path else self.root
@@ -509,8 +436,7 @@ class RealDisk:
     def open(self, path: str, *, create: bool = False, exclusive: bool = False) -> RealFile:
         """See Disk."""
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0) | (os.O_EXCL if exclusive else 0)
-        full = self._at(path)
-        return RealFile(os.open(full, flags, 0o600), path, self.durable, self.lane, full)
+        return RealFile(os.open(self._at(path), flags, 0o600), path, self.durable)
 
     def exists(self, path: str) -> bool:
         """See Disk."""
@@ -550,17 +476,17 @@ class RealDisk:
 
     def below(self, path: str) -> RealDisk:
         """The same for a folder that is known to be durable."""
-        return RealDisk(self._at(path), durable=self.durable, lane=self.lane)
+        return RealDisk(self._at(path), durable=self.durable)
 
 
-def real_runtime(root: str, *, durable: bool = True, workers: int = 4, lane: Lane | None = None) -> Runtime:
+def real_runtime(root: str, *, durable: bool = True, workers: int = 4) -> Runtime:
     """A Runtime of the real world with its files below `root`."""
     pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="sixfold")
 
     async def offload(work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    disk = RealDisk(root, durable=durable, lane=lane)
+    disk = RealDisk(root, durable=durable)
     return Runtime(RealClock(), MixedNet(), disk, random.Random(), offload)
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-# Bytes from an offset on: what is written need not be copied out of the message that brought it.
-Part = tuple[bytes, int]
 
 # A longer message is a protocol error: the connection is closed.
 MESSAGE_BYTES_MAX = 1 << 28
@@ -64,6 +62,13 @@ class Connection(Protocol):
     @property
     def buffered(self) -> int:
         """Bytes that `send` took and the other side's kernel has not: grows when the peer is slow or dead."""
+
+    @property
+    def offered(self) -> Any:
+        """What the other end, being in this process, has offered for direct use; None otherwise."""
+
+    def offer(self, way: Any) -> None:
+        """Offer something to the other end, if it is in this process."""
 
     def start(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
         """Deliver messages from now on (earlier ones were kept). `on_close` is called exactly once, after the last."""
@@ -124,9 +129,6 @@ class File(Protocol):
     def sync(self, done: Callable[[OSError | None], None]) -> None:
         """Make all writes so far durable, then call `done` on the loop's thread: possibly before this returns."""
 
-    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
-        """`pwrite` of the parts, one behind the other, then `sync`; an error of either goes to `done`. One at a time a file."""
-
     def sync_now(self) -> None:
         """The same, before it returns."""
 
@@ -136,6 +138,17 @@ class File(Protocol):
 
 class Disk(Protocol):
     """A folder of files. Paths are relative, with `/`."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether syncs are made at all (fsync is on)."""
+
+    @property
+    def threaded(self) -> bool:
+        """Whether these are the system's files, to which threads without Python may write by `full_path`."""
+
+    def full_path(self, path: str) -> str:
+        """A file's path for the system."""
 
     def open(self, path: str, *, create: bool = False, exclusive: bool = False) -> File:
         """Open for reading and writing. `create` makes it if absent, `exclusive` fails if it is there."""

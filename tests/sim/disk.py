@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from sixfold.wal.runtime import Part
 
 if TYPE_CHECKING:
     from tests.sim.world import Host
@@ -160,14 +158,6 @@ class SimFile:
 
         host.clock.call_later(host.world.sync_delay(host), finish)
 
-    def write_sync(self, offset: int, parts: Sequence[Part], done: Callable[[OSError | None], None]) -> None:
-        try:
-            self.pwrite(offset, b"".join(data[start:] for data, start in parts))
-        except OSError as error:
-            self._disk.host.clock.call_soon(done, error)
-            return
-        self.sync(done)
-
     def sync_now(self) -> None:
         self._disk.check()
         self._inode.sync(len(self._inode.unsynced))
@@ -178,6 +168,9 @@ class SimFile:
 
 class SimDisk:
     """See sixfold.wal.runtime.Disk. One per life of a host."""
+
+    durable = True
+    threaded = False
 
     def __init__(self, host: Host, platter: Platter, root: str = "") -> None:
         self.host = host
@@ -192,6 +185,9 @@ class SimDisk:
 
     def _at(self, path: str) -> str:
         return "/".join(part for part in (self._root, path) if part)
+
+    def full_path(self, path: str) -> str:
+        raise NotImplementedError("the system knows nothing of these files")
 
     def open(self, path: str, *, create: bool = False, exclusive: bool = False) -> SimFile:
         self.check()

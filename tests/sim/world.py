@@ -245,6 +245,8 @@ class SimNet:
 class SimConnection:
     """One end. `_inbox` is what travels towards it, in order."""
 
+    offered = None
+
     def __init__(self, host: Host, peer: str) -> None:
         self.host = host
         self.peer = peer
@@ -278,6 +280,9 @@ class SimConnection:
         if world.duplicates and message[:1] in _UNORDERED and world.chance.random() < world.duplicates:
             later = world.chance.uniform(0, 10 * world.delay_max)
             self.host.clock.call_later(later, lambda: None if self.closed else self.other._post(self.host, message))
+
+    def offer(self, way: object) -> None:
+        """Each host is a process of its own."""
 
     def close(self) -> None:
         if not self.closed:

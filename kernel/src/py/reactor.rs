@@ -1,7 +1,8 @@
 //! `Reactor`: clients' sockets served by threads without Python, until a session asks for what only Python can do.
 
+use super::lane::os_error;
 use super::session::Session;
-use super::syncer::os_error;
+use super::streams::LogStreams;
 use super::wire::Wire;
 use crate::session::node::Node;
 use pyo3::exceptions::PyValueError;
@@ -136,6 +137,11 @@ impl Reactor {
 
     fn durable(&self) {
         self.0.durable();
+    }
+
+    /// Who waits for the log asks these streams from now on, and is woken by them.
+    fn carry(&self, streams: &LogStreams) {
+        self.0.carry(&streams.streams);
     }
 
     fn busy(&self, token: u64) -> bool {

@@ -1,22 +1,21 @@
-//! `Batcher`, `QuorumTracker`, `SegmentStore` and the journal's framing, for `sixfold.wal` and `sixfold.pagestore`.
+//! `SegmentStore`, and how a journal file is read back, for `sixfold.pagestore`.
 
 use super::errors::raise;
 use crate::base::{Epoch, GroupNo, Lsn, PageNo, Stop};
-use crate::segment::batch::{Batcher as Cutter, Header};
-use crate::segment::freeze::Freeze;
+use crate::segment::intake::{Segments, Shared};
+use crate::segment::journal;
 use crate::segment::layer::{Layer, FOOTER};
 use crate::segment::memory::Bytes;
 use crate::segment::merge::{Merge, Step};
-use crate::segment::quorum::{Clause, Quorum, Tracker};
 use crate::segment::read::{Answer, Piece, Pieces};
 use crate::segment::store::{Store, Verdict, Void};
-use crate::segment::{journal, quorum};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
+use std::sync::Arc;
 
-fn failed(py: Python<'_>, stop: Stop) -> PyErr {
+pub fn failed(py: Python<'_>, stop: Stop) -> PyErr {
     match stop {
         Stop::Error(error) => raise(py, &error),
         Stop::Need(need) => {
@@ -25,161 +24,7 @@ fn failed(py: Python<'_>, stop: Stop) -> PyErr {
     }
 }
 
-type Batches<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
-
-/// Cuts flushes into batches, one for each protection group.
-#[pyclass(module = "sixfold.kernel._kernel")]
-pub struct Batcher(Cutter);
-
-#[pymethods]
-impl Batcher {
-    #[new]
-    fn new(volume: u64, epoch: u32, pages_per_group: u64) -> Batcher {
-        Batcher(Cutter::new(volume, Epoch(epoch), pages_per_group))
-    }
-
-    fn set_prev(&mut self, group: u32, end: u64) {
-        self.0.set_prev(GroupNo(group), Lsn(end));
-    }
-
-    fn cut<'py>(
-        &mut self,
-        py: Python<'py>,
-        start: u64,
-        flush: &[u8],
-        vdl: u64,
-        pgmrpl: u64,
-    ) -> PyResult<Batches<'py>> {
-        let cut = self
-            .0
-            .cut(Lsn(start), flush, Lsn(vdl), Lsn(pgmrpl))
-            .map_err(|stop| failed(py, stop))?;
-        Ok(cut
-            .into_iter()
-            .map(|(group, bytes)| (group.0, PyBytes::new(py, &bytes)))
-            .collect())
-    }
-}
-
-type HeaderFields = (u64, u32, u32, u64, u64, u64, u64, u64, Vec<u32>);
-
-/// (volume, epoch, group, prev, start, end, vdl, pgmrpl, groups) of a batch, all of it checked.
-#[pyfunction]
-fn batch_header(py: Python<'_>, batch: &[u8]) -> PyResult<HeaderFields> {
-    let h = Header::parse(batch).map_err(|stop| failed(py, stop))?;
-    let groups = h.groups.iter().map(|group| group.0).collect();
-    Ok((
-        h.volume, h.epoch.0, h.group.0, h.prev.0, h.start.0, h.end.0, h.vdl.0, h.pgmrpl.0, groups,
-    ))
-}
-
-/// Follows flushes from sent to durable.
-#[pyclass(module = "sixfold.kernel._kernel")]
-pub struct QuorumTracker(Tracker);
-
-#[pymethods]
-impl QuorumTracker {
-    /// `clauses`: (bit mask of members, how many of them), all of which must be met.
-    #[new]
-    fn new(
-        py: Python<'_>,
-        clauses: Vec<(u32, u32)>,
-        members: usize,
-        vcl: u64,
-    ) -> PyResult<QuorumTracker> {
-        let clauses = clauses
-            .into_iter()
-            .map(|(members, need)| Clause { members, need })
-            .collect();
-        let quorum = Quorum::new(clauses).map_err(|stop| failed(py, stop))?;
-        Ok(QuorumTracker(Tracker::new(quorum, members, Lsn(vcl))))
-    }
-
-    fn flush(&mut self, py: Python<'_>, start: u64, end: u64, groups: Vec<u32>) -> PyResult<()> {
-        let groups: Vec<GroupNo> = groups.into_iter().map(GroupNo).collect();
-        self.0
-            .flush(Lsn(start), Lsn(end), &groups)
-            .map_err(|stop| failed(py, stop))
-    }
-
-    /// An acknowledgement: (group u32, scl u64) little-endian, repeated. True when VCL moved.
-    fn ack(&mut self, member: usize, entries: &[u8]) -> bool {
-        let mut moved = false;
-        for entry in entries.chunks_exact(12) {
-            let (group, scl) = entry.split_at(4);
-            if let (Ok(group), Ok(scl)) = (group.try_into(), scl.try_into()) {
-                moved |= self.0.ack(
-                    member,
-                    GroupNo(u32::from_le_bytes(group)),
-                    Lsn(u64::from_le_bytes(scl)),
-                );
-            }
-        }
-        moved
-    }
-
-    fn set_scl(&mut self, member: usize, group: u32, scl: u64) -> bool {
-        self.0.set_scl(member, GroupNo(group), Lsn(scl))
-    }
-
-    fn set_tail(&mut self, group: u32, tail: u64) {
-        self.0.set_tail(GroupNo(group), Lsn(tail));
-    }
-
-    #[getter]
-    fn vcl(&self) -> u64 {
-        self.0.vcl().0
-    }
-
-    #[getter]
-    fn sent(&self) -> u64 {
-        self.0.sent().0
-    }
-
-    #[getter]
-    fn outstanding(&self) -> usize {
-        self.0.outstanding()
-    }
-
-    fn pgcl(&self, group: u32) -> u64 {
-        self.0.pgcl(GroupNo(group)).0
-    }
-
-    fn tail(&self, group: u32) -> u64 {
-        self.0.tail(GroupNo(group)).0
-    }
-
-    fn tails(&self) -> Vec<(u32, u64)> {
-        self.0
-            .tails()
-            .into_iter()
-            .map(|(group, lsn)| (group.0, lsn.0))
-            .collect()
-    }
-
-    fn scls(&self, group: u32) -> Vec<u64> {
-        self.0
-            .scls(GroupNo(group))
-            .into_iter()
-            .map(|scl| scl.0)
-            .collect()
-    }
-}
-
-/// The highest LSN that a quorum of these SCLs has.
-#[pyfunction]
-fn quorum_reached(py: Python<'_>, clauses: Vec<(u32, u32)>, scls: Vec<u64>) -> PyResult<u64> {
-    let clauses = clauses
-        .into_iter()
-        .map(|(members, need)| Clause { members, need })
-        .collect();
-    let quorum = quorum::Quorum::new(clauses).map_err(|stop| failed(py, stop))?;
-    Ok(quorum
-        .reached(&scls.into_iter().map(Lsn).collect::<Vec<_>>())
-        .0)
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
+pub fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Joined => "joined",
         Verdict::Held => "held",
@@ -197,13 +42,12 @@ fn verdict_name(verdict: Verdict) -> &'static str {
 ///
 /// Steps of a freeze or a merge may run in a worker thread, without the GIL: the lock is held for one step.
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
-pub struct SegmentStore(Mutex<Inner>, Mutex<Option<Merge>>);
+pub struct SegmentStore(Shared, Mutex<Option<Merge>>);
 
-struct Inner {
-    store: Store,
-    freeze: Option<Freeze>,
-    frozen: Option<Layer>,
-    merged: Option<(Vec<u64>, Layer)>,
+impl SegmentStore {
+    pub fn shared(&self) -> Shared {
+        self.0.clone()
+    }
 }
 
 type PyPieces = Vec<(u64, u64, PyBackedBytes)>;
@@ -216,9 +60,9 @@ fn read_pieces(pieces: &PyPieces) -> Pieces {
 }
 
 /// The end of a Python bytes object.
-struct Part {
-    message: PyBackedBytes,
-    offset: usize,
+pub struct Part {
+    pub message: PyBackedBytes,
+    pub offset: usize,
 }
 
 impl AsRef<[u8]> for Part {
@@ -234,12 +78,10 @@ impl SegmentStore {
     #[new]
     fn new(volume: u64, pages_per_group: u64) -> SegmentStore {
         SegmentStore(
-            Mutex::new(Inner {
-                store: Store::new(volume, pages_per_group),
-                freeze: None,
-                frozen: None,
-                merged: None,
-            }),
+            Arc::new(Mutex::new(Segments::new(Store::new(
+                volume,
+                pages_per_group,
+            )))),
             Mutex::new(None),
         )
     }
@@ -261,24 +103,18 @@ impl SegmentStore {
         verdict.map(verdict_name).map_err(|stop| failed(py, stop))
     }
 
-    /// Acknowledgement entries of all segments that rose since the last call, as `QuorumTracker.ack` takes them.
-    fn take_acks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let mut out = Vec::new();
-        for (group, scl) in self.0.lock().store.take_acks() {
-            out.extend_from_slice(&group.0.to_le_bytes());
-            out.extend_from_slice(&scl.0.to_le_bytes());
-        }
-        PyBytes::new(py, &out)
+    /// Everything in memory was read back from disk.
+    fn all_durable(&self) {
+        self.0.lock().store.all_durable();
     }
 
-    /// Acknowledgement entries of all segments.
-    fn all_acks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let mut out = Vec::new();
-        for (group, scl) in self.0.lock().store.scls() {
-            out.extend_from_slice(&group.0.to_le_bytes());
-            out.extend_from_slice(&scl.0.to_le_bytes());
-        }
-        PyBytes::new(py, &out)
+    /// (group, SCL) as far as the journal has it.
+    fn durable_scls(&self) -> Vec<(u32, u64)> {
+        let durable = self.0.lock().store.durable();
+        durable
+            .into_iter()
+            .map(|(group, scl)| (group.0, scl.0))
+            .collect()
     }
 
     fn scls(&self) -> Vec<(u32, u64)> {
@@ -359,8 +195,7 @@ impl SegmentStore {
 
     #[getter]
     fn memory(&self) -> usize {
-        let inner = self.0.lock();
-        inner.store.memory + inner.store.held_bytes
+        self.0.lock().memory()
     }
 
     fn set_hints(&self, vdl: u64, pgmrpl: u64) {
@@ -479,7 +314,7 @@ impl SegmentStore {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let step = py.detach(|| {
             let mut inner = self.0.lock();
-            let Inner { store, freeze, .. } = &mut *inner;
+            let Segments { store, freeze, .. } = &mut *inner;
             match freeze {
                 Some(freeze) => store.freeze_step(freeze, budget),
                 None => Ok(None),
@@ -617,47 +452,6 @@ impl SegmentStore {
     }
 }
 
-/// Journal entries for these payloads, numbered from `sequence` on.
-#[pyfunction]
-fn journal_frame<'py>(
-    py: Python<'py>,
-    kind: u8,
-    sequence: u64,
-    payloads: Vec<Bound<'py, PyBytes>>,
-) -> Bound<'py, PyBytes> {
-    let size = payloads
-        .iter()
-        .map(|payload| payload.as_bytes().len() + journal::HEADER)
-        .sum();
-    let mut out = Vec::with_capacity(size);
-    for (number, payload) in (sequence..).zip(&payloads) {
-        journal::frame(&mut out, kind, number, payload.as_bytes());
-    }
-    PyBytes::new(py, &out)
-}
-
-/// What stands in the journal before each of these payloads: (message, where the payload begins in it).
-#[pyfunction]
-fn journal_headers<'py>(
-    py: Python<'py>,
-    kind: u8,
-    sequence: u64,
-    payloads: Vec<(PyBackedBytes, usize)>,
-) -> Vec<Bound<'py, PyBytes>> {
-    let mut headers = Vec::with_capacity(payloads.len());
-    for (number, (message, offset)) in (sequence..).zip(&payloads) {
-        let mut out = Vec::with_capacity(journal::HEADER);
-        journal::put_header(
-            &mut out,
-            kind,
-            number,
-            message.get(*offset..).unwrap_or(&[]),
-        );
-        headers.push(PyBytes::new(py, &out));
-    }
-    headers
-}
-
 type Entries = Vec<(u8, u64, usize, usize)>;
 
 /// What a journal file holds: ([(kind, sequence, offset, length)], end of the last sound entry, damaged entries before it).
@@ -678,13 +472,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Batcher>()?;
-    module.add_class::<QuorumTracker>()?;
     module.add_class::<SegmentStore>()?;
-    module.add_function(wrap_pyfunction!(batch_header, module)?)?;
-    module.add_function(wrap_pyfunction!(quorum_reached, module)?)?;
-    module.add_function(wrap_pyfunction!(journal_frame, module)?)?;
-    module.add_function(wrap_pyfunction!(journal_headers, module)?)?;
     module.add_function(wrap_pyfunction!(journal_scan, module)?)?;
     module.add_function(wrap_pyfunction!(checksum, module)?)
 }

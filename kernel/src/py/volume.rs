@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
-type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
+pub type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
 /// (root, ((inserted, updated, deleted), live, dead, changed, queued, (forgotten, measured)))
 type Counted = (u64, ((u64, u64, u64), i64, u64, u64, u64, (bool, bool)));
 
@@ -28,7 +28,7 @@ type Counted = (u64, ((u64, u64, u64), i64, u64, u64, u64, (bool, bool)));
 pub struct Volume {
     pub node: Arc<Node>,
     epoch: AtomicU64,
-    batcher: Mutex<Batcher>,
+    pub batcher: Arc<Mutex<Batcher>>,
 }
 
 fn config(volume_id: u64, cache_bytes: usize, pages_per_group: u64) -> Config {
@@ -51,7 +51,7 @@ impl Volume {
         Volume {
             node: Arc::new(Node::open(store)),
             epoch: AtomicU64::new(u64::from(epoch)),
-            batcher: Mutex::new(batcher),
+            batcher: Arc::new(Mutex::new(batcher)),
         }
     }
 
@@ -72,6 +72,26 @@ impl Volume {
         self.store().receive_entries(header.end, &records);
         Ok(())
     }
+}
+
+/// Redo that goes out together: where it starts and ends, and its batches.
+pub type Cut = (Lsn, Lsn, Vec<(GroupNo, Vec<u8>)>);
+
+/// The next flush, cut into batches.
+pub fn cut_flush(node: &Node, batcher: &Mutex<Batcher>, max_bytes: usize) -> Res<Option<Cut>> {
+    let Some(flush) = node.volume.take_flush(max_bytes) else {
+        return Ok(None);
+    };
+    let horizon = node.txns.horizon();
+    let cut = batcher
+        .lock()
+        .cut(flush.start, &flush.records, node.volume.vdl(), horizon)?;
+    Ok(Some((flush.start, flush.end, cut)))
+}
+
+pub fn flushed(py: Python<'_>, (start, end, batches): Cut) -> Flushed<'_> {
+    let batch = |(group, bytes): (GroupNo, Vec<u8>)| (group.0, PyBytes::new(py, &bytes));
+    (start.0, end.0, batches.into_iter().map(batch).collect())
 }
 
 fn pages(numbers: &[u64]) -> Vec<PageNo> {
@@ -161,19 +181,8 @@ impl Volume {
 
     #[pyo3(signature = (max_bytes = 1_048_576))]
     fn take_flush<'py>(&self, py: Python<'py>, max_bytes: usize) -> PyResult<Option<Flushed<'py>>> {
-        let Some(flush) = self.store().take_flush(max_bytes) else {
-            return Ok(None);
-        };
-        let horizon = self.node.txns.horizon();
-        let cut = self
-            .batcher
-            .lock()
-            .cut(flush.start, &flush.records, self.store().vdl(), horizon);
-        let batches = plain(py, cut)?
-            .into_iter()
-            .map(|(group, bytes)| (group.0, PyBytes::new(py, &bytes)))
-            .collect();
-        Ok(Some((flush.start.0, flush.end.0, batches)))
+        let cut = plain(py, cut_flush(&self.node, &self.batcher, max_bytes))?;
+        Ok(cut.map(|cut| flushed(py, cut)))
     }
 
     fn set_prev(&self, group: u32, end: u64) {

@@ -20,6 +20,37 @@ impl Bytes {
     pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Bytes {
         Bytes(Arc::new(bytes))
     }
+
+    /// `len` bytes from `at` on, which must be there; the whole is kept.
+    pub fn slice(&self, at: usize, len: usize) -> Bytes {
+        Bytes::new(Slice {
+            whole: self.clone(),
+            at,
+            len,
+        })
+    }
+
+    pub fn shared(&self) -> Arc<dyn AsRef<[u8]> + Send + Sync> {
+        self.0.clone()
+    }
+}
+
+impl From<Arc<dyn AsRef<[u8]> + Send + Sync>> for Bytes {
+    fn from(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+struct Slice {
+    whole: Bytes,
+    at: usize,
+    len: usize,
+}
+
+impl AsRef<[u8]> for Slice {
+    fn as_ref(&self) -> &[u8] {
+        self.whole.get(self.at..self.at + self.len).unwrap_or(&[])
+    }
 }
 
 impl Deref for Bytes {

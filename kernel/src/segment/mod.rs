@@ -4,10 +4,13 @@
 
 pub mod batch;
 pub mod freeze;
+pub mod hot;
+pub mod intake;
 pub mod journal;
 pub mod layer;
 pub mod memory;
 pub mod merge;
+pub mod pump;
 pub mod quorum;
 pub mod read;
 mod records;

@@ -199,6 +199,22 @@ impl Tracker {
         self.settle(group)
     }
 
+    /// An acknowledgement as it stands in its message: (group u32, SCL u64)*, little-endian. True when VCL moved.
+    pub fn ack_all(&mut self, member: usize, entries: &[u8]) -> bool {
+        let mut moved = false;
+        for entry in entries.chunks_exact(12) {
+            let (group, scl) = entry.split_at(4);
+            if let (Ok(group), Ok(scl)) = (group.try_into(), scl.try_into()) {
+                moved |= self.ack(
+                    member,
+                    GroupNo(u32::from_le_bytes(group)),
+                    Lsn(u64::from_le_bytes(scl)),
+                );
+            }
+        }
+        moved
+    }
+
     /// What a member says it has when it connects: replaces what was known, be it lower (it lost its disk). PGCL never falls.
     pub fn set_scl(&mut self, member: usize, group: GroupNo, scl: Lsn) -> bool {
         let state = self.group(group);

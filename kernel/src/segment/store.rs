@@ -109,6 +109,8 @@ pub struct Store {
     pub layers: Vec<Layer>,
     /// Segments whose SCL rose since `take_acks`.
     changed: Vec<GroupNo>,
+    /// What may be acknowledged and reported to recovery: the SCL in memory may be ahead of the journal.
+    durable: BTreeMap<GroupNo, Lsn>,
     pub held_bytes: usize,
     /// Memory of batches, chains and images, about.
     pub memory: usize,
@@ -137,6 +139,7 @@ impl Store {
             wanted: VecDeque::new(),
             layers: Vec::new(),
             changed: Vec::new(),
+            durable: BTreeMap::new(),
             held_bytes: 0,
             memory: 0,
         }
@@ -292,6 +295,28 @@ impl Store {
         acks
     }
 
+    /// These acknowledgements are true from now on, as far as no recovery has voided them since.
+    pub fn note_durable(&mut self, scls: &mut [(GroupNo, Lsn)]) {
+        for (group, scl) in scls {
+            *scl = (*scl).min(self.scl(*group));
+            self.durable.insert(*group, *scl);
+        }
+    }
+
+    /// Everything in memory was read back from disk.
+    pub fn all_durable(&mut self) {
+        self.take_acks();
+        self.durable = self.scls().into_iter().collect();
+    }
+
+    /// (group, SCL) as far as the journal has it.
+    pub fn durable(&self) -> Vec<(GroupNo, Lsn)> {
+        self.durable
+            .iter()
+            .map(|(&group, &scl)| (group, scl))
+            .collect()
+    }
+
     /// Refuse lower epochs from now on. False: this node already refuses that one.
     pub fn install_epoch(&mut self, epoch: Epoch) -> bool {
         if epoch < self.epoch {
@@ -312,6 +337,10 @@ impl Store {
         let groups: Vec<GroupNo> = self.segments.keys().copied().collect();
         for group in groups {
             self.truncate(group);
+            let scl = self.scl(group);
+            self.durable
+                .entry(group)
+                .and_modify(|known| *known = scl.min(*known));
         }
         true
     }

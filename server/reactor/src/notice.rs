@@ -2,7 +2,7 @@
 
 use crate::connection::Token;
 use parking_lot::Mutex;
-use sixfold_syncer::Signal;
+use sixfold_lanes::Signal;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -7,6 +7,7 @@ use crate::tls::{Tls, TlsConfig};
 use crate::Session;
 use mio::{Interest, Poll, Registry, Waker};
 use parking_lot::{Mutex, RwLock};
+use sixfold_lanes::Streams;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The host is told of so much redo although nobody waits for it.
     pub gather_bytes: u64,
+    /// The log, when threads carry it; else the host does.
+    pub log: RwLock<Option<Arc<Streams>>>,
     /// Nobody is accepted any more.
     pub deaf: AtomicBool,
 }
@@ -121,6 +124,7 @@ impl Reactor {
             tokens: AtomicU64::new(thread::FIRST_TOKEN),
             stopping: AtomicBool::new(false),
             gather_bytes,
+            log: RwLock::default(),
             deaf: AtomicBool::new(false),
         });
         let mut running = Vec::new();
@@ -245,11 +249,18 @@ impl Reactor {
 
     /// The log is durable up to a later place.
     pub fn durable(&self) {
-        for peer in &self.shared.peers {
-            if peer.parked.load(Ordering::SeqCst) > 0 {
-                peer.wake();
+        self.shared.durable();
+    }
+
+    /// Threads carry the log from now on: those who wait for it ask these streams, and are woken by them.
+    pub fn carry(&self, streams: &Arc<Streams>) {
+        let shared = Arc::downgrade(&self.shared);
+        streams.listen(Box::new(move |_| {
+            if let Some(shared) = shared.upgrade() {
+                shared.durable();
             }
-        }
+        }));
+        *self.shared.log.write() = Some(streams.clone());
     }
 
     /// Whether a statement runs or waits here.
@@ -323,6 +334,22 @@ impl Reactor {
 }
 
 impl Shared {
+    pub fn durable(&self) {
+        for peer in &self.peers {
+            if peer.parked.load(Ordering::SeqCst) > 0 {
+                peer.wake();
+            }
+        }
+    }
+
+    /// There is redo that somebody waits for, or much.
+    pub fn urge(&self) {
+        match &*self.log.read() {
+            Some(streams) => streams.urge(),
+            None => self.notices.redo(),
+        }
+    }
+
     /// True: the session is a thread's, which goes on with it. False: the host keeps it, or nobody.
     pub fn wake(&self, number: u64) -> bool {
         let Some(connection) = self.sessions.read().get(&number).cloned() else {

@@ -362,7 +362,7 @@ impl Thread {
             }
         }
         if matches!(said, Said::Durable(_)) || session.gathered() >= self.shared.gather_bytes {
-            self.shared.notices.redo();
+            self.shared.urge();
         }
     }
 

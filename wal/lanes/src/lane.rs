@@ -1,0 +1,345 @@
+//! A storage node's foreground: accept, journal, fdatasync, acknowledge.
+
+use crate::{Message, Signal, Way};
+use parking_lot::{Condvar, Mutex};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::RawFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The system takes no more parts at once.
+const PARTS_MAX: usize = 1000;
+
+/// What is to be written: `parts` one behind the other at `offset`; before that so many zeros at `reserve.0`.
+pub struct Write {
+    pub offset: u64,
+    pub parts: Vec<Message>,
+    pub reserve: Option<(u64, usize)>,
+}
+
+pub enum Begin {
+    Nothing,
+    /// A file is wanted first: the host is told.
+    File,
+    Write(Write),
+}
+
+/// What a durable write lets go.
+pub struct Written {
+    /// Acknowledgements as messages, by volume.
+    pub told: Vec<(u64, Message)>,
+    pub began_to_hold: bool,
+    /// How many entries are durable now.
+    pub durable: u64,
+}
+
+/// What a node decides. No I/O.
+pub trait Intake: Send + Sync + 'static {
+    /// A writer's message; answers what the writer is told at once.
+    fn message(&self, message: &Message) -> Vec<Message>;
+    fn begin(&self) -> Begin;
+    fn written(&self) -> Written;
+    fn failed(&self);
+}
+
+/// What the host must do.
+pub enum Event {
+    /// Begin a new journal file.
+    File,
+    /// A write or sync failed; the file is not used any more.
+    Failed(io::Error),
+    /// As many entries are durable as `watch` asked for.
+    Durable,
+    /// Acknowledgements wait for room in memory.
+    Holding,
+    /// Acknowledgements for a volume that has no way to its writer here.
+    Told(u64, Message),
+}
+
+type Back = Arc<dyn Way>;
+
+#[derive(Default)]
+struct Queue {
+    messages: Vec<(Back, Message)>,
+    bytes: usize,
+    /// Look what there is to write.
+    kicked: bool,
+    stopped: bool,
+    asleep: bool,
+}
+
+/// Who may have acknowledgements of a volume: the holder of the ticket.
+struct Writer {
+    ticket: u64,
+    back: Option<Back>,
+}
+
+struct Shared {
+    intake: Arc<dyn Intake>,
+    /// fdatasync after each write; without it nothing survives a crash of the machine.
+    durable: bool,
+    /// Messages of more bytes than this are dropped: gossip brings them again.
+    queue_bytes: usize,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    file: Mutex<Option<Arc<File>>>,
+    writers: Mutex<HashMap<u64, Writer>>,
+    /// The host waits for so many entries.
+    watched: AtomicU64,
+    events: Mutex<Vec<Event>>,
+    signal: Signal,
+}
+
+/// One node's thread.
+pub struct Lane {
+    shared: Arc<Shared>,
+    thread: OnceLock<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+impl Lane {
+    pub fn new(
+        name: &str,
+        intake: Arc<dyn Intake>,
+        durable: bool,
+        queue_bytes: usize,
+    ) -> io::Result<Lane> {
+        let shared = Arc::new(Shared {
+            intake,
+            durable,
+            queue_bytes,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            file: Mutex::default(),
+            writers: Mutex::default(),
+            watched: AtomicU64::new(u64::MAX),
+            events: Mutex::default(),
+            signal: Signal::new()?,
+        });
+        let running = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("lane {name}"))
+            .spawn(move || running.run())?;
+        let lane = Lane {
+            shared,
+            thread: OnceLock::new(),
+        };
+        lane.thread.get_or_init(|| Mutex::new(Some(thread)));
+        Ok(lane)
+    }
+
+    /// Readable when `take` has something.
+    pub fn descriptor(&self) -> RawFd {
+        self.shared.signal.descriptor()
+    }
+
+    pub fn take(&self) -> Vec<Event> {
+        // Before the list is taken: what comes after that signals anew.
+        self.shared.signal.clear();
+        std::mem::take(&mut *self.shared.events.lock())
+    }
+
+    /// Writes go to this file from now on, which is there already.
+    pub fn open_file(&self, path: &str) -> io::Result<()> {
+        self.set_file(File::options().write(true).open(path)?);
+        Ok(())
+    }
+
+    pub(crate) fn set_file(&self, file: File) {
+        *self.shared.file.lock() = Some(Arc::new(file));
+        self.kick();
+    }
+
+    /// There may be something to write.
+    pub fn kick(&self) {
+        self.shared.queue.lock().kicked = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// `Event::Durable` once `count` entries are durable. Whoever calls looks afterwards whether they are already.
+    pub fn watch(&self, count: u64) {
+        self.shared.watched.fetch_min(count, Ordering::SeqCst);
+    }
+
+    /// Whoever shows this ticket is the volume's writer from now on; None: nobody is.
+    pub fn set_writer(&self, volume: u64, ticket: Option<u64>) {
+        let mut writers = self.shared.writers.lock();
+        match ticket {
+            Some(ticket) => {
+                writers.insert(volume, Writer { ticket, back: None });
+            }
+            None => {
+                writers.remove(&volume);
+            }
+        }
+    }
+
+    /// Acknowledgements of a volume go to `back`. None: the ticket is not valid any more.
+    pub fn enter(&self, volume: u64, ticket: u64, back: Back) -> Option<Entrance> {
+        let mut writers = self.shared.writers.lock();
+        let writer = writers.get_mut(&volume)?;
+        if writer.ticket != ticket {
+            return None;
+        }
+        writer.back = Some(back.clone());
+        let shared = self.shared.clone();
+        Some(Entrance { shared, back })
+    }
+
+    /// Send to the volume's writer, if it has a way here.
+    pub fn tell(&self, volume: u64, message: Message) {
+        self.shared.tell(volume, message);
+    }
+
+    /// End. A write under way is made; nothing is accepted or told any more.
+    pub fn stop(&self) {
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.stopped = true;
+            queue.messages.clear();
+        }
+        self.shared.changed.notify_one();
+        self.shared.writers.lock().clear();
+        let thread = self.thread.get().and_then(|thread| thread.lock().take());
+        // A thread that panicked has ended too.
+        let _ = thread.map(std::thread::JoinHandle::join);
+    }
+}
+
+/// A writer's way into a lane.
+pub struct Entrance {
+    shared: Arc<Shared>,
+    back: Back,
+}
+
+impl Way for Entrance {
+    fn send(&self, message: &Message) {
+        let size = (**message).as_ref().len();
+        let mut queue = self.shared.queue.lock();
+        if queue.stopped || queue.bytes + size > self.shared.queue_bytes {
+            return;
+        }
+        queue.bytes += size;
+        queue.messages.push((self.back.clone(), message.clone()));
+        let asleep = std::mem::take(&mut queue.asleep);
+        drop(queue);
+        if asleep {
+            self.shared.changed.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        while let Some(messages) = self.next() {
+            for (back, message) in messages {
+                for answer in self.intake.message(&message) {
+                    back.send(&answer);
+                }
+            }
+            match self.intake.begin() {
+                Begin::Nothing => {}
+                Begin::File => self.event(Event::File),
+                Begin::Write(write) => self.write(&write),
+            }
+        }
+    }
+
+    /// What has come; None: the end.
+    fn next(&self) -> Option<Vec<(Back, Message)>> {
+        let mut queue = self.queue.lock();
+        loop {
+            if queue.stopped {
+                return None;
+            }
+            if !queue.messages.is_empty() || queue.kicked {
+                queue.kicked = false;
+                queue.bytes = 0;
+                return Some(std::mem::take(&mut queue.messages));
+            }
+            queue.asleep = true;
+            self.changed.wait(&mut queue);
+            queue.asleep = false;
+        }
+    }
+
+    fn write(&self, write: &Write) {
+        let file = self.file.lock().clone();
+        let result = match file {
+            Some(file) => put(&file, write).and_then(|()| match self.durable {
+                true => file.sync_data(),
+                false => Ok(()),
+            }),
+            None => Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::BADF.raw_os_error(),
+            )),
+        };
+        if let Err(error) = result {
+            *self.file.lock() = None;
+            self.intake.failed();
+            return self.event(Event::Failed(error));
+        }
+        let written = self.intake.written();
+        for (volume, message) in written.told {
+            self.tell(volume, message);
+        }
+        if written.began_to_hold {
+            self.event(Event::Holding);
+        }
+        if written.durable >= self.watched.load(Ordering::SeqCst) {
+            self.watched.store(u64::MAX, Ordering::SeqCst);
+            self.event(Event::Durable);
+        }
+        // More may have been accepted meanwhile.
+        self.queue.lock().kicked = true;
+    }
+
+    fn tell(&self, volume: u64, message: Message) {
+        let back = match self.writers.lock().get(&volume) {
+            Some(writer) => writer.back.clone(),
+            None => return,
+        };
+        match back {
+            Some(back) => back.send(&message),
+            None => self.event(Event::Told(volume, message)),
+        }
+    }
+
+    fn event(&self, event: Event) {
+        self.events.lock().push(event);
+        self.signal.raise();
+    }
+}
+
+/// All parts, one behind the other, with the space that is reserved behind them.
+pub(crate) fn put(file: &File, write: &Write) -> io::Result<()> {
+    if let Some((at, size)) = write.reserve {
+        file.write_all_at(&vec![0; size], at)?;
+    }
+    let mut offset = write.offset;
+    for some in write.parts.chunks(PARTS_MAX) {
+        let mut slices: Vec<IoSlice<'_>> = some
+            .iter()
+            .map(|part| IoSlice::new((**part).as_ref()))
+            .collect();
+        let mut rest = slices.as_mut_slice();
+        while rest.iter().any(|slice| !slice.is_empty()) {
+            match rustix::io::pwritev(file, rest, offset) {
+                Ok(0) => {
+                    return Err(io::Error::from_raw_os_error(
+                        rustix::io::Errno::NOSPC.raw_os_error(),
+                    ));
+                }
+                Ok(size) => {
+                    offset += size as u64;
+                    IoSlice::advance_slices(&mut rest, size);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The writer's side: every flush goes to all members, and VDL rises when a quorum has acknowledged.
+
+use crate::{Message, Signal, Way};
+use parking_lot::{Mutex, RwLock};
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// What a writer decides. No I/O.
+pub trait Source: Send + Sync + 'static {
+    /// Somebody waits for the redo so far.
+    fn urge(&self);
+    /// The next flush, if one is to go out now: it counts as sent.
+    fn next(&self) -> Option<Message>;
+    /// Flushes that no quorum has yet, oldest first.
+    fn outstanding(&self) -> Vec<Message>;
+    /// A member's acknowledgements; VDL, when it rose by them.
+    fn ack(&self, member: usize, entries: &[u8]) -> Option<u64>;
+}
+
+/// Called with every rise of VDL, by whatever thread learnt of it.
+type Listener = Box<dyn Fn(u64) + Send + Sync>;
+
+pub struct Streams {
+    source: Arc<dyn Source>,
+    members: Vec<RwLock<Option<Arc<dyn Way>>>>,
+    /// Held while a flush goes out: all members get all flushes in one order.
+    sending: Mutex<()>,
+    listeners: RwLock<Vec<Listener>>,
+    /// The host waits for VDL to reach this.
+    watched: AtomicU64,
+    /// The host wants to know of every flush and every rise.
+    attentive: AtomicBool,
+    closed: AtomicBool,
+    refusals: Mutex<Vec<(usize, Vec<u8>)>>,
+    signal: Signal,
+}
+
+impl Streams {
+    pub fn new(source: Arc<dyn Source>, members: usize) -> io::Result<Streams> {
+        Ok(Streams {
+            source,
+            members: (0..members).map(|_| RwLock::default()).collect(),
+            sending: Mutex::new(()),
+            listeners: RwLock::default(),
+            watched: AtomicU64::new(u64::MAX),
+            attentive: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            refusals: Mutex::default(),
+            signal: Signal::new()?,
+        })
+    }
+
+    /// Readable when VDL has risen to what is watched, or a member has refused.
+    pub fn descriptor(&self) -> RawFd {
+        self.signal.descriptor()
+    }
+
+    /// What members have refused: (member, message).
+    pub fn take_refusals(&self) -> Vec<(usize, Vec<u8>)> {
+        self.signal.clear();
+        std::mem::take(&mut *self.refusals.lock())
+    }
+
+    pub fn listen(&self, listener: Listener) {
+        self.listeners.write().push(listener);
+    }
+
+    /// Signal when VDL has reached `lsn`. Whoever calls looks afterwards whether it has already.
+    pub fn watch(&self, lsn: u64) {
+        self.watched.fetch_min(lsn, Ordering::SeqCst);
+    }
+
+    /// Signal on every flush and every rise from now on.
+    pub fn attend(&self) {
+        self.attentive.store(true, Ordering::SeqCst);
+    }
+
+    /// Flushes go to this member from now on, those first that no quorum has: they may live in this process only.
+    pub fn attach(&self, member: usize, way: Arc<dyn Way>) {
+        let _order = self.sending.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        for message in self.source.outstanding() {
+            way.send(&message);
+        }
+        if let Some(place) = self.members.get(member) {
+            *place.write() = Some(way);
+        }
+    }
+
+    pub fn detach(&self, member: usize) {
+        if let Some(place) = self.members.get(member) {
+            *place.write() = None;
+        }
+    }
+
+    /// Somebody waits for the redo so far: it goes out now, or when what is under way is durable.
+    pub fn urge(&self) {
+        self.source.urge();
+        self.pump();
+    }
+
+    /// Send what is to go out.
+    pub fn pump(&self) {
+        let _order = self.sending.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        while let Some(message) = self.source.next() {
+            self.send(&message);
+            if self.attentive.load(Ordering::SeqCst) {
+                self.signal.raise();
+            }
+        }
+    }
+
+    /// To every member, outside of the log (hints).
+    pub fn send(&self, message: &Message) {
+        for place in &self.members {
+            if let Some(way) = &*place.read() {
+                way.send(message);
+            }
+        }
+    }
+
+    fn ack(&self, member: usize, entries: &[u8]) {
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let Some(vdl) = self.source.ack(member, entries) else {
+            return;
+        };
+        // What has gathered goes out before those who waited are woken: the disks are idle.
+        self.pump();
+        self.moved(vdl);
+    }
+
+    /// VDL rose.
+    pub fn moved(&self, vdl: u64) {
+        for listener in &*self.listeners.read() {
+            listener(vdl);
+        }
+        let reached = vdl >= self.watched.load(Ordering::SeqCst);
+        if reached {
+            self.watched.store(u64::MAX, Ordering::SeqCst);
+        }
+        if reached || self.attentive.load(Ordering::SeqCst) {
+            self.signal.raise();
+        }
+    }
+
+    /// A member's hot message.
+    fn message(&self, member: usize, message: &[u8]) {
+        match message.first() {
+            Some(b'A') => self.ack(member, message.get(9..).unwrap_or(&[])),
+            Some(b'X') => {
+                self.refusals.lock().push((member, message.to_vec()));
+                self.signal.raise();
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing is sent or learnt any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        for member in 0..self.members.len() {
+            self.detach(member);
+        }
+        self.listeners.write().clear();
+    }
+
+    /// The way back from a member.
+    pub fn back(self: &Arc<Streams>, member: usize) -> Arc<dyn Way> {
+        Arc::new(Back {
+            streams: Arc::downgrade(self),
+            member,
+        })
+    }
+}
+
+struct Back {
+    streams: Weak<Streams>,
+    member: usize,
+}
+
+impl Way for Back {
+    fn send(&self, message: &Message) {
+        if let Some(streams) = self.streams.upgrade() {
+            streams.message(self.member, (**message).as_ref());
+        }
+    }
+}
