@@ -273,10 +273,16 @@ class Printer:
         return Shown("Result", "Result", details=[("One-Time Filter", "false")])
 
     def _values(self, node: Any) -> Shown:
-        names = [f"column{at + 1}" for at in range(len(node.types))]
         if len(node.rows) == 1:
-            return Shown("Result", "Result", names=names)
+            return Shown("Result", "Result", names=[f"column{at + 1}" for at in range(len(node.types))])
+        return self._values_scan(node)
+
+    def _values_scan(self, node: Any) -> Shown:
+        names = [f"column{at + 1}" for at in range(len(node.types))]
         return Shown("Values Scan", 'Values Scan on "*VALUES*"', facts={"Alias": "*VALUES*"}, names=names)
+
+    def _literalrows(self, node: Any) -> Shown:
+        return self._values_scan(node)
 
     def _functionscan(self, node: Any) -> Shown:
         name = node.calls[0].func

@@ -14,6 +14,7 @@ from .access import check_relations
 from .errors import SqlError
 from .parser import parse_one
 from .planner.api import PlannedStatement, analyze_and_plan
+from .planner.folded import FoldedRows
 from .reply import Column
 
 PLANS_KEPT = 2000
@@ -54,16 +55,24 @@ class PlanCache:
 
 
 def prepare(
-    session: Any, node: Any, text: str, param_types: tuple[int, ...] = (), *, at: int = 0, catalog: Any = None
+    session: Any,
+    node: Any,
+    text: str,
+    param_types: tuple[int, ...] = (),
+    *,
+    at: int = 0,
+    catalog: Any = None,
+    folded: Sequence[FoldedRows] = (),
 ) -> Prepared:
     """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in, `at`
-    where the statement begins in it."""
+    where the statement begins in it; `folded`: VALUES that it shows some rows of."""
     cache: PlanCache = session.database.plans
-    key = (session.scope, session.snapshot.version, text, at, param_types)
+    # A short text that stands for many must not be taken for one that a client has written.
+    key = (session.scope, session.snapshot.version, f"\1{text}" if folded else text, at, param_types)
     keep = catalog is None
     found = cache.get(key) if keep else None
     if found is None:
-        planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types)
+        planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types, folded)
         check_relations(session, planned.relations)
         found = Prepared(planned, Plan.compile(planned.json))
         if keep:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sixfold.kernel._kernel import KernelError, Statement, normalise
+from sixfold.kernel._kernel import KernelError, Statement, Unfolded, normalise
 
 from . import asynchronous, parser, utility
 from .commands import drop_temporary_schema, hold_open_cursors
 from .errors import SqlError
+from .folding import COMMAS, MANY, FoldedText, fold
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
 from .parser import ast, enums
@@ -38,6 +39,8 @@ UNNAMED_KEPT = 1000
 # Characters of a statement that pg_stat_activity shows (track_activity_query_size), and from where on a text is long.
 QUERY_SHOWN = 1024
 LONG_TEXT = 1 << 18
+# Rows that Python asks for at once.
+FETCH_ROWS = 500
 BEGIN, START, COMMIT, ROLLBACK = 0, 1, 2, 3
 
 
@@ -113,7 +116,7 @@ class Statements:
         if kind == "query":
             await self._query(event[1], event[2], event[3])
         elif kind == "parse":
-            self._parse(event[1], event[2], event[3])
+            await self._parse(event[1], event[2], event[3])
         elif kind == "stale":
             await self._stale(event[1], event[3])
         elif kind == "execute":
@@ -137,7 +140,10 @@ class Statements:
     async def _query(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
         session = self.session
         session.query, session.query_start = text[:QUERY_SHOWN], session.now()
-        if len(text) > LONG_TEXT and self._register_long(text, key, literals):
+        if key == MANY:
+            if (folded := await fold(session, text)) is not None and await self._query_folded(folded):
+                return
+        elif len(text) > LONG_TEXT and self._register_long(text, key, literals):
             return
         statements = parser.parse(text)
         if "$" in text and len(statements) == 1:
@@ -152,6 +158,38 @@ class Statements:
             await self._one(statement, text, len(statements) > 1)
         if self.copying is None:
             await self._finish()
+
+    async def _query_folded(self, folded: FoldedText) -> bool:
+        """A text of very many literals. False: it must go the ordinary way."""
+        session = self.session
+        several = len(folded.statements) > 1
+        if folded.folded.first or not all(is_plannable(s.node) or not folded.used(s.node) for s in folded.statements):
+            return False
+        for statement in folded.statements:
+            if not folded.used(statement.node):
+                await self._one(statement, folded.text, several)
+                continue
+            if session.kernel.active:
+                session.kernel.next_command()
+            if session.kernel.status == "E":
+                raise utility.in_failed_block()
+            session.kernel.set_now(session.now())
+            prepared, bound = await self._unfold(folded, statement)
+            await self.run_plan(prepared, Reply(session), node=statement.node, text=folded.text, bound=bound)
+        await self._finish()
+        return True
+
+    async def _unfold(self, folded: FoldedText, statement: parser.Statement) -> tuple[Prepared, Unfolded]:
+        """The plan of a folded statement, and the values that were left out of it."""
+        types, rows = folded.types_in(statement.node), folded.rows()
+
+        def plan() -> Prepared:
+            return folded.placed(
+                lambda: prepare(self.session, statement.node, folded.text, types, at=statement.location, folded=rows)
+            )
+
+        prepared = await self.ready(plan)
+        return prepared, await folded.bind(statement.node, prepared)
 
     async def _finish(self) -> None:
         """The end of a simple Query."""
@@ -231,7 +269,9 @@ class Statements:
 
     # -- extended protocol
 
-    def _parse(self, name: str, text: str, param_oids: Sequence[int]) -> None:
+    async def _parse(self, name: str, text: str, param_oids: Sequence[int]) -> None:
+        if text.count(",") > COMMAS and await self._parse_folded(name, text, tuple(param_oids)):
+            return
         statements = parser.parse(text)
         if len(statements) > 1:
             raise SqlError("42601", "cannot insert multiple commands into a prepared statement")
@@ -242,6 +282,21 @@ class Statements:
         self.session.wire.register_statement(name, statement, text, types)
         if shared:
             self.session.database.queries.register_parse(self.session.scope, text, param_oids, statement)
+
+    async def _parse_folded(self, name: str, text: str, param_oids: tuple[int, ...]) -> bool:
+        """A text of very many literals. False: it must go the ordinary way."""
+        folded = await fold(self.session, text, param_oids)
+        if folded is None or len(folded.statements) != 1 or not is_plannable(folded.statements[0].node):
+            return False
+        if self.session.kernel.status == "E":
+            raise utility.in_failed_block()
+        prepared, bound = await self._unfold(folded, folded.statements[0])
+        if asynchronous.needs_python(folded.text) or has_names(prepared.columns):
+            return False
+        statement = Statement.plan(prepared.plan, bound=bound)
+        types = prepared.planned.params[: folded.folded.first]
+        self.session.wire.register_statement(name, statement, text, types)
+        return True
 
     def _prepared(
         self, node: Any, text: str, param_oids: tuple[int, ...], name: str
@@ -368,7 +423,14 @@ class Statements:
         return session.snapshot is snapshot
 
     async def run_plan(
-        self, prepared: Prepared, reply: Reply, params: Sequence[Any] = (), *, node: Any = None, text: str = ""
+        self,
+        prepared: Prepared,
+        reply: Reply,
+        params: Sequence[Any] = (),
+        *,
+        node: Any = None,
+        text: str = "",
+        bound: Unfolded | None = None,
     ) -> None:
         """Run a plan with its rows to the client."""
         session = self.session
@@ -376,7 +438,7 @@ class Statements:
             self.answers = await asynchronous.evaluate(session, node, text, params, tuple(prepared.planned.params))
         reply.header(prepared.columns)
         session.observed = (session.kernel.isolation, session.kernel.read_only)
-        portal = session.kernel.portal(prepared.plan, params, formats=reply.formats)
+        portal = session.kernel.portal(prepared.plan, params, formats=reply.formats, bound=bound)
         try:
             if has_names(prepared.columns):
                 rows = await session.waits.run(portal.fetch, session=session.kernel, detached=portal.fetch_detached)
@@ -400,10 +462,19 @@ class Statements:
         """Rows of a plan as Python values."""
         session = self.session
         portal = session.kernel.portal(prepared.plan, params)
+        rows: list[tuple[Any, ...]] = []
         try:
-            rows: list[tuple[Any, ...]] = await session.waits.run(
-                portal.fetch, session=session.kernel, detached=portal.fetch_detached
-            )
+            more = True
+            while more:
+                # Many rows at once would hold the interpreter while they are made.
+                state, part = await session.waits.step(
+                    lambda: portal.fetch(FETCH_ROWS),
+                    session=session.kernel,
+                    detached=lambda: portal.fetch_detached(FETCH_ROWS),
+                )
+                rows += part
+                if more := state == "suspended":
+                    await session.waits.runtime.clock.sleep(0)
         finally:
             portal.close()
         return rows

@@ -268,12 +268,42 @@ class Plan:
     def catalog_version(self) -> int: ...
 
 @final
+class Folded:
+    """A statement whose long VALUES and lists of literals have been made short."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def types(self) -> list[int]:
+        """Types of the parameters that were put in, numbered behind the client's; 0: to be inferred."""
+
+    @property
+    def first(self) -> int:
+        """How many parameters the client has."""
+
+    @property
+    def values(self) -> list[tuple[int, int, list[list[tuple[str, int | None]]]]]:
+        """VALUES: (index into `types` of its text, which the place of its text follows; number of rows; by column the shapes of its cells:
+        key, and index into `types` of its literal). The short text shows them: row n has each column's shape n, or its first."""
+
+    @property
+    def arrays(self) -> list[int]:
+        """Which of the parameters stand for an ARRAY[…]."""
+
+    def position(self, text: str, position: int) -> int:
+        """A 1-based position in the short text as one in the statement's."""
+
+@final
+class Unfolded:
+    """What folding has left out, as parameters. Can be used once."""
+
+@final
 class Statement:
     """What a prepared or cached statement means. `token` is yours: it comes back in events (an int, 0 = none)."""
 
     @staticmethod
-    def plan(plan: Plan, *, token: int = 0) -> Statement:
-        """Runs in the kernel."""
+    def plan(plan: Plan, *, bound: Unfolded | None = None, token: int = 0) -> Statement:
+        """Runs in the kernel. `bound`: values of the last parameters, which are not the client's."""
 
     @staticmethod
     def begin(
@@ -456,6 +486,13 @@ class Session:
 
     def close(self) -> None:
         """Roll back, release session locks, forget portals. Idempotent."""
+    def fold(self, text: str, given: int) -> Folded | None:
+        """A statement of very many literals made short, in a worker thread; None: there is nothing to gain, or it does not lex. `given`:
+        how many parameters the client has declared."""
+
+    def bind(self, text: str, folded: Folded, plan: Plan, used: Sequence[int]) -> Unfolded:
+        """What folding has left out of `text`, for the parameters of the plan; in a worker thread. `used`: those that the statement has."""
+
     # -- running plans -----------------------------------------------------------------------------------------
     def portal(
         self,
@@ -464,6 +501,7 @@ class Session:
         *,
         formats: Sequence[int] = (),
         copy: CopyFormat | None = None,
+        bound: Unfolded | None = None,
     ) -> Portal:
         """Start a plan: takes locks and the snapshot at its first run. `params` are Python values of the plan's param types (or `str` in
         the type's input form, where the type's value is not a str). `formats` as in Bind: none = all text, one, or one a column."""

@@ -57,20 +57,18 @@ class NodeVolume:
         """Each page's part of a `P` message."""
         pieces: list[tuple[int, int, bytes]] = []
         parts: list[bytes] = []
-        while True:
+        answers: dict[int, Any] = {}
+        asked = list(range(len(pages)))
+        while asked:
+            # What has its answer is not built again with every piece that another page needs.
             try:
-                answers = self.store.read(pages, lsn, pieces)
-            except _kernel.KernelError:
-                return self._one_by_one(pages, lsn)
-            needs = {answer[1:] for answer in answers if isinstance(answer, tuple) and answer[0] == "needs"}
-            if not needs:
-                break
-            try:
-                for layer, offset, length in sorted(needs):
+                answers.update(zip(asked, self.store.read([pages[at] for at in asked], lsn, pieces), strict=True))
+                asked = [at for at in asked if isinstance(answers[at], tuple) and answers[at][0] == "needs"]
+                for layer, offset, length in sorted({answers[at][1:] for at in asked}):
                     pieces.append((layer, offset, self.files[layer].pread(offset, length)))
-            except OSError:
+            except (_kernel.KernelError, OSError):
                 return self._one_by_one(pages, lsn)
-        for answer in answers:
+        for answer in (answers[at] for at in range(len(pages))):
             if isinstance(answer, bytes):
                 parts.append(b"\x00" + answer)
             else:

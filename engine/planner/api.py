@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from sixfold.engine.catalog.model import CatalogReader
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import PlanContext
 from sixfold.engine.planner.dml import plan_dml
+from sixfold.engine.planner.folded import FoldedRows
 from sixfold.engine.planner.select import plan_query
 from sixfold.engine.planner.subqueries import lower_sublink
 from sixfold.kernel._kernel import Reading
@@ -81,14 +83,20 @@ def _shown(catalog: CatalogReader, typ: int) -> int:
 
 
 def analyze_and_plan(
-    stmt: Any, sql: str, catalog: CatalogReader, info: SessionInfo, param_types: tuple[int, ...] = ()
+    stmt: Any,
+    sql: str,
+    catalog: CatalogReader,
+    info: SessionInfo,
+    param_types: tuple[int, ...] = (),
+    folded: Sequence[FoldedRows] = (),
 ) -> PlannedStatement:
     """Analyze and plan one SELECT, VALUES, INSERT, UPDATE or DELETE. `stmt` is `parser.Statement.node`, `sql` the text
-    that its locations count in; `param_types` has 0 for types to be inferred."""
+    that its locations count in; `param_types` has 0 for types to be inferred; `folded`: VALUES that it shows some rows of."""
     context = new_context(catalog, sql, param_types, info.user, info.database, info.reading)
     query = analyze(context, stmt)
     output = output_of(query, catalog)
     ctx = PlanContext(context, info, Estimate)
+    ctx.folded = folded
     ctx.next_with = context.ctes
     ctx.plan_query = lambda q: plan_query(ctx, q)
     ctx.plan_dml = lambda q: plan_dml(ctx, q)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -18,6 +18,7 @@ from sixfold.engine.planner.nodes import Expr, Node
 
 if TYPE_CHECKING:
     from sixfold.engine.planner.api import Estimate, SessionInfo
+    from sixfold.engine.planner.folded import FoldedRows
 
 Key = tuple[int, int]
 
@@ -54,6 +55,8 @@ class PlanContext:
         self.outer_aggregates: list[tree.AggRef] = []
         self.estimates: dict[int, Estimate] = {}
         self.tables: dict[int, nodes.Table] = {}
+        # VALUES of which the statement shows some rows only.
+        self.folded: Sequence[FoldedRows] = ()
         # Expressions that stand for the columns of entries which were pulled up.
         self.replaced: dict[int, list[Expr]] = {}
         # What `expr_vars` has found, by id of the expression (which is kept alive here); forgotten when entries are replaced.

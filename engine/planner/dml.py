@@ -99,6 +99,8 @@ def _insert(ctx: PlanContext, query: Query, dml: Dml) -> Built:
         if not direct:
             if type(node) is nodes.Values and not dml.generated:
                 node = _widen_values(ctx, node, dml, width)
+            elif type(node) is nodes.LiteralRows and not dml.generated:
+                node = _widen_literals(ctx, node, dml, width)
             else:
                 node = nodes.Project(node, _row_exprs(env, dml, values))
     ctx.estimate(node, rows, total)
@@ -149,6 +151,15 @@ def _widen_values(ctx: PlanContext, node: nodes.Values, dml: Dml, width: int) ->
     types = [c.typ for c in dml.relation.columns]
     rows = [[row[place[i]] if i in place else fill[i] for i in range(width)] for row in node.rows]
     return nodes.Values(rows, types)
+
+
+def _widen_literals(ctx: PlanContext, node: nodes.LiteralRows, dml: Dml, width: int) -> Node:
+    """The same for rows that are read from the statement's text."""
+    place = {p: i for i, p in enumerate(dml.columns)}
+    env = Env(ctx)
+    fill: dict[int, tuple[int | None, list[Expr]]] = {p: (None, [env.lower(e)]) for p, e in dml.fill.items()}
+    outputs = [node.outputs[place[i]] if i in place else fill[i] for i in range(width)]
+    return nodes.LiteralRows(node.text, node.columns, outputs, [c.typ for c in dml.relation.columns])
 
 
 def _conflict(ctx: PlanContext, dml: Dml) -> nodes.OnConflict | None:

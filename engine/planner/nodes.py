@@ -441,6 +441,15 @@ class Values(Node, tag="values"):
     types: list[int]
 
 
+class LiteralRows(Node, tag="literal_rows"):
+    """Rows that are read from a parameter's text."""
+
+    text: int
+    columns: list[list[tuple[str, int | None]]]
+    outputs: list[tuple[int | None, list[Expr]]]
+    types: list[int]
+
+
 class FunctionScan(Node, tag="function_scan"):
     """Set-returning functions in FROM."""
 
@@ -523,18 +532,8 @@ class HashJoin(Node, tag="hash_join"):
     right_width: int
 
 
-class MergeJoin(Node, tag="merge_join"):
-    """Merge join of sorted inputs."""
-
-    kind: str
-    left: Node
-    right: Node
-    left_keys: list[Expr]
-    right_keys: list[Expr]
-    key_types: list[int]
-    on: Expr | None
-    left_width: int
-    right_width: int
+class MergeJoin(HashJoin, tag="merge_join"):
+    """Both inputs are sorted by the keys."""
 
 
 class Sort(Node, tag="sort"):

@@ -9,6 +9,7 @@ from sixfold.engine.catalog.model import Relation
 from sixfold.engine.errors import not_built
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Built, Env, Key, PlanContext
+from sixfold.engine.planner.folded import folded_rows
 from sixfold.engine.planner.index_match import Match, bounds, match_index
 from sixfold.engine.planner.nodes import Expr, Node
 from sixfold.engine.planner.paths import (
@@ -67,7 +68,8 @@ class BaseRel:
             self.lateral = frozenset(free)
         elif rte.kind == "values":
             self.keys = [(rte.id, i) for i in range(len(rte.columns))]
-            self.base_rows = float(len(rte.rows))
+            folded = folded_rows(self.ctx.folded, rte.rows)
+            self.base_rows = float(len(rte.rows) if folded is None else folded.rows)
             self.lateral = frozenset(k for row in rte.rows for e in row for k in expr_vars(self.ctx, e))
         else:
             self._prepare_query()
@@ -239,7 +241,9 @@ class BaseRel:
             return nodes.HostScan(rte.relation.host, [c.typ for c in rte.relation.columns], [])
         if rte.kind == "values":
             rows = [[outside.lower(e) for e in row] for row in rte.rows]
-            return nodes.Values(rows, [c.typ for c in rte.columns])
+            types = [c.typ for c in rte.columns]
+            folded = folded_rows(self.ctx.folded, rte.rows)
+            return nodes.Values(rows, types) if folded is None else folded.node(rows, types, self.ctx.analysis.params)
         if rte.kind == "function":
             return self._function_node(outside)
         if rte.kind == "cte":

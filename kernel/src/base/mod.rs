@@ -1,8 +1,11 @@
 //! Words shared by every part of the kernel: numbers with a meaning, errors, and what a call may wait for.
 
+pub mod cells;
 pub mod error;
+pub mod folding;
 pub mod guarded;
 pub mod ids;
+pub mod lexer;
 pub mod pace;
 pub mod varint;
 

@@ -45,6 +45,12 @@ impl Cursor {
         self
     }
 
+    /// The same, and so many at once from the first on: all of them will be read.
+    pub fn with_all_read_ahead(mut self, max: usize) -> Cursor {
+        (self.ahead_max, self.ahead) = (max, max);
+        self
+    }
+
     /// Stand before the first cell whose key is at or above `key`.
     pub fn seek(&mut self, pages: &impl Pages, key: &[u8]) -> Res<()> {
         let (_, page) = self.tree.descend(pages, key, 0)?;

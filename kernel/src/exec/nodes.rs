@@ -24,6 +24,7 @@ pub enum Kind {
     Single,
     Empty,
     Values(Arc<ValuesNode>),
+    LiteralRows(Arc<LiteralRowsNode>),
     FunctionScan(Arc<FunctionScanNode>),
     HostScan(Arc<HostScanNode>),
     Scan(Arc<ScanNode>),
@@ -54,6 +55,22 @@ pub enum Kind {
 pub struct ValuesNode {
     /// One program of one row each.
     pub rows: Vec<Program>,
+    pub types: Vec<Oid>,
+}
+
+pub struct LiteralShapeNode {
+    pub key: Vec<u8>,
+    /// Which value of the row its literal is, and its type.
+    pub value: Option<(usize, &'static TypeInfo)>,
+}
+
+pub struct LiteralRowsNode {
+    pub text: usize,
+    pub columns: Vec<Vec<LiteralShapeNode>>,
+    /// Types of the literals of a row.
+    pub values: Vec<Oid>,
+    /// The column whose cell's shape decides, and a program for each shape.
+    pub outputs: Vec<(Option<usize>, Vec<Program>)>,
     pub types: Vec<Oid>,
 }
 

@@ -53,6 +53,17 @@ pub enum Node {
         rows: Vec<Vec<Expr>>,
         types: Vec<Oid>,
     },
+    /// VALUES of very many literals (`base::folding`): the rows are read from a parameter's text.
+    LiteralRows {
+        /// Number, from 0, of the parameter that is the text; the next one says how many characters stand before it.
+        text: usize,
+        /// What each column's cells look like: the key by which a cell is known, and of what type its literal is read.
+        columns: Vec<Vec<(String, Option<Oid>)>>,
+        /// A column that comes out: by the shape of the cell in some column, or always the first. Expressions see the literals of
+        /// the row, one for each shape that has one.
+        outputs: Vec<(Option<usize>, Vec<Expr>)>,
+        types: Vec<Oid>,
+    },
     /// A set-returning function: generate_series, unnest (several at once are zipped), json_array_elements…
     FunctionScan {
         calls: Vec<SetCall>,

@@ -142,6 +142,7 @@ impl Execution {
         let env = Env {
             rng: Rng::new(setup.seed),
             memo: Memo::default(),
+            sets: Default::default(),
             plans: Arc::new(RunPlans {
                 prepared: prepared.clone(),
                 opener,

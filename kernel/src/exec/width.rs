@@ -8,7 +8,9 @@ pub fn width(node: &Node) -> usize {
         Node::Empty { width } | Node::CteScan { width, .. } | Node::WorkScan { width, .. } => {
             *width
         }
-        Node::Values { types, .. } | Node::HostScan { types, .. } => types.len(),
+        Node::Values { types, .. }
+        | Node::LiteralRows { types, .. }
+        | Node::HostScan { types, .. } => types.len(),
         Node::SetOp { types, .. } | Node::Recursive { types, .. } => types.len(),
         Node::FunctionScan { calls, ordinality } => {
             calls.iter().map(|c| c.types.len()).sum::<usize>() + usize::from(*ordinality)

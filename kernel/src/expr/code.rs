@@ -178,13 +178,16 @@ pub struct AnyAllCode {
     pub left: Code,
     pub array: Code,
     pub all: bool,
-    /// `= ANY (constant array)` of a type whose equality is that of its representation.
-    pub set: Option<ConstSet>,
+    /// `= ANY (constant array)` or `<> ALL`, of a type whose equality is that of its representation.
+    pub set: Option<ValueSet>,
+    /// The same with a parameter (its number): the set is made when the plan runs (`Env::sets`).
+    pub param: Option<usize>,
 }
 
-pub struct ConstSet {
+pub struct ValueSet {
     pub ints: AHashSet<i64>,
     pub texts: AHashSet<Text>,
+    pub uuids: AHashSet<[u8; 16]>,
     pub has_null: bool,
 }
 

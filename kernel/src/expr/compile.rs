@@ -347,10 +347,16 @@ impl<'a> Compiler<'a> {
         let left = self.expr(left)?;
         let array = self.expr(array)?;
         let call = call(func, &[elem, elem], oids::BOOL)?;
-        let set = match (&array, all) {
-            (Code::Const(Datum::Array(values)), false) if plain_equality(call.function.name) => {
-                const_set(&values.values)
-            }
+        let plain = match call.function.name.strip_suffix("ne") {
+            Some(stem) => all && plain_equality(&format!("{stem}eq")),
+            None => !all && plain_equality(call.function.name),
+        };
+        let set = match &array {
+            Code::Const(Datum::Array(values)) if plain => ValueSet::of(&values.values),
+            _ => None,
+        };
+        let param = match array {
+            Code::Param(n) if plain => Some(n),
             _ => None,
         };
         Ok(Code::AnyAll(Box::new(AnyAllCode {
@@ -359,6 +365,7 @@ impl<'a> Compiler<'a> {
             array,
             all,
             set,
+            param,
         })))
     }
 
@@ -516,26 +523,48 @@ fn plain_equality(func: &str) -> bool {
             | "time_eq"
             | "texteq"
             | "nameeq"
+            | "uuid_eq"
     )
 }
 
-fn const_set(values: &[Datum]) -> Option<ConstSet> {
-    let mut set = ConstSet {
-        ints: AHashSet::new(),
-        texts: AHashSet::new(),
-        has_null: false,
-    };
-    for value in values {
-        match value {
-            Datum::Null => set.has_null = true,
-            Datum::Int(i) => {
-                set.ints.insert(*i);
+impl ValueSet {
+    /// `None`: there are values of other kinds.
+    pub fn of(values: &[Datum]) -> Option<ValueSet> {
+        let mut set = ValueSet {
+            ints: AHashSet::new(),
+            texts: AHashSet::new(),
+            uuids: AHashSet::new(),
+            has_null: false,
+        };
+        for value in values {
+            match value {
+                Datum::Null => set.has_null = true,
+                Datum::Int(i) => {
+                    set.ints.insert(*i);
+                }
+                Datum::Text(t) => {
+                    set.texts.insert(t.clone());
+                }
+                Datum::Uuid(u) => {
+                    set.uuids.insert(*u);
+                }
+                _ => return None,
             }
-            Datum::Text(t) => {
-                set.texts.insert(t.clone());
-            }
-            _ => return None,
         }
+        Some(set)
     }
-    Some(set)
+
+    /// Is the value one of them?
+    pub fn has(&self, value: &Datum) -> Option<bool> {
+        let empty = self.ints.is_empty() && self.texts.is_empty() && self.uuids.is_empty();
+        let found = match value {
+            _ if empty && !self.has_null => return Some(false),
+            Datum::Null => return None,
+            Datum::Int(i) => self.ints.contains(i),
+            Datum::Text(t) => self.texts.contains(t),
+            Datum::Uuid(u) => self.uuids.contains(u),
+            _ => false,
+        };
+        (found || !self.has_null).then_some(found)
+    }
 }

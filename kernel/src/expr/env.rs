@@ -1,7 +1,7 @@
 //! What an execution carries with it: parameters, settings, the way to storage, and what is left of its time slice.
 //! Expressions and operators see the world only through this.
 
-use super::code::Call;
+use super::code::{Call, ValueSet};
 use crate::base::error::fail;
 use crate::base::{pace, Lsn, Need, Res};
 use crate::exec::access::{Access, View};
@@ -10,9 +10,15 @@ use crate::func;
 use crate::func::{CallInfo, Ctx, Memo, Rng};
 use crate::types::settings::Settings;
 use crate::types::Datum;
+use ahash::AHashMap;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+
+/// Fewer elements are compared one by one.
+const SET_MIN: usize = 9;
+/// What an array's element counts for as work.
+const ELEMENT_BYTES: usize = 32;
 
 /// Functions and row sources that live in Python. A call may answer `Need` and is made again then.
 pub trait Host: Send + Sync {
@@ -148,6 +154,8 @@ pub struct Env {
     pub affected: u64,
     pub rng: Rng,
     pub memo: Memo,
+    /// Elements of array parameters that are searched again and again, by parameter; none: they must be compared one by one.
+    pub sets: AHashMap<usize, Option<Arc<ValueSet>>>,
     /// What operators share across the tree (CTEs, queues); the executor's own.
     pub shared: Box<dyn Any + Send>,
 }
@@ -191,8 +199,25 @@ impl Env {
             affected: 0,
             rng: self.rng.clone(),
             memo: Memo::default(),
+            sets: self.sets.clone(),
             shared,
         }
+    }
+
+    /// A parameter's elements as a set, where it has many.
+    pub fn set(&mut self, param: usize) -> Res<Option<Arc<ValueSet>>> {
+        if let Some(made) = self.sets.get(&param) {
+            return Ok(made.clone());
+        }
+        let made = match self.params.get(param) {
+            Some(Datum::Array(array)) if array.values.len() >= SET_MIN => {
+                pace::heavy(array.values.len() * ELEMENT_BYTES)?;
+                ValueSet::of(&array.values).map(Arc::new)
+            }
+            _ => None,
+        };
+        self.sets.insert(param, made.clone());
+        Ok(made)
     }
 
     /// One call of a function; strict functions of null are null.
@@ -205,6 +230,7 @@ impl Env {
             match arg {
                 Datum::Text(text) => pace::heavy(text.as_bytes().len())?,
                 Datum::Bytes(bytes) => pace::heavy(bytes.len())?,
+                Datum::Array(array) => pace::heavy(array.values.len() * ELEMENT_BYTES)?,
                 _ => {}
             }
         }

@@ -300,8 +300,13 @@ pub fn any_all<'a>(
 ) -> Res<Value<'a>> {
     let len = count(input, sel);
     let left = eval(cx, &code.left, input, sel)?;
-    if let Some(set) = &code.set {
-        return Ok(bools((0..len).map(|i| in_set(set, &left.get(i))).collect()));
+    let made = match code.param {
+        Some(param) => cx.env.set(param)?,
+        None => None,
+    };
+    if let Some(set) = code.set.as_ref().or(made.as_deref()) {
+        let found = (0..len).map(|i| set.has(&left.get(i)).map(|found| found != code.all));
+        return Ok(bools(found.collect()));
     }
     let array = eval(cx, &code.array, input, sel)?;
     let mut out = Vec::with_capacity(len);
@@ -309,21 +314,6 @@ pub fn any_all<'a>(
         out.push(quantified(cx, code, &left.get(i), &array.get(i))?);
     }
     Ok(bools(out))
-}
-
-fn in_set(set: &ConstSet, value: &Datum) -> Option<bool> {
-    let empty = set.ints.is_empty() && set.texts.is_empty() && !set.has_null;
-    let found = match value {
-        _ if empty => return Some(false),
-        Datum::Null => return None,
-        Datum::Int(i) => set.ints.contains(i),
-        Datum::Text(t) => set.texts.contains(t),
-        _ => false,
-    };
-    if !found && set.has_null {
-        return None;
-    }
-    Some(found)
 }
 
 /// `left OP ANY/ALL (array)` for one row.

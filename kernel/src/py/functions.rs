@@ -2,11 +2,11 @@
 
 use super::common::{plain, NEED_KINDS};
 use super::values::{from_python, info, to_python};
+use crate::base::lexer;
 use crate::base::Oid;
 use crate::func;
 use crate::types::registry;
 use crate::types::settings::Settings;
-use crate::wire::lexer;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

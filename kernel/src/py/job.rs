@@ -3,9 +3,10 @@
 use super::common::{done, lock, plain, slices, stopped};
 use super::plan::Json;
 use crate::base::error::fail;
-use crate::base::{guarded, Need, Res};
+use crate::base::{guarded, pace, Need, Res};
 use crate::exec::access::TableDef;
 use crate::exec::{compile, plan};
+use crate::session::cancel::Cancel;
 use crate::session::run::Held;
 use crate::types::settings::Settings;
 use parking_lot::Mutex;
@@ -45,6 +46,8 @@ struct Work {
     /// Slices that did something.
     steps: u64,
     finished: bool,
+    /// The session that it is done for.
+    cancel: Option<Arc<Cancel>>,
     /// The snapshot that the work reads with.
     _held: Option<Held>,
 }
@@ -58,8 +61,15 @@ impl Job {
             step: Box::new(step),
             steps: 0,
             finished: false,
+            cancel: None,
             _held: held,
         }))
+    }
+
+    /// It ends when this is cancelled.
+    pub fn of(self, cancel: Arc<Cancel>) -> Job {
+        self.0.lock().cancel = Some(cancel);
+        self
     }
 
     fn advance<'py>(&self, py: Python<'py>, slices: u32, detached: bool) -> Tuple<'py> {
@@ -80,11 +90,21 @@ impl Job {
 
 impl Work {
     fn run(&mut self, slices: u32) -> Res<u64> {
+        let _pace = self
+            .cancel
+            .as_ref()
+            .map(|cancel| pace::enter(&cancel.flag, false));
         for _ in 0..slices {
             if self.finished {
                 return Ok(self.steps);
             }
-            self.finished = (self.step)()?;
+            if let Some(cancel) = &self.cancel {
+                cancel.check()?;
+            }
+            self.finished = (self.step)().map_err(|stop| match &self.cancel {
+                Some(cancel) => cancel.explain(stop),
+                None => stop,
+            })?;
             self.steps += 1;
         }
         match self.finished {

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod common;
 mod copy;
 mod errors;
+mod folding;
 mod functions;
 mod host;
 mod intake;
@@ -43,6 +44,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lane::register(module)?;
     streams::register(module)?;
     reading::register(module)?;
+    folding::register(module)?;
     functions::register(module)?;
     // One line for each part; a part registers its own classes and functions.
     Ok(())

@@ -1,6 +1,7 @@
 //! `Plan`, `Table`, `Statement`, `Queries`: immutable things that sessions share.
 
 use super::common::plain;
+use super::folding::Unfolded;
 use crate::base::{pace, Oid};
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
@@ -114,9 +115,10 @@ fn statement(what: What, token: i64) -> Statement {
 #[pymethods]
 impl Statement {
     #[staticmethod]
-    #[pyo3(signature = (plan, *, token = 0))]
-    fn plan(plan: &Plan, token: i64) -> Statement {
-        Statement(Meaning::plan(plan.0.clone(), token))
+    #[pyo3(signature = (plan, *, bound = None, token = 0))]
+    fn plan(plan: &Plan, bound: Option<&Unfolded>, token: i64) -> Statement {
+        let bound = bound.map(Unfolded::take).unwrap_or_default();
+        Statement(Meaning::plan(plan.0.clone(), bound, token))
     }
 
     #[staticmethod]

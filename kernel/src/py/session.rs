@@ -2,13 +2,14 @@
 
 use super::common::{done, lock, plain, step, stopped};
 use super::copy::CopyFormat;
+use super::folding::{self, Folded};
 use super::host::Callables;
 use super::job::{Job, Table};
 use super::plan::{isolation, Plan};
 use super::portal::Portal;
 use super::values::{from_python, info};
 use super::volume::Volume;
-use crate::base::{Oid, Res, SessionId, SqlError};
+use crate::base::{pace, Oid, Res, SessionId, SqlError};
 use crate::func::ctx::Rng;
 use crate::session::cancel::Cancel;
 use crate::session::node::Node;
@@ -322,7 +323,35 @@ impl Session {
         Ok(())
     }
 
-    #[pyo3(signature = (plan, params = Vec::new(), *, formats = Vec::new(), copy = None))]
+    /// What `folding` left out of a statement, for the parameters of its plan.
+    fn bind(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        folded: &Folded,
+        plan: &Plan,
+        used: Vec<usize>,
+    ) -> PyResult<folding::Unfolded> {
+        let settings = lock(&self.core)?.kept.settings.clone();
+        let (cancel, types) = (&self.cancel.flag, &plan.0.params);
+        let bound = py.detach(|| {
+            let _pace = pace::enter(cancel, false);
+            folding::bind(text, &folded.0, types, &used, &settings)
+        });
+        plain(py, bound).map(folding::Unfolded::new)
+    }
+
+    /// A statement of many literals made short; none when there is nothing to gain.
+    fn fold(&self, py: Python<'_>, text: &str, given: usize) -> PyResult<Option<Folded>> {
+        let cancel = &self.cancel.flag;
+        let folded = py.detach(|| {
+            let _pace = pace::enter(cancel, false);
+            crate::base::folding::fold(text, given)
+        });
+        Ok(plain(py, folded)?.map(Folded))
+    }
+
+    #[pyo3(signature = (plan, params = Vec::new(), *, formats = Vec::new(), copy = None, bound = None))]
     fn portal(
         &self,
         py: Python<'_>,
@@ -330,21 +359,24 @@ impl Session {
         params: Vec<Bound<'_, PyAny>>,
         formats: Vec<u16>,
         copy: Option<&CopyFormat>,
+        bound: Option<&folding::Unfolded>,
     ) -> PyResult<Portal> {
         let prepared = plan.0.clone();
-        if params.len() != prepared.params.len() {
+        let bound = bound.map(folding::Unfolded::take).unwrap_or_default();
+        if params.len() + bound.len() != prepared.params.len() {
             let text = format!(
                 "the plan wants {} parameters, not {}",
                 prepared.params.len(),
-                params.len()
+                params.len() + bound.len()
             );
             return Err(pyo3::exceptions::PyValueError::new_err(text));
         }
-        let values = params
+        let mut values = params
             .iter()
             .zip(&prepared.params)
             .map(|(value, &typ)| from_python(value, info(py, typ)?))
             .collect::<PyResult<Vec<_>>>()?;
+        values.extend(bound);
         let types = || prepared.output.iter().map(|column| column.typ);
         let form = match copy {
             Some(format) => Form::Copy(Box::new(plain(
@@ -363,7 +395,7 @@ impl Session {
         let mut core = lock(&self.core)?;
         let (view, held) = plain(py, core.take_view())?;
         let mut job = plain(py, self.node.tables.build_index(&view, &table.0, index))?;
-        Ok(Job::new(held, move || job.step()))
+        Ok(Job::new(held, move || job.step()).of(self.cancel.clone()))
     }
 
     #[getter]

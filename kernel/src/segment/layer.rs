@@ -22,6 +22,10 @@ pub const MAGIC: [u8; 4] = *b"6LY1";
 const END: [u8; 4] = *b"6LYE";
 pub const FOOTER: usize = 20;
 pub const BLOCK_BYTES: usize = 16 << 10;
+/// A block that has so many bytes ends before a gap of more than so many pages: who looks for one of those must not read it in vain. (Space
+/// maps are in nearly every layer, far from what was written to new pages.)
+const GAP_PAGES: u64 = 64;
+const GAP_BYTES: usize = 256;
 const HAS_IMAGE: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,6 +308,9 @@ impl Writer {
     pub fn add(&mut self, page: PageNo, entry: &Entry) {
         if entry.is_empty() {
             return;
+        }
+        if page.0 > self.last.0.saturating_add(GAP_PAGES) && self.block.len() >= GAP_BYTES {
+            self.end_block();
         }
         if self.block.is_empty() {
             self.first = page;

@@ -3,13 +3,13 @@
 use super::connection::{Cached, Connection, Event, Queries, Statement, What};
 use super::node::Node;
 use super::{Backend, Isolation, Session};
+use crate::base::lexer;
 use crate::base::{Lsn, Need, Res, SessionId, SqlError, Stop, Xid};
 use crate::exec::run::Prepared;
 use crate::store::{Config, Volume};
 use crate::txn::locks::Level;
 use crate::txn::modes::LockKey;
 use crate::txn::Status;
-use crate::wire::lexer;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -212,6 +212,7 @@ fn plan(version: u64) -> Arc<Statement> {
         "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": VERSION}"#;
     Statement::plan(
         Prepared::compile(&json.replace("VERSION", &version.to_string())).unwrap(),
+        Vec::new(),
         7,
     )
 }
@@ -327,7 +328,7 @@ fn a_panic_ends_its_statement_and_nothing_else() {
         "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 0}"#;
     wire.register(
         "broken",
-        Statement::plan(Prepared::compile(json).unwrap(), 8),
+        Statement::plan(Prepared::compile(json).unwrap(), Vec::new(), 8),
         "",
         None,
     );

@@ -464,8 +464,10 @@ fn chunk_of(bytes: &[u8], number: usize) -> &[u8] {
 }
 
 fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec<u8>) -> Res<()> {
-    let mut cursor = Cursor::new(tree).with_read_ahead(AHEAD);
     let mut number = bytes.len() / CHUNK;
+    let left = (external.stored as usize).saturating_sub(bytes.len());
+    let ahead = AHEAD.min(left / CHUNK + 1);
+    let mut cursor = Cursor::new(tree).with_all_read_ahead(ahead);
     if bytes.len() as u64 >= external.stored {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use super::backend::{self, Internal};
 use super::frontend::{self, Startup};
-use super::lexer::{normalise, Kind};
+use crate::base::lexer::{normalise, Kind};
 use crate::base::{Oid, SqlError, Stop};
 use crate::exec::plan::OutputColumn;
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
 //! From a plan to compiled nodes. Every function, type and aggregate that the plan names is looked up here, once.
 
+mod literals;
 mod modify;
 mod table;
 mod window;
@@ -170,6 +171,7 @@ impl PlanCompiler {
                     types: types.clone(),
                 }))
             }
+            Node::LiteralRows { .. } => Kind::LiteralRows(Arc::new(self.literal_rows(node)?)),
             Node::FunctionScan { calls, ordinality } => {
                 let calls = calls
                     .iter()

@@ -8,6 +8,7 @@ mod frame;
 mod hashjoin;
 mod insert;
 mod limit;
+mod literals;
 mod lock;
 mod modify;
 mod nestloop;
@@ -32,6 +33,7 @@ use super::nodes::{HashJoinNode, Kind, PNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
 use hashjoin::Build;
+use source::ProjectSet;
 use std::sync::Arc;
 
 /// What operators of one execution share: `Env::shared`.
@@ -81,15 +83,14 @@ impl Opener {
             Kind::Single => Box::new(source::Single::default()),
             Kind::Empty => Box::new(source::Nothing),
             Kind::Values(n) => Box::new(source::Values::new(n.clone())),
+            Kind::LiteralRows(n) => Box::new(literals::LiteralRows::new(n.clone())),
             Kind::FunctionScan(n) => Box::new(source::FunctionScan::new(n.clone())),
             Kind::HostScan(n) => Box::new(source::HostScan::new(n.clone())),
             Kind::Scan(n) => Box::new(scan::Scan::new(n.clone(), self.part)),
             Kind::IndexScan(n) => Box::new(scan::IndexScan::new(n.clone())),
             Kind::Filter(n) => Box::new(simple::Filter::new(n.clone(), self.open(&n.input))),
             Kind::Project(n) => Box::new(simple::Project::new(n.clone(), self.open(&n.input))),
-            Kind::ProjectSet(n) => {
-                Box::new(source::ProjectSet::new(n.clone(), self.open(&n.input)))
-            }
+            Kind::ProjectSet(n) => Box::new(ProjectSet::new(n.clone(), self.open(&n.input))),
             Kind::NestedLoop(n) => Box::new(nestloop::NestedLoop::new(
                 n.clone(),
                 self.open(&n.left),

@@ -1,6 +1,6 @@
 //! Scans of tables and indexes, with their filters.
 
-use crate::base::Res;
+use crate::base::{pace, Res};
 use crate::exec::access::{Bounds, Cursor};
 use crate::exec::batch::{Batch, BATCH_ROWS};
 use crate::exec::nodes::{BoundNode, IndexScanNode, ScanNode};
@@ -20,6 +20,8 @@ struct Reading {
 
 /// The first batches are small: a query with LIMIT or one row should not pay for a thousand.
 const FIRST_ROWS: usize = 32;
+/// What a probe counts for as work.
+const PROBE_BYTES: usize = 64;
 
 impl Reading {
     fn start(&mut self, cursor: Box<dyn Cursor>, rows: usize) {
@@ -143,6 +145,10 @@ impl IndexScan {
                     .unwrap_or_default(),
             ),
         };
+        if let Some(Datum::Array(array)) = &probes {
+            // They will be sorted.
+            pace::heavy(array.values.len() * PROBE_BYTES)?;
+        }
         let low = match (&node.low, self.low.take().flatten()) {
             (Some(_), None) => return Ok(Vec::new()),
             (Some(b), Some(values)) => Some((values, b.inclusive)),

@@ -2,12 +2,12 @@
 
 use super::{Connection, Doing, Phase, RAISED_MAX};
 use crate::base::error::{fail, Res};
+use crate::base::lexer::Placed;
 use crate::base::{Need, Oid, SqlError};
 use crate::session::copy_in::CopyIn;
 use crate::session::state::Session;
 use crate::types::Datum;
 use crate::wire::backend::{self, Internal};
-use crate::wire::lexer::Placed;
 use parking_lot::Mutex;
 use std::sync::Arc;
 

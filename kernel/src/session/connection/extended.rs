@@ -6,6 +6,7 @@ use super::portal::Portal;
 use super::statement::{Entry, Statement, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
+use crate::base::lexer;
 use crate::base::Stop;
 use crate::session::state::Session;
 use crate::types::registry::{self, Repr, TypeInfo};
@@ -13,7 +14,6 @@ use crate::types::wire::LEFT_OVER;
 use crate::types::Datum;
 use crate::wire::backend;
 use crate::wire::frontend::{self, format_of, Frame, Target};
-use crate::wire::lexer;
 use std::sync::Arc;
 
 impl Connection {
@@ -29,13 +29,7 @@ impl Connection {
         let statement = match known.filter(|statement| !statement.stale(session.catalog_version()))
         {
             Some(statement) => Some(statement),
-            None => {
-                let mut key = std::mem::take(&mut self.key);
-                lexer::normalise(message.text, &mut key);
-                let empty = key.is_empty();
-                self.key = key;
-                empty.then(|| Statement::new(What::Empty, &[], 0))
-            }
+            None => lexer::is_blank(message.text).then(|| Statement::new(What::Empty, &[], 0)),
         };
         let Some(statement) = statement else {
             let (name, text) = (message.name.to_owned(), message.text.to_owned());

@@ -25,6 +25,7 @@ impl Portal {
     pub fn new(statement: Arc<Statement>, mut params: Vec<Datum>, formats: Formats) -> Res<Portal> {
         let run = match &statement.what {
             What::Plan(plan) => {
+                params.extend_from_slice(&statement.bound);
                 let encoder = Encoder::new(plan.output.iter().map(|column| column.typ), &formats)?;
                 Some(Run::new(
                     plan.clone(),

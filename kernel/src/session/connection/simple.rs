@@ -7,13 +7,13 @@ use super::portal::Portal;
 use super::statement::{Cached, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
+use crate::base::lexer::{self, Literal};
 use crate::base::Stop;
 use crate::session::state::Session;
 use crate::types::registry;
 use crate::types::Datum;
 use crate::wire::backend;
 use crate::wire::frontend::{self, Formats, Frame};
-use crate::wire::lexer::{self, Literal};
 use std::sync::Arc;
 
 impl Connection {

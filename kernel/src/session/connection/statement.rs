@@ -1,12 +1,13 @@
 //! What prepared and cached statements mean to the kernel, and the cache of statements by text that sessions share.
 
 use crate::base::error::Res;
+use crate::base::lexer::Literal;
 use crate::base::Oid;
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
 use crate::session::Isolation;
+use crate::types::Datum;
 use crate::wire::backend;
-use crate::wire::lexer::Literal;
 use ahash::AHashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Statement {
     pub what: What,
     /// Types of $1…
     pub params: Arc<[Oid]>,
+    /// Values of the plan's parameters behind those.
+    pub bound: Arc<[Datum]>,
     /// Python's name for it.
     pub token: i64,
 }
@@ -47,15 +50,18 @@ impl Statement {
         Arc::new(Statement {
             what,
             params: Arc::from(params),
+            bound: Arc::default(),
             token,
         })
     }
 
-    pub fn plan(plan: Arc<Prepared>, token: i64) -> Arc<Statement> {
-        let params = Arc::from(plan.params.as_slice());
+    pub fn plan(plan: Arc<Prepared>, bound: Vec<Datum>, token: i64) -> Arc<Statement> {
+        let given = plan.params.len().saturating_sub(bound.len());
+        let params = Arc::from(plan.params.get(..given).unwrap_or(&[]));
         Arc::new(Statement {
             what: What::Plan(plan),
             params,
+            bound: bound.into(),
             token,
         })
     }

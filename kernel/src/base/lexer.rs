@@ -25,7 +25,7 @@ impl Kind {
         }
     }
 
-    fn letter(self) -> u8 {
+    pub fn letter(self) -> u8 {
         match self {
             Kind::Int4 => b'i',
             Kind::Int8 => b'l',
@@ -45,21 +45,28 @@ pub struct Literal<'a> {
     pub end: usize,
 }
 
+/// A text with more literals has the key `MANY`, under which nothing is kept: `folding` deals with it.
+pub const LITERALS_MAX: usize = 1000;
+pub const MANY: &[u8] = &[1];
+
 pub fn normalise<'a>(text: &'a str, key: &mut Vec<u8>) -> Vec<Literal<'a>> {
     key.clear();
-    let mut lexer = Lexer {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        space: false,
-        literals: Vec::new(),
-    };
+    let mut lexer = Lexer::new(text, 0);
     if lexer.run(key).is_none() {
         key.clear();
-        key.extend_from_slice(text.as_bytes());
+        match lexer.literals.len() > LITERALS_MAX {
+            true => key.extend_from_slice(MANY),
+            false => key.extend_from_slice(text.as_bytes()),
+        }
         lexer.literals.clear();
     }
     lexer.literals
+}
+
+/// Is there nothing but space and comments?
+pub fn is_blank(text: &str) -> bool {
+    let mut lexer = Lexer::new(text, 0);
+    lexer.skip_space().is_some() && lexer.at >= text.len()
 }
 
 /// A literal as Python sees it: kind, value, and its characters from … to in the text.
@@ -84,13 +91,23 @@ pub fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<Placed> {
         .collect()
 }
 
-struct Lexer<'a> {
+pub struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
+    /// Where the next token is looked for.
+    pub at: usize,
     /// Space or a comment stood before the token.
     space: bool,
-    literals: Vec<Literal<'a>>,
+    pub literals: Vec<Literal<'a>>,
+}
+
+/// What a number is; `integer`: it has neither point nor exponent.
+pub fn kind_of(value: &str, integer: bool) -> Kind {
+    match (integer, value.parse::<i64>()) {
+        (true, Ok(number)) if i32::try_from(number).is_ok() => Kind::Int4,
+        (true, Ok(_)) => Kind::Int8,
+        _ => Kind::Numeric,
+    }
 }
 
 fn is_ident_start(byte: u8) -> bool {
@@ -106,57 +123,76 @@ fn is_operator(byte: u8) -> bool {
 }
 
 impl<'a> Lexer<'a> {
-    fn peek(&self, ahead: usize) -> u8 {
+    pub fn new(text: &'a str, at: usize) -> Lexer<'a> {
+        Lexer {
+            text,
+            bytes: text.as_bytes(),
+            at,
+            space: false,
+            literals: Vec::new(),
+        }
+    }
+
+    pub fn peek(&self, ahead: usize) -> u8 {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
     /// `None`: the text doesn't lex, or has a byte (control character 1) that keys give a meaning to.
     fn run(&mut self, key: &mut Vec<u8>) -> Option<()> {
-        loop {
-            self.skip_space()?;
-            let Some(&byte) = self.bytes.get(self.at) else {
+        while self.literals.len() <= LITERALS_MAX {
+            if self.token(key)?.is_none() {
                 return Some(());
-            };
-            let start = self.at;
-            if self.space && !key.is_empty() {
-                key.push(b' ');
-            }
-            self.space = false;
-            match byte {
-                1 => return None,
-                b'\'' => self.plain_string(key, start)?,
-                b'e' | b'E' if self.peek(1) == b'\'' => {
-                    self.at += 1;
-                    self.escape_string(key, start)?;
-                }
-                // Bit strings, national strings and Unicode strings stay part of the key.
-                b'b' | b'B' | b'x' | b'X' | b'n' | b'N' if self.peek(1) == b'\'' => {
-                    self.kept_quoted(key, start, 1, b'\'')?
-                }
-                b'u' | b'U' if self.peek(1) == b'&' && matches!(self.peek(2), b'\'' | b'"') => {
-                    let quote = self.peek(2);
-                    self.kept_quoted(key, start, 2, quote)?;
-                }
-                b'"' => self.kept_quoted(key, start, 0, b'"')?,
-                b'$' => self.dollar(key, start)?,
-                b'0'..=b'9' => self.number(key, start)?,
-                b'.' if self.peek(1).is_ascii_digit() => self.number(key, start)?,
-                _ if is_ident_start(byte) => {
-                    while self.at < self.bytes.len() && is_ident(self.bytes[self.at]) {
-                        self.at += 1;
-                    }
-                    key.extend_from_slice(&self.bytes[start..self.at]);
-                }
-                _ if is_operator(byte) => self.operator(key),
-                _ => {
-                    self.at += 1;
-                    key.push(byte);
-                }
             }
         }
+        None
     }
 
-    fn skip_space(&mut self) -> Option<()> {
+    /// The next token, onto the key: where it begins, or nothing at the end. `None` as with `run`.
+    pub fn token(&mut self, key: &mut Vec<u8>) -> Option<Option<usize>> {
+        self.skip_space()?;
+        let Some(&byte) = self.bytes.get(self.at) else {
+            return Some(None);
+        };
+        let start = self.at;
+        if self.space && !key.is_empty() {
+            key.push(b' ');
+        }
+        self.space = false;
+        match byte {
+            1 => return None,
+            b'\'' => self.plain_string(key, start)?,
+            b'e' | b'E' if self.peek(1) == b'\'' => {
+                self.at += 1;
+                self.escape_string(key, start)?;
+            }
+            // Bit strings, national strings and Unicode strings stay part of the key.
+            b'b' | b'B' | b'x' | b'X' | b'n' | b'N' if self.peek(1) == b'\'' => {
+                self.kept_quoted(key, start, 1, b'\'')?
+            }
+            b'u' | b'U' if self.peek(1) == b'&' && matches!(self.peek(2), b'\'' | b'"') => {
+                let quote = self.peek(2);
+                self.kept_quoted(key, start, 2, quote)?;
+            }
+            b'"' => self.kept_quoted(key, start, 0, b'"')?,
+            b'$' => self.dollar(key, start)?,
+            b'0'..=b'9' => self.number(key, start)?,
+            b'.' if self.peek(1).is_ascii_digit() => self.number(key, start)?,
+            _ if is_ident_start(byte) => {
+                while self.at < self.bytes.len() && is_ident(self.bytes[self.at]) {
+                    self.at += 1;
+                }
+                key.extend_from_slice(&self.bytes[start..self.at]);
+            }
+            _ if is_operator(byte) => self.operator(key),
+            _ => {
+                self.at += 1;
+                key.push(byte);
+            }
+        }
+        Some(Some(start))
+    }
+
+    pub fn skip_space(&mut self) -> Option<()> {
         loop {
             match self.peek(0) {
                 b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.at += 1,
@@ -405,11 +441,7 @@ impl<'a> Lexer<'a> {
             return None;
         }
         let value = &self.text[start..self.at];
-        let kind = match (integer, value.parse::<i64>()) {
-            (true, Ok(number)) if i32::try_from(number).is_ok() => Kind::Int4,
-            (true, Ok(_)) => Kind::Int8,
-            _ => Kind::Numeric,
-        };
+        let kind = kind_of(value, integer);
         self.literal(key, kind, Cow::Borrowed(value), start);
         Some(())
     }

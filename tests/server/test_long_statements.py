@@ -1,0 +1,152 @@
+"""Statements of very many literals: what they mean is what PostgreSQL says, and nobody waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import TupleRow
+
+from tests.support.others import others_are_answered
+from tests.support.postgres import available, postgres
+from tests.support.sixfold import Served
+
+Connection = psycopg.Connection[TupleRow]
+
+ROWS = 3000
+TABLE = """CREATE TABLE long_rows (a int, b text, c numeric(12, 2), d date, e boolean, f double precision DEFAULT 1.5,
+    g int GENERATED ALWAYS AS (a * 2) STORED)"""
+COLUMNS = "(a, b, c, d, e)"
+
+
+def rows(cell: Callable[[int], str], columns: str = COLUMNS, count: int = ROWS) -> str:
+    return f"INSERT INTO long_rows {columns} VALUES " + ", ".join(cell(n) for n in range(count))
+
+
+def mixed(n: int) -> str:
+    text = ("NULL", "'it''s'", "E'tab\\there'", "$$dollar$$", f"'row {n}'", "'ä€𝄞'")[n % 6]
+    number = ("1", "-2.50", "NULL", "+3", "1e3", "-2147483648", "2147483648", "'7.1'")[n % 8]
+    day = ("'2020-02-29'", "'2021-01-01'::date", "null", "DEFAULT")[n % 4]
+    return f"({n - 5}, {text}, {number}, {day}, {('true', 'FALSE', 'NULL')[n % 3]})"
+
+
+def comments(n: int) -> str:
+    return f"( {n} -- a ) comment, with 'quotes'\n , /* (and, this) */ 'x' , {n}.5,\n'2020-01-01',true)"
+
+
+def same(n: int) -> str:
+    return f"({n}, 'x', 1, '2020-01-01', true)"
+
+
+def bad(what: str, at: int = ROWS - 2) -> Callable[[int], str]:
+    return lambda n: what if n == at else same(n)
+
+
+STATEMENTS = {
+    "all kinds of cells": rows(mixed),
+    "space and comments": rows(comments),
+    "fewer columns": rows(lambda n: f"({n}, 'b')", "(a, b)"),
+    "other order": rows(lambda n: f"('b{n}', {n})", "(b, a)"),
+    "default": rows(lambda n: f"({n}, DEFAULT)" if n % 7 else f"({n}, {n}.25)", "(a, f)"),
+    "functions": rows(lambda n: f"({n}, upper('x'), 1 + 1, current_date - current_date + date '2000-01-01', 1 = 1)"),
+    "returning": rows(same) + " RETURNING a, b, c, d, e, f, g",
+    "on conflict": rows(same) + " ON CONFLICT DO NOTHING",
+    "cte": f"WITH w(x, y) AS (VALUES {', '.join(f'({n}, {n}.5)' for n in range(ROWS))}) SELECT sum(x), sum(y) FROM w",
+    "values": "VALUES " + ", ".join(f"({n}, 'v{n}', NULL, {('1', '2.5')[n % 2]})" for n in range(ROWS)),
+    "from": f"SELECT pg_typeof(x), pg_typeof(y), x, y FROM (VALUES {', '.join(f'({n}, {n})' for n in range(2999))}, (1, 2.5)) v(x, y)",
+    "in": f"SELECT a FROM long_base WHERE a IN ({', '.join(str(n * 3) for n in range(ROWS))}) ORDER BY a",
+    "not in": f"SELECT a FROM long_base WHERE NOT a NOT IN ({', '.join(str(n * 3) for n in range(ROWS))}) ORDER BY a",
+    "not in with null": f"SELECT count(*) FROM long_base WHERE a NOT IN ({', '.join(str(-n) for n in range(ROWS))}, NULL)",
+    "in texts": f"SELECT b FROM long_base WHERE b IN ({', '.join(repr(f't{n * 2}') for n in range(ROWS))}) ORDER BY b",
+    "in dates": "SELECT d FROM long_base WHERE d IN (" + ", ".join(f"'20{n % 100:02}-01-{n % 28 + 1}'" for n in range(ROWS)) + ")",
+    "in numbers": f"SELECT a FROM long_base WHERE a IN ({', '.join(f'{n}.0' for n in range(ROWS))}, 5000000000) ORDER BY 1",
+    "array": f"SELECT array_length(ARRAY[{', '.join(str(n) for n in range(ROWS))}], 1), ARRAY[{', '.join(str(n) for n in range(ROWS))}]",
+    "array of dates": "SELECT ARRAY[" + ", ".join("'2020-01-01'" for _ in range(ROWS)) + "]::date[]",
+    "array of texts": "SELECT pg_typeof(ARRAY[" + ", ".join(f"'{n}'" for n in range(ROWS)) + ", NULL])",
+    "two statements": rows(same) + "; SELECT count(*) FROM long_rows WHERE a IN (" + ", ".join(map(str, range(ROWS))) + ")",
+    "not a query": f"CREATE TABLE long_made AS SELECT x FROM (VALUES {', '.join(f'({n})' for n in range(ROWS))}) v(x)",
+    "bad number": rows(bad("(1, 'x', 'one', '2020-01-01', true)")),
+    "bad date": rows(bad("(1, 'äöü€𝄞', 1, '2020-02-30', true)")),
+    "too large": rows(bad("(5000000000, 'x', 1, '2020-01-01', true)")),
+    "wrong type": rows(bad("(1, 'x', 1, 2020, true)")),
+    "wrong type first": rows(bad("(1, 'x', 1, 2020, true)", 0)),
+    "too short a row": rows(bad("(1, 'x', 1)")),
+    "too long a row": rows(bad("(1, 'x', 1, '2020-01-01', true, 2)")),
+    "too many columns": rows(same, "(a)"),
+    "no such column": rows(bad("(nothing, 'x', 1, '2020-01-01', true)")),
+    "syntax": rows(bad("(1, 'x' 'y', 1, '2020-01-01', true)")),
+    "not closed": rows(same) + ", (1, 2",
+    "no string's end": rows(same) + ", (1, 'x",
+    "no such table": rows(same).replace("long_rows", "long_nothing"),
+    "bad in": f"SELECT a FROM long_base WHERE a IN ({', '.join(repr(str(n)) for n in range(ROWS))}, 'x')",
+    "text in numbers": f"SELECT a FROM long_base WHERE b IN ({', '.join(str(n) for n in range(ROWS))})",
+}  # fmt: skip
+
+
+def answer(connection: Connection, statement: str) -> Any:
+    """Rows and status; or the error's code, message and place. And what is in the table then."""
+    try:
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(statement)  # type: ignore[call-overload]
+        found: list[Any] = []
+        while True:
+            columns = [(c.name, c.type_code) for c in cursor.description or ()]
+            found.append((cursor.statusmessage, columns, cursor.fetchall() if columns else None))
+            if not cursor.nextset():
+                break
+    except psycopg.Error as error:
+        found = [error.sqlstate, error.diag.message_primary, error.diag.statement_position]
+    table = connection.execute("SELECT a, b, c, d, e, f, g FROM long_rows ORDER BY a, b, c").fetchall()
+    connection.execute("TRUNCATE long_rows")
+    return found, table
+
+
+def prepare(connection: Connection) -> None:
+    connection.execute("SET client_min_messages = warning")
+    for table in ("long_rows", "long_base", "long_made"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")  # type: ignore[call-overload]
+    connection.execute(TABLE)  # type: ignore[call-overload]
+    connection.execute(
+        "CREATE TABLE long_base AS SELECT g a, 't' || g b, date '2020-01-01' + g d FROM generate_series(0, 5000) g"
+    )
+
+
+@pytest.fixture(scope="module")
+def both(server: Served) -> Iterator[tuple[Connection, Connection]]:
+    if not available():
+        pytest.skip("no PostgreSQL 15 to compare with")
+    with (
+        postgres() as reference,
+        psycopg.connect(reference.uri, autocommit=True) as theirs,
+        psycopg.connect(server.uri, autocommit=True) as ours,
+    ):
+        prepare(theirs)
+        prepare(ours)
+        yield ours, theirs
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_long_statement_means_what_it_means_to_postgresql(both: tuple[Connection, Connection], name: str) -> None:
+    ours, theirs = both
+    assert answer(ours, STATEMENTS[name]) == answer(theirs, STATEMENTS[name])
+
+
+def test_it_can_be_prepared_with_parameters_of_its_own(both: tuple[Connection, Connection]) -> None:
+    text = f"SELECT a, %s::text FROM long_base WHERE a > %s AND a IN ({', '.join(str(n * 7) for n in range(ROWS))}) ORDER BY a"
+    for connection in both:
+        for low in (10, 4000):
+            found = connection.execute(text, ("x", low), prepare=True).fetchall()  # type: ignore[call-overload]
+            assert found == [(n, "x") for n in range(0, 5001, 7) if n > low]
+
+
+def test_nobody_waits_for_a_long_statement(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        values = ", ".join(f"({n}, 'row number {n}')" for n in range(200_000))
+        with others_are_answered(server.uri, 0.5, at_least=10):
+            assert connection.execute(f"INSERT INTO long_rows (a, b) VALUES {values}").rowcount == 200_000  # type: ignore[call-overload]
+            numbers = ", ".join(map(str, range(0, 1_000_000, 2)))
+            found = connection.execute(f"SELECT count(*) FROM long_rows WHERE a IN ({numbers})").fetchone()  # type: ignore[call-overload]
+            assert found == (100_000,)
