@@ -95,12 +95,9 @@ class Autovacuum:
         if self._task is not None:
             self._task.cancel()
 
-    def _number(self, name: str) -> float:
-        return float(self._database.options.get(name, settings.known()[name].boot))
-
     async def _run(self) -> None:
         while True:
-            await self._database.runtime.clock.sleep(self._number("autovacuum_naptime"))
+            await self._database.runtime.clock.sleep(self._database.number("autovacuum_naptime"))
             if settings.is_on(self._database.options.get("autovacuum", "on")):
                 try:
                     await self.look()
@@ -115,7 +112,7 @@ class Autovacuum:
         tables = self._tables()
         self._database.activity.forget({table.oid for table in tables})
         names = [name for name in Limits.__struct_fields__ if name != "enabled"]
-        limits = msgspec.convert({name: self._number(f"autovacuum_{name}") for name in names}, Limits)
+        limits = msgspec.convert({name: self._database.number(f"autovacuum_{name}") for name in names}, Limits)
         for table in tables:
             if table.root in found:
                 await self._table(table, found[table.root], limits)
@@ -163,7 +160,7 @@ class Autovacuum:
             if self._database.volume.blocks_others(session.pid):
                 raise GaveWay
             # -1 is vacuum_cost_delay, which is 0.
-            delay_ms = max(0.0, self._number("autovacuum_vacuum_cost_delay"))
+            delay_ms = max(0.0, self._database.number("autovacuum_vacuum_cost_delay"))
             await self._database.runtime.clock.sleep(delay_ms / 1000)
 
         if due.full:

@@ -13,6 +13,7 @@ from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.wal.runtime import Runtime, Timer
 
+from . import settings
 from .activity import Activity
 from .catalog.bootstrap import FIRST_ROOT, bootstrap
 from .catalog.rows import Change
@@ -161,6 +162,10 @@ class Database:
         return self.volume.role == "reader"
 
     # -- sessions
+
+    def number(self, name: str) -> float:
+        """A setting of the whole server, in its own unit."""
+        return float(self.options.get(name, settings.known()[name].boot))
 
     def accept(self, client: Client, *, startup: bool = True) -> Session:
         """A new connection; `session.wire` is ready to be fed. `startup=False`: already past authentication."""

@@ -16,6 +16,7 @@ has been written (FATAL).
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -86,6 +87,12 @@ class Client(Protocol):
 
     def last_input(self) -> int:
         """When the client last sent something or a statement of its ended, in the clock's microseconds; 0: never."""
+
+
+def _unexpected(error: BaseException) -> SqlError:
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return SqlError("53000", "out of file descriptors; release and retry")
+    return SqlError("XX000", f"internal error: {type(error).__name__}: {error}")
 
 
 class SessionEnded(Exception):
@@ -256,7 +263,7 @@ class Session:
             raise
         except (Exception, PanicException) as error:
             log.exception("a statement failed in the engine", query=self.query)
-            self.fail(SqlError("XX000", f"internal error: {type(error).__name__}: {error}"))
+            self.fail(_unexpected(error))
         finally:
             self._disarm()
             self._settle()

@@ -39,7 +39,10 @@ class EmbeddedNodes:
             memory_bytes=self.memory_bytes,
         )
         node = StorageNode(config, self.runtime.with_disk(self._node_disk(name)))
-        await node.start()
+        try:
+            await node.start()
+        except manifest.ManifestDamaged as error:
+            raise manifest.ManifestDamaged(f"{name}: {error}") from error
         self.nodes[name] = node
         return node
 

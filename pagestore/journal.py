@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +31,8 @@ _RETRY_SECONDS = 0.5
 _PAUSE_SECONDS = 0.001
 # The beginning of a batch's header: volume, epoch, group, prev, start, end.
 _PLACE = struct.Struct("<8xQIIQQQ")
+# What is given up where a disk has lost a sector.
+_PIECE_BYTES = 4096
 
 
 @dataclass
@@ -41,6 +44,24 @@ class JournalFile:
     size: int = 0
     # By (volume, group): the highest batch end in the file. It may go when layers and peers have all of these.
     ends: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+def _read_what_can_be(file: File) -> bytes:
+    """A file's bytes; zeros, which hold no entry, where the disk does not give them back."""
+    size = file.size()
+    try:
+        return file.pread(0, size)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    pieces = []
+    for offset in range(0, size, _PIECE_BYTES):
+        length = min(_PIECE_BYTES, size - offset)
+        try:
+            pieces.append(file.pread(offset, length))
+        except OSError:
+            pieces.append(bytes(length))
+    return b"".join(pieces)
 
 
 class Journal:
@@ -57,6 +78,8 @@ class Journal:
         self._scheduled = False
         self._closed = False
         self._retrying = False
+        # How many want nothing to be written at the moment.
+        self._pauses = 0
         # (how many entries must be durable, whom to tell), in order.
         self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
         # Told (volume, message) with acknowledgements that are true now, where the lane has no way to the writer.
@@ -83,7 +106,7 @@ class Journal:
             path = f"{FOLDER}/{name}"
             file = self._disk.open(path)
             try:
-                data = file.pread(0, file.size())
+                data = _read_what_can_be(file)
                 entries, end, _damaged = _kernel.journal_scan(data)
                 if not entries:
                     continue
@@ -142,14 +165,17 @@ class Journal:
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Nothing is written inside."""
+        self._pauses += 1
         self.intake.pause(True)
         try:
             while self.intake.is_writing:
                 await self._runtime.clock.sleep(_PAUSE_SECONDS)
             yield
         finally:
-            self.intake.pause(False)
-            self.wake()
+            self._pauses -= 1
+            if not self._pauses:
+                self.intake.pause(False)
+                self.wake()
 
     def _note(self, info: JournalFile, message: bytes) -> None:
         volume, _epoch, group, _prev, _start, end = _PLACE.unpack_from(message)
@@ -294,10 +320,29 @@ class Journal:
         if removed:
             self._disk.sync_dir(FOLDER)
 
+    async def retire(self, info: JournalFile) -> None:
+        """Begin a new file if this one is being written."""
+        async with self.paused():
+            if info is self._current and not self._closed:
+                self._begin_file()
+
+    def _look_at_current(self) -> None:
+        """What is known of the file that is being written, as of now."""
+        if self._current is not None:
+            self._current.size = self.intake.position
+            self._current.ends = {(number, group): end for number, group, end in self.intake.ends()}
+
+    def known(self) -> list[JournalFile]:
+        """All files, as of now."""
+        self._look_at_current()
+        return list(self.files)
+
     def drop(self, info: JournalFile, is_frozen: Callable[[int, int, int], bool]) -> bool:
-        """Remove a damaged file, which is not the newest, once layers have all (volume, group, end) of it."""
-        if info not in self.files[:-1]:
+        """Remove a damaged file once layers have all (volume, group, end) of it. False: not yet, or it is being written (`retire`)."""
+        if info not in self.files:
             return True
+        if info is self._current:
+            return False
         if not all(is_frozen(*key, end) for key, end in info.ends.items()):
             return False
         self.files.remove(info)
@@ -307,12 +352,9 @@ class Journal:
 
     def scan_after(self, volume: int, scls: dict[int, int], max_bytes: int) -> list[bytes]:
         """Batches of a volume above the given SCLs, from the files: for a peer that lacks more than memory has."""
-        if self._current is not None:
-            self._current.size = self.intake.position
-            self._current.ends = {(number, group): end for number, group, end in self.intake.ends()}
         found: list[bytes] = []
         size = 0
-        for info in self.files:
+        for info in self.known():
             if not any(v == volume and end > scls.get(group, 1 << 63) for (v, group), end in info.ends.items()):
                 continue
             file = self._disk.open(info.path)

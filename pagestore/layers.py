@@ -205,6 +205,8 @@ class Layers:
                 raise
         except (OSError, _kernel.KernelError) as error:
             self.failure = error if isinstance(error, OSError) else OSError(str(error))
+            # A merge that met rot brings the scrub forward, as a read does.
+            volume.damaged += isinstance(error, _kernel.KernelError)
             if file is not None:
                 file.close()
             await node.runtime.clock.sleep(_RETRY_SECONDS)

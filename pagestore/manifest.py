@@ -44,7 +44,8 @@ class Manifest(msgspec.Struct):
 
 
 class ManifestDamaged(OSError):
-    """The manifest can't be read: the node must not start, since it would forget whom it fenced."""
+    """The manifest can't be read: the node must not start by itself, since it would forget whom it fenced. Whoever empties its folder must
+    know that its peers are well."""
 
 
 _HEAD = struct.Struct("<QII")
@@ -55,13 +56,26 @@ def load(disk: Disk) -> tuple[Manifest, int] | None:
     """The manifest and its number, or None on an empty folder."""
     if not disk.exists(PATH):
         return None
-    data = read_all(disk, PATH)
-    half = len(data) // 2
-    found = [slot for slot in (_slot(data[:half]), _slot(data[half:])) if slot is not None]
+    found = [slot for slot in _slots(disk) if slot is not None]
     if not found:
-        raise ManifestDamaged(f"the manifest of this storage node is damaged ({PATH})")
+        raise ManifestDamaged(
+            f"both copies of the manifest of this storage node are damaged (file {PATH}): where the other storage nodes of the volume are "
+            "well, move this node's folder away and start it again, and it is filled from them"
+        )
     number, body = max(found)
     return msgspec.json.decode(body, type=Manifest), number
+
+
+def is_whole(disk: Disk) -> bool:
+    """Whether both slots are sound, and the same."""
+    first, second = _slots(disk)
+    return first is not None and first == second
+
+
+def _slots(disk: Disk) -> tuple[tuple[int, bytes] | None, tuple[int, bytes] | None]:
+    data = read_all(disk, PATH)
+    half = len(data) // 2
+    return _slot(data[:half]), _slot(data[half:])
 
 
 def _slot(data: bytes) -> tuple[int, bytes] | None:

@@ -6,6 +6,7 @@ The foreground is: accept, journal, fdatasync, acknowledge. Everything else is `
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 from collections import deque
 from functools import partial
@@ -97,7 +98,7 @@ class StorageNode:
             self.manifest, self._manifest_number = found
         for state in self.manifest.volumes:
             self.volumes[state.volume] = self._open_volume(state)
-        if any(not state.voids_epoch for state in self.manifest.volumes):
+        if any(not state.voids_epoch for state in self.manifest.volumes) or not manifests.is_whole(self.disk):
             self.save_manifest()
         beyond: dict[int, dict[int, int]] = {}
         for payload in self.journal.recover():
@@ -120,7 +121,10 @@ class StorageNode:
         fenced, and counts in no recovery until peers have filled it."""
         try:
             return NodeVolume(self.disk, state)
-        except (_kernel.KernelError, FileNotFoundError) as error:
+        except (_kernel.KernelError, OSError) as error:
+            # A block that the disk can't give back is as good as rotten; anything else (no descriptors, no rights) passes.
+            if isinstance(error, OSError) and error.errno not in (errno.EIO, errno.ENOENT):
+                raise
             log.error("a layer file is damaged; this segment is filled from its peers", reason=str(error))
         state.layers, state.voids, state.voids_epoch, state.filling = [], [], 0, []
         return NodeVolume(self.disk, state)

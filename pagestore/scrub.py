@@ -1,8 +1,9 @@
-"""Scrub: reads layer files and journal files again, slowly, compares their checksums, and has peers repair what has rotted.
+"""Scrub: reads layer files, journal files and the manifest again, slowly, compares their checksums, and has peers repair what has rotted.
 
 A rotten layer is repaired as a whole: a peer's layers are copied and checked, and this node's own journal goes on top (`repair.py`). A rotten
-journal file has nothing that memory or layers lack: memory is frozen into a layer, and the file goes. A page read that meets a rotten
-block fails here and is answered by another node; it also brings the scrub forward.
+journal file has nothing that memory or layers lack: memory is frozen into a layer, and the file goes (the newest one: the next entry begins
+another). What the manifest says is known: it is written again. A page read that meets a rotten block fails here and is answered by another
+node; it also brings the scrub forward.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sixfold.kernel import _kernel
+from sixfold.pagestore import manifest as manifests
 from sixfold.pagestore.volume import NodeVolume
 from sixfold.wal.rpc import RemoteError
 from sixfold.wal.runtime import ConnectionLost, File
@@ -63,7 +65,10 @@ class Scrub:
             if not await self._layers_are_whole(volume):
                 self.found += 1
                 whole = await self._repair(volume) and whole
-        for info in list(self._node.journal.files[:-1]):
+        if not self._manifest_is_whole():
+            self.found += 1
+            whole = self._rewrite_manifest() and whole
+        for info in self._node.journal.known():
             if not await self._journal_is_whole(info):
                 self.found += 1
                 whole = await self._replace(info) and whole
@@ -96,6 +101,19 @@ class Scrub:
         except (_kernel.KernelError, OSError):
             return False
         return True
+
+    def _manifest_is_whole(self) -> bool:
+        try:
+            return manifests.is_whole(self._node.disk)
+        except OSError:
+            return False
+
+    def _rewrite_manifest(self) -> bool:
+        try:
+            self._node.save_manifest()
+        except OSError:
+            return False
+        return self._manifest_is_whole()
 
     async def _pause(self, done: int) -> None:
         await self._node.runtime.clock.sleep(done / self._node.config.scrub_bytes_per_second)
@@ -130,6 +148,7 @@ class Scrub:
     async def _replace(self, info: JournalFile) -> bool:
         """What the file has goes to a layer; the file goes."""
         node = self._node
+        await node.journal.retire(info)
         for volume in list(node.volumes.values()):
             await node.background.layers.freeze(volume)
 

@@ -29,7 +29,6 @@ log = structlog.get_logger("sixfold.server")
 
 # Output that the client has not taken; above this a statement's next rows wait.
 OUTPUT_BYTES_MAX = 1 << 20
-AUTHENTICATION_SECONDS = 60.0
 
 
 class Durability(Protocol):
@@ -64,16 +63,19 @@ class Connection:
         self._writable.set()
         self._ended = False
         self._encrypted = False
+        self._crowded = False
 
     # -- the reactor's side --------------------------------------------------------------------------------
 
-    def accepted(self, reactor: Reactor, token: int, peer: tuple[str, int]) -> None:
-        """A client has connected: serve it."""
+    def accepted(self, reactor: Reactor, token: int, peer: tuple[str, int], *, crowded: bool) -> None:
+        """A client has connected: serve it, or refuse it where there are too many."""
+        self._crowded = crowded
         self._socket = ClientSocket(reactor, token, peer)
         self._members.add(self)
         self._session = self._database.accept(self)
         self._wire = self._session.wire
-        self._login_timer = self._runtime.clock.call_later(AUTHENTICATION_SECONDS, self._login_late)
+        seconds = self._database.number("authentication_timeout")
+        self._login_timer = self._runtime.clock.call_later(seconds, self._login_late)
         reactor.attach(token, self._wire, self._session.kernel)
 
     def handed(self) -> None:
@@ -235,6 +237,10 @@ class Connection:
         return self._socket.secure(config)
 
     async def _start_login(self, parameters: dict[str, str]) -> bool:
+        if self._crowded:
+            self._wire.error("53300", "sorry, too many clients already", severity="FATAL", detail=None, hint=None)
+            self.wake()
+            return False
         self._login = Login(self._policy, parameters)
         return await self._step_login(None)
 

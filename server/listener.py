@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,22 @@ log = structlog.get_logger("sixfold.server")
 CLOSE_SECONDS = 2.0
 # Clients' sockets are served by half of the processors, and by no more threads than kernel locks let work beside each other.
 THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
+
+
+# Descriptors that clients leave to the server's own files: journals, layers, temporary files, links to storage nodes and readers.
+FILES = 256
+
+
+def clients_max() -> int:
+    """How many clients there may be. Takes all the descriptors that the system gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):
+            pass  # then there are fewer
+    return max(soft - FILES, soft // 2)
 
 
 class PortTaken(ConfigError):
@@ -45,6 +62,7 @@ class Listener:
         self._policy = policy
         self._runtime = runtime
         self._members: set[Connection] = set()
+        self._clients_max = clients_max()
         # By token; those that the reactor carries.
         self._carried: dict[int, Connection] = {}
         carrier = durability.carrier
@@ -96,7 +114,11 @@ class Listener:
         database.waits.elsewhere = self._reactor.wake
         connection = Connection(database, self._policy, self._runtime, self._members)
         self._carried[token] = connection
-        connection.accepted(self._reactor, token, peer)
+        # Who comes beyond is told so when it says who it is; much beyond, nobody waits for that.
+        beyond = len(self._members) - self._clients_max
+        connection.accepted(self._reactor, token, peer, crowded=beyond >= 0)
+        if beyond >= FILES // 4:
+            connection.abort()
 
     async def close(self) -> None:
         """Accept no more, tell every client 57P01, close."""

@@ -79,7 +79,8 @@ QUERIES = {
     "pg_collation": "SELECT * FROM pg_collation WHERE collname IN ('default', 'C', 'POSIX', 'ucs_basic') ORDER BY oid",
     "settings": "SELECT name, unit, category, context, vartype, boot_val, min_val, max_val, enumvals FROM pg_settings "
     "WHERE context IN ('internal', 'user', 'superuser') OR name IN ('listen_addresses', 'port', 'max_connections', 'shared_buffers', "
-    "'fsync', 'max_prepared_transactions', 'max_locks_per_transaction', 'wal_level', 'ssl', 'data_directory', 'hot_standby', "
+    "'authentication_timeout', 'fsync', 'max_prepared_transactions', 'max_locks_per_transaction', 'wal_level', 'ssl', "
+    "'data_directory', 'hot_standby', "
     "'autovacuum', 'autovacuum_naptime', 'autovacuum_vacuum_threshold', 'autovacuum_vacuum_scale_factor', 'autovacuum_analyze_threshold', "
     "'autovacuum_analyze_scale_factor', 'autovacuum_vacuum_cost_delay') ORDER BY lower(name)",
 } | {name: f"SELECT * FROM {name} ORDER BY 1, 2" for name in FIXED}

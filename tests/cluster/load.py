@@ -42,13 +42,13 @@ def goes_on(ledger: Ledger, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def answers(uri: str, seconds: float = 10.0) -> float:
+def answers(uri: str, seconds: float = 10.0, table: str = "balances") -> float:
     """Seconds until a first query is answered."""
     began = time.monotonic()
     while True:
         try:
             with psycopg.connect(uri, connect_timeout=2) as connection:
-                connection.execute("SELECT count(*) FROM balances")
+                connection.execute(f"SELECT count(*) FROM {table}")  # type: ignore[call-overload]
                 return time.monotonic() - began
         except psycopg.OperationalError:
             assert time.monotonic() - began < seconds, "the writer does not answer"

@@ -186,6 +186,57 @@ def test_random_bytes_never_take_the_server_down(server: Served, seed: int) -> N
     still_answers(server)
 
 
+# What is said, and answered, before the nonsense begins.
+BEFORE: dict[str, list[bytes]] = {
+    "nothing": [],
+    "a startup message": [startup()],
+    "a transaction": [startup(), message(b"Q", b"BEGIN; CREATE TABLE bad_never (a int)\0")],
+    "a failed transaction": [startup(), message(b"Q", b"BEGIN\0"), message(b"Q", b"nonsense\0")],
+    "a parse without a sync": [startup(), message(b"P", b"x\0SELECT $1::int\0" + bytes(2)) + message(b"H", b"")],
+    "an error that is skipped": [startup(), message(b"P", b"\0nonsense\0" + bytes(2)) + message(b"H", b"")],
+    "a suspended portal": [
+        startup(),
+        message(b"P", b"\0SELECT generate_series(1, 100)\0" + bytes(2))
+        + message(b"B", b"\0\0" + bytes(6))
+        + message(b"E", b"\0" + struct.pack("!i", 2))
+        + message(b"H", b""),
+    ],
+    "a copy": [startup(), message(b"Q", b"BEGIN; CREATE TEMP TABLE bad_copied (a int); COPY bad_copied FROM STDIN\0")],
+    "a binary copy": [
+        startup(),
+        message(b"Q", b"BEGIN; CREATE TEMP TABLE bad_copied (a int); COPY bad_copied FROM STDIN (FORMAT binary)\0"),
+    ],
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_random_bytes_in_any_state_end_the_connection_at_most(server: Served, before: str) -> None:
+    for seed in range(12):
+        chance = random.Random(seed)
+        with raw(server) as opened:
+            for said in BEFORE[before]:
+                opened.sendall(said)
+                opened.recv(65536)
+            noise = chance.randbytes(chance.choice([1, 5, 40, 3000, 200_000]))
+            if seed % 2:
+                # As long as it says it is, and of a kind that there is: so what is in it is looked at.
+                kind = chance.choice(b"QPBDECSFHdcfpX")
+                noise = message(bytes([kind]), noise)
+            opened.settimeout(20)
+            try:
+                opened.sendall(noise)
+                opened.shutdown(socket.SHUT_WR)
+                said = read_all(opened)
+            except TimeoutError:
+                raise
+            except OSError:
+                continue  # closed already
+            assert b"CXX000" not in said, said
+        still_answers(server)
+    with psycopg.connect(server.uri) as connection:
+        assert connection.execute("SELECT to_regclass('bad_never')").fetchone() == (None,)
+
+
 def conversation() -> list[tuple[bytes, bytes]]:
     """Messages of every kind that a client sends, well formed."""
     text = b"SELECT $1::int4, $2::text, $3::numeric[] FROM pg_class LIMIT 2\0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from tests.sim.world import Host
 
 SECTOR = 512
+
+
+class Died(BaseException):
+    """The process has ended in the middle of what it did: nothing of it runs on, no handler either."""
 
 
 class Inode:
@@ -40,24 +45,28 @@ class Inode:
                 _write(self.synced, at, data)
         del self.unsynced[:count]
 
-    def crash(self, chance: random.Random) -> None:
-        for at, data in self.unsynced:
+    def crash(self, chance: random.Random, counts: Counter[str], everything: bool = False) -> None:
+        for at, data in [] if everything else self.unsynced:
             if data is None:
                 if chance.random() < 0.5:
                     _truncate(self.synced, at)
                 continue
             style = chance.random()
             if style < 0.3:
+                counts["an unsynced write is lost"] += 1
                 continue
             if style < 0.6:
                 _write(self.synced, at, data)
+                counts["an unsynced write is kept"] += 1
                 continue
-            done = 0
+            done = kept = 0
             while done < len(data):
                 end = min(len(data), done + SECTOR - (at + done) % SECTOR)
                 if chance.random() < 0.5:
                     _write(self.synced, at + done, data[done:end])
+                    kept += end - done
                 done = end
+            counts["a write is torn"] += 0 < kept < len(data)
         self.unsynced.clear()
         self.data = bytearray(self.synced)
 
@@ -85,19 +94,21 @@ class Platter:
         self.full = False
         self.broken_syncs = 0
 
-    def crash(self, chance: random.Random) -> None:
+    def crash(self, chance: random.Random, counts: Counter[str], everything: bool = False) -> None:
+        """Unsynced writes are lost, kept or torn; or `everything` that is not synced is lost."""
         changed = sorted(
             path for path in {*self.names, *self.durable} if self.names.get(path) is not self.durable.get(path)
         )
         for path in changed:
-            if chance.random() < 0.5:
-                continue  # the change of the folder did not make it
+            if everything or chance.random() < 0.5:
+                counts["a folder's change is lost"] += 1
+                continue
             if path in self.names:
                 self.durable[path] = self.names[path]
             else:
                 self.durable.pop(path, None)
         for _, inode in sorted({**self.names, **self.durable}.items()):
-            inode.crash(chance)
+            inode.crash(chance, counts, everything)
         self.names = dict(self.durable)
 
     def flip_bit(self, chance: random.Random, suffix: str) -> str | None:
@@ -134,6 +145,7 @@ class SimFile:
         if self._disk.platter.full and offset + len(data) > len(self._inode.data):
             room = max(0, len(self._inode.data) - offset)
             self._inode.write(offset, data[:room])
+            self._disk.host.world.counts["a disk is full"] += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
         self._disk.host.world.traced(f"{self._disk.host.name} writes {self.path} at {offset}", data)
         self._inode.write(offset, bytes(data))
@@ -150,7 +162,8 @@ class SimFile:
             if self._disk.platter.broken_syncs > 0:
                 self._disk.platter.broken_syncs -= 1
                 # What a failed sync leaves behind is anybody's guess, and later syncs report success.
-                self._inode.crash(host.chance)
+                host.world.counts["a sync fails"] += 1
+                self._inode.crash(host.chance, host.world.counts)
                 done(OSError(errno.EIO, os.strerror(errno.EIO), self.path))
                 return
             self._inode.sync(count)
@@ -179,7 +192,9 @@ class SimDisk:
         self._life = host.life
 
     def check(self) -> None:
-        """The dead write nothing."""
+        """Before every operation: the host may die at it. The dead write nothing."""
+        if self.host.life == self._life and self.host.step():
+            raise Died
         if self.host.life != self._life:
             raise OSError(errno.EIO, "this process is dead")
 
@@ -199,6 +214,7 @@ class SimDisk:
             if not create:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), full)
             if self.platter.full:
+                self.host.world.counts["a disk is full"] += 1
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full)
             inode = self.platter.names[full] = Inode()
         return SimFile(self, path, inode)

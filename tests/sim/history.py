@@ -20,6 +20,8 @@ class Branch:
     # (LSN of the CPL, (page, value)s), rising.
     mtrs: list[tuple[int, list[tuple[int, int]]]] = field(default_factory=list)
     acknowledged: int = 0
+    # Its writer's VDL.
+    durable: int = 0
     # It finished when a later writer had begun already: it must never acknowledge anything.
     late: bool = False
 
@@ -62,6 +64,14 @@ class History:
                 raise Violation(f"epoch {branch.epoch} acknowledged {lsn} after {later.epoch} had cut at {later.end}")
         branch.acknowledged = max(branch.acknowledged, lsn)
         self.acknowledged += 1
+
+    def shown(self, epoch: int, lsn: int) -> None:
+        """A reader shows the volume at this LSN."""
+        if lsn not in self.cpls():
+            raise Violation(f"reader stands at {lsn}, which no MTR ends at")
+        for branch in self.branches:
+            if branch.epoch == epoch and lsn > max(branch.start, branch.durable):
+                raise Violation(f"reader stands at {lsn}, the VDL of epoch {epoch} is {branch.durable}")
 
     def wrote(self, branch: Branch, lsn: int, changes: list[tuple[int, int]]) -> None:
         """A writer put an MTR into its log. One that is over may still do so: that never counts."""

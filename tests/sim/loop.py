@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from tests.sim.disk import Died
+
 T = TypeVar("T")
 
 
@@ -48,6 +50,8 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, Died):
+            return
         self.failures.append(f"{context.get('message')}: {type(error).__name__ if error else ''} {error or ''}")
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:

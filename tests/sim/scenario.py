@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from typing import Any
 
-from sixfold.pagestore import layers
+from sixfold.pagestore import journal, layers
 from sixfold.pagestore.client import start_pump
 from sixfold.pagestore.config import NodeConfig
+from sixfold.pagestore.manifest import ManifestDamaged
 from sixfold.pagestore.node import StorageNode
 from sixfold.pagestore.reader import PageReader, ReadFailed, ReadTooOld
 from sixfold.wal.recovery import Recovery, RecoveryFailed
@@ -42,6 +44,8 @@ class SimWriter:
         self.host = host
         self.runtime = host.boot()
         self.waiting: list[tuple[int, asyncio.Future[None]]] = []
+        # LSNs at which clients will read again.
+        self.snapshots: list[int] = []
         self.open = False
         self.fenced = False
         self.branch: Branch
@@ -81,7 +85,7 @@ class SimWriter:
             self.host.spawn(self.client(number), f"client {number}")
 
     def horizon(self) -> int:
-        known = [self.volume.vdl, self.reader.oldest, self.publisher.oldest]
+        known = [self.volume.vdl, self.reader.oldest, self.publisher.oldest, *self.snapshots]
         return min(lsn for lsn in known if lsn is not None)
 
     def on_fenced(self, epoch: int) -> None:
@@ -91,6 +95,7 @@ class SimWriter:
         self.publisher.close()
 
     def durable(self, vdl: int) -> None:
+        self.branch.durable = vdl
         self.publisher.advance(vdl)
         ready = [future for lsn, future in self.waiting if lsn <= vdl]
         self.waiting = [(lsn, future) for lsn, future in self.waiting if lsn > vdl]
@@ -123,12 +128,17 @@ class SimWriter:
     async def read(self, pages: list[int]) -> None:
         lsn = self.volume.vdl
         expected = self.scenario.history.values(lsn)
+        self.snapshots.append(lsn)
+        if self.host.chance.random() < 0.1:
+            await self.runtime.clock.sleep(self.host.chance.uniform(0.1, 1.0))
         try:
             answers = await self.reader.read(pages, lsn)
         except (ReadFailed, ReadTooOld) as error:
             if isinstance(error, ReadTooOld) and not self.superseded():
                 raise Violation(f"a page that the writer may ask for was collected: {error}") from error
             return
+        finally:
+            self.snapshots.remove(lsn)
         if not self.superseded():
             compare(pages, answers, expected, f"writer {self.branch.epoch} at {lsn}")
 
@@ -183,8 +193,7 @@ class SimReader:
             if not tailer.connected or tailer.vdl == 0:
                 continue
             lsn, epoch = tailer.vdl, tailer.epoch
-            if lsn not in history.cpls():
-                raise Violation(f"reader stands at {lsn}, which no MTR ends at")
+            history.shown(epoch, lsn)
             expected = history.values(lsn)
             pages = chance.sample(range(PAGES), 4)
             try:
@@ -199,7 +208,9 @@ class SimReader:
 class Scenario:
     """A seed's run."""
 
-    def __init__(self, seed: int, *, topology: str = "6x3", seconds: float = 8.0) -> None:
+    def __init__(self, seed: int, *, topology: str = "6x3", seconds: float = 8.0, focus: Sequence[str] = ()) -> None:
+        # Names of the faults that there are; none: some, by chance.
+        self.focus = focus
         self.world = World(seed)
         self.chance = self.world.chance
         self.seconds = seconds
@@ -217,6 +228,10 @@ class Scenario:
         self.think_max = self.chance.choice([0.001, 0.02])
         # Small steps, so that everything else comes between them.
         layers._STEP_BYTES, layers._STEPS_PER_CALL, layers._PAGES_PER_STEP = 300, 1, 2
+        # Small files, so that they end, are trimmed and run out of room.
+        journal.FILE_BYTES = self.chance.choice([3_000, 30_000, 8 << 20])
+        journal.RESERVE_BYTES = self.chance.choice([2_048, 16_384])
+        self.journal_bytes = self.chance.choice([10_000, 1 << 30])
         self.history = History()
         self.nodes: dict[str, StorageNode] = {}
         self.writers: list[SimWriter] = []
@@ -262,6 +277,7 @@ class Scenario:
             address=name,
             peers=[member.name for member in self.config.members if member.name != name],
             memory_bytes=self.memory,
+            journal_bytes=self.journal_bytes,
             layers_max=3,
             gossip_seconds=0.1,
             scrub_seconds=self.chance.choice([0.5, 5.0, 1000.0]),
@@ -273,6 +289,16 @@ class Scenario:
                 try:
                     await node.start()
                     return
+                except ManifestDamaged as error:
+                    # What it says is what the operator does; only rot may bring it about.
+                    if name != self.rotten:
+                        raise
+                    self.world.note(f"{name} does not start: {error}")
+                    self.world.counts["a manifest is beyond repair"] += 1
+                    host.kill()
+                    host.platter = Platter()
+                    self.later(0.1, lambda: self.restart(name))
+                    return
                 except OSError as error:
                     self.world.note(f"{name} does not start: {error}")
                     if not host.platter.full:
@@ -280,7 +306,11 @@ class Scenario:
                     await runtime.clock.sleep(0.2)
 
         self.nodes[name] = node
-        await host.spawn(start(), f"start {name}") if not host.platter.full else host.spawn(start(), f"start {name}")
+        starting = host.spawn(start(), f"start {name}")
+        if not host.platter.full:
+            await asyncio.wait([starting])
+            if host.runtime is runtime and host.alive:
+                starting.result()
 
     def start_reader(self) -> None:
         """The reader begins."""
@@ -295,13 +325,17 @@ class Scenario:
     async def faults(self) -> None:
         clock = self.world.loop
         actions: list[Any] = [
-            (6, self.kill_node),
+            (4, self.kill_node),
+            (4, self.doom_node),
+            (1, self.doom_writer),
             (2, self.kill_zone),
             (1, self.kill_all_nodes),
+            (2, self.cut_power),
             (3, self.replace_writer),
             (2, self.pause_writer),
             (2, self.cut_node),
             (2, self.cut_writer),
+            (3, self.shift_partition),
             (2, self.slow_node),
             (2, self.fill_disk),
             (2, self.break_sync),
@@ -310,6 +344,10 @@ class Scenario:
             (2, self.kill_reader),
             (3, self.drop_connection),
         ]
+        # Some faults only: what needs several of a kind is found by the seeds that have little else.
+        actions = self.chance.sample(actions, self.chance.choice([3, 5, 9, len(actions)]))
+        if self.focus:
+            actions = [(1, getattr(self, name)) for name in self.focus]
         weights = [weight for weight, _ in actions]
         await asyncio.sleep(self.chance.uniform(0.01, 0.5))
         end = clock.time() + self.seconds
@@ -336,9 +374,9 @@ class Scenario:
             self.world.note(f"start {name}")
             await self.start_node(name)
 
-    def kill(self, name: str) -> None:
+    def kill(self, name: str, everything: bool = False) -> None:
         self.world.note(f"kill {name}")
-        self.world.hosts[name].kill()
+        self.world.hosts[name].kill(everything)
         self.later(self.chance.uniform(0.01, 2.0), lambda: self.restart(name))
 
     def any_node(self) -> str:
@@ -347,15 +385,53 @@ class Scenario:
     async def kill_node(self) -> None:
         self.kill(self.any_node())
 
+    async def doom_node(self) -> None:
+        """It will die in the middle of something: between two writes of the manifest, before a sync, at a message."""
+        name = self.any_node()
+        host = self.world.hosts[name]
+        host.on_doom = lambda: self.later(self.chance.uniform(0.01, 2.0), lambda: self.restart(name))
+        host.doom = self.chance.choice([1, 3, 10, 50, 200])
+
+    async def doom_writer(self) -> None:
+        """The same, and there may be nobody for a while."""
+        host = self.writers[-1].host
+        host.on_doom = lambda: self.later(self.chance.uniform(0.0, 0.5), self.replace_dead_writer)
+        host.doom = self.chance.choice([1, 3, 10, 50, 200])
+
+    def replace_dead_writer(self) -> None:
+        if not self.writers[-1].host.alive:
+            self.start_writer()
+
     async def kill_zone(self) -> None:
         zone = self.chance.choice(sorted({member.zone for member in self.config.members}))
         for member in self.config.members:
             if member.zone == zone:
                 self.kill(member.name)
+        self.world.counts["a zone is down"] += 1
 
     async def kill_all_nodes(self) -> None:
         for member in self.config.members:
             self.kill(member.name)
+
+    async def cut_power(self) -> None:
+        """Everything is gone at one moment: a client may have been told something just before."""
+        self.world.slow_disks = self.chance.choice([1.0, 20.0, 1000.0])
+        host = self.writers[-1].host
+        life = host.life
+
+        def out() -> None:
+            self.world.counts["the power is gone"] += 1
+            host.kill()
+            self.world.slow_disks = 1.0
+            everything = self.chance.random() < 0.7
+            for member in self.config.members:
+                self.kill(member.name, everything)
+            self.later(self.chance.uniform(0.0, 0.5), self.replace_dead_writer)
+
+        host.on_doom = out
+        host.doom = self.chance.randint(5, 60)
+        # Where nothing is acknowledged, no message comes.
+        self.later(self.chance.uniform(0.02, 0.3), lambda: out() if host.life == life else None)
 
     async def replace_writer(self) -> None:
         """Kill the writer, or don't: the new one fences it either way."""
@@ -373,9 +449,15 @@ class Scenario:
         if host.alive:
             self.world.note(f"pause {host.name}")
             host.pause()
-            self.later(self.chance.uniform(0.05, 2.0), host.resume)
+            self.later(self.chance.uniform(0.05, 2.0), lambda: self.wake_writer(host))
             if self.chance.random() < 0.7:
                 self.start_writer()
+
+    def wake_writer(self, host: Host) -> None:
+        newer = [writer for writer in self.writers if writer.open and writer.host is not host and writer.host.alive]
+        if host.paused and newer and newer[-1] is self.writers[-1]:
+            self.world.counts["an old writer wakes up after its successor's recovery"] += 1
+        host.resume()
 
     def mend(self, name: str) -> None:
         self.world.cut = {pair for pair in self.world.cut if name not in pair}
@@ -391,6 +473,42 @@ class Scenario:
         self.world.note(f"cut {name} off")
         self.world.cut_off(name)
         self.later(self.chance.uniform(0.05, 2.0), lambda: self.mend(name))
+
+    async def shift_partition(self) -> None:
+        """Some nodes miss what is written; then they are back, others are away, and a new writer must make do with what it reaches."""
+        await self.opened(1.0)
+        names = [member.name for member in self.config.members]
+        self.chance.shuffle(names)
+        half = len(names) // 2
+        away, count = self.chance.choice([1, 2, 2, half]), self.chance.choice([1, 2, half])
+        first, second = names[:away], names[away:][:count]
+        self.world.note(f"cut {first} off, then {second}")
+        self.isolate(first)
+        await asyncio.sleep(self.chance.uniform(0.02, 0.3))
+        self.world.counts["a partition moves"] += 1
+        for name in first:
+            self.mend(name)
+        self.isolate(second)
+        if self.chance.random() < 0.5:
+            self.writers[-1].host.kill()
+        self.start_writer()
+        await asyncio.sleep(self.chance.uniform(0.02, 0.5))
+        for name in second:
+            self.mend(name)
+
+    async def opened(self, seconds: float) -> None:
+        """Wait until there is an open writer, but no longer than so."""
+        for _ in range(int(seconds / 0.01)):
+            if self.writers[-1].open:
+                return
+            await asyncio.sleep(0.01)
+
+    def isolate(self, names: list[str]) -> None:
+        """They reach each other only."""
+        for name in names:
+            for other in self.world.hosts:
+                if other not in names:
+                    self.world.cut |= {(name, other), (other, name)}
 
     async def slow_node(self) -> None:
         name = self.any_node()
@@ -419,8 +537,10 @@ class Scenario:
             running = self.chance.random() < 0.5
             if not running:
                 host.kill()
-            path = host.platter.flip_bit(self.chance, self.chance.choice([".log", ".layer"]))
+            kind = self.chance.choice([".log", ".layer", "manifest"])
+            path = host.platter.flip_bit(self.chance, kind)
             self.world.note(f"bit rot on {self.rotten}: {path}")
+            self.world.counts[f"a bit flips in a {kind}"] += path is not None
             if not running:
                 await self.restart(self.rotten)
 
@@ -431,6 +551,7 @@ class Scenario:
             host.kill()
             host.platter = Platter()
             self.world.note(f"{self.rotten} loses its disk")
+            self.world.counts["a disk is lost"] += 1
             await self.restart(self.rotten)
 
     async def kill_reader(self) -> None:
@@ -441,7 +562,8 @@ class Scenario:
         """What is on its way over it is lost."""
         host = self.chance.choice([host for host in self.world.hosts.values() if host.alive])
         if host.connections:
-            connection = self.chance.choice(host.connections)
+            busy = [connection for connection in host.connections if connection.buffered]
+            connection = self.chance.choice(busy or host.connections)
             self.world.note(f"{host.name} loses its connection to {connection.peer}")
             connection.lose()
 

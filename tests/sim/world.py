@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -33,7 +33,10 @@ class World:
         self.delay_max = self.chance.choice([0.0005, 0.002, 0.01])
         self.duplicates = self.chance.choice([0.0, 0.02])
         self.slow: dict[str, float] = {}
+        self.slow_disks = 1.0
         self.log: list[str] = []
+        # How often each fault has really happened.
+        self.counts: Counter[str] = Counter()
         # A checksum over everything that was delivered, written and synced, and when: runs of one seed have the same.
         self.trace = 0
 
@@ -59,7 +62,7 @@ class World:
         return self.chance.uniform(0.00005, self.delay_max) * slow
 
     def sync_delay(self, host: Host) -> float:
-        return self.chance.uniform(0.00005, 0.003) * self.slow.get(host.name, 1.0)
+        return self.chance.uniform(0.00005, 0.003) * self.slow.get(host.name, 1.0) * self.slow_disks
 
     def cut_off(self, name: str, both: bool = True) -> None:
         """The host neither hears nor (with `both`) is heard."""
@@ -73,9 +76,11 @@ class World:
         """Everybody reaches everybody, at full speed, with room on every disk."""
         self.cut.clear()
         self.slow.clear()
+        self.slow_disks = 1.0
         for host in self.hosts.values():
             host.platter.full = False
             host.platter.broken_syncs = 0
+            host.doom = 0
             host.resume()
 
 
@@ -142,6 +147,9 @@ class Host:
         self.platter = Platter()
         self.connections: list[SimConnection] = []
         self.chance = random.Random(world.chance.random())
+        # It dies at this many more of its disk's operations and arriving messages; then `on_doom` is called.
+        self.doom = 0
+        self.on_doom: Callable[[], None] = lambda: None
         self.clock: SimClock
         self.runtime: SimRuntime
 
@@ -157,13 +165,15 @@ class Host:
         self.runtime = runtime
         return runtime
 
-    def kill(self) -> None:
-        """The process is gone, and with it what was not synced."""
+    def kill(self, everything: bool = False) -> None:
+        """The process is gone, and with it what was not synced: some of it, or `everything`."""
         if not self.alive:
             return
         runtime = self.runtime
+        self.world.counts["a process is killed"] += 1
         self.life += 1
         self.alive = False
+        self.doom = 0
         self.paused = False
         self.stalled.clear()
         connections, self.connections = self.connections, []
@@ -173,7 +183,20 @@ class Host:
             del self.world.served[address]
         for task in sorted(runtime._tasks, key=lambda task: task.get_name()):
             task.cancel()
-        self.platter.crash(self.chance)
+        self.platter.crash(self.chance, self.world.counts, everything)
+
+    def step(self) -> bool:
+        """Something is about to happen here. True: the process has died before it."""
+        if self.doom == 0:
+            return False
+        self.doom -= 1
+        if self.doom:
+            return False
+        self.world.note(f"{self.name} dies in the middle of what it does")
+        self.world.counts["a process dies at an operation"] += 1
+        self.kill()
+        self.on_doom()
+        return True
 
     def pause(self) -> None:
         self.paused = self.alive
@@ -254,6 +277,8 @@ class SimConnection:
         self.closed = False
         self._told = False
         self._inbox: deque[tuple[float, bytes | None]] = deque()
+        # Messages sent from here.
+        self._sent = 0
         self._inbox_bytes = 0
         self._pumping = False
         self._early: list[bytes] | None = []
@@ -276,10 +301,17 @@ class SimConnection:
         if self.closed or not self.host.alive:
             return
         self.other._post(self.host, message)
+        self._sent += 1
         world = self.host.world
         if world.duplicates and message[:1] in _UNORDERED and world.chance.random() < world.duplicates:
             later = world.chance.uniform(0, 10 * world.delay_max)
-            self.host.clock.call_later(later, lambda: None if self.closed else self.other._post(self.host, message))
+            self.host.clock.call_later(later, self._again, message, self._sent)
+
+    def _again(self, message: bytes, number: int) -> None:
+        if not self.closed:
+            self.host.world.counts["a message comes twice"] += 1
+            self.host.world.counts["a message comes out of order"] += self._sent > number
+            self.other._post(self.host, message)
 
     def offer(self, way: object) -> None:
         """Each host is a process of its own."""
@@ -295,6 +327,7 @@ class SimConnection:
     def lose(self) -> None:
         """The connection breaks: what is on its way is lost, and both ends learn of it."""
         for end in (self, self.other):
+            self.host.world.counts["a message is lost"] += sum(item[1] is not None for item in end._inbox)
             end._inbox = deque(item for item in end._inbox if item[1] is None)
             end._inbox_bytes = 0
         self.close()
@@ -321,7 +354,9 @@ class SimConnection:
         world = self.host.world
         while self._inbox:
             when, message = self._inbox[0]
-            if when > world.loop.now or world.blocked(source, self.host):
+            blocked = world.blocked(source, self.host)
+            if when > world.loop.now or blocked:
+                world.counts["a partition holds messages up"] += blocked and not self.host.paused
                 world.loop.call_at(max(when, world.loop.now + _POLL * (when <= world.loop.now)), self._pump, source)
                 return
             self._inbox.popleft()
@@ -331,6 +366,8 @@ class SimConnection:
 
     def _deliver(self, message: bytes | None) -> None:
         self.host.world.traced(f"{self.peer} to {self.host.name}", message or b"")
+        if not self.closed and self.host.step():
+            return
         if message is None:
             self.closed = True
             self._tell()

@@ -31,6 +31,8 @@ class Served:
     port: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    # What starts it: `prlimit …`.
+    prefix: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -42,7 +44,16 @@ class Served:
 
     def launch(self) -> None:
         """Start it without waiting."""
-        command = [*COMMAND, "serve", "--data", str(self.folder / "data"), "--port", str(self.port), *self.arguments]
+        command = [
+            *self.prefix,
+            *COMMAND,
+            "serve",
+            "--data",
+            str(self.folder / "data"),
+            "--port",
+            str(self.port),
+            *self.arguments,
+        ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
