@@ -9,6 +9,7 @@ import asyncio
 import errno
 import itertools
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
