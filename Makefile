@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 SEEDS ?= 300
 RUST_SOURCES := $(shell find kernel/src server/reactor wal/lanes -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock server/reactor/Cargo.toml wal/lanes/Cargo.toml
 
+NEED_RUST = command -v cargo >/dev/null || { echo "make build: Rust is missing; install a toolchain with rustup, or: apt-get install cargo rustc (1.85 or newer)"; exit 1; }
+
 .PHONY: build run test test-rust test-python bench lint sim clean
 
 # An editable install leaves the sources uncompiled, and where PYTHONDONTWRITEBYTECODE is set they stay so: 0.2 s of every start.
@@ -14,13 +16,14 @@ build: $(VENV)/.built
 	@$(BIN)/python -m compileall -q kernel wal pagestore engine server
 
 $(VENV)/.python:
+	@$(NEED_RUST)
 	@command -v $(PYTHON) >/dev/null || { echo "make build: Python 3.11 or newer is missing; install it with: apt-get install python3 python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" "setuptools-rust>=1.9" wheel
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.python pyproject.toml $(RUST_SOURCES)
-	@command -v cargo >/dev/null || { echo "make build: Rust is missing; install a toolchain with rustup, or: apt-get install cargo rustc (1.85 or newer)"; exit 1; }
+	@$(NEED_RUST)
 	$(BIN)/pip install --quiet --no-build-isolation --editable '.[dev]'
 	@touch $@
 

@@ -132,6 +132,10 @@ class Deparser:
                 and (found := self._types(node.fields[-1].sval))
             ):
                 return "text" if found.startswith("character varying") else found
+            if kind in ("CoalesceExpr", "MinMaxExpr"):
+                return self._hint(*node.args)
+            if kind == "TypeCast":
+                return self.type_name(node.typeName)
             if kind == "FuncCall":
                 return (
                     "text"
@@ -143,10 +147,11 @@ class Deparser:
     def _A_Expr(self, node: Any, hint: str | None) -> str | None:
         if node.kind in (KIND.AEXPR_BETWEEN, KIND.AEXPR_NOT_BETWEEN):
             beside = self._hint(node.lexpr)
-            left, (low, high) = self._operand(node.lexpr, beside), node.rexpr
+            left = self._operand(node.lexpr, beside)
+            low, high = (self._widened(end, self._operand(end, beside), node.lexpr) for end in node.rexpr)
             if node.kind == KIND.AEXPR_BETWEEN:
-                return f"(({left} >= {self._operand(low, beside)}) AND ({left} <= {self._operand(high, beside)}))"
-            return f"(({left} < {self._operand(low, beside)}) OR ({left} > {self._operand(high, beside)}))"
+                return f"(({left} >= {low}) AND ({left} <= {high}))"
+            return f"(({left} < {low}) OR ({left} > {high}))"
         if node.kind == KIND.AEXPR_IN:
             beside = self._hint(node.lexpr)
             items = ", ".join(self._operand(item, beside) for item in node.rexpr)
@@ -159,17 +164,18 @@ class Deparser:
             return f"NULLIF({self.text(node.lexpr, self._hint(node.rexpr))}, {self.text(node.rexpr, self._hint(node.lexpr))})"
         if node.kind in (KIND.AEXPR_DISTINCT, KIND.AEXPR_NOT_DISTINCT):
             word = "IS DISTINCT FROM" if node.kind == KIND.AEXPR_DISTINCT else "IS NOT DISTINCT FROM"
-            return f"({self._operand(node.lexpr, self._hint(node.rexpr))} {word} {self._operand(node.rexpr, self._hint(node.lexpr))})"
+            return self._binary(node, word)
         if node.kind != KIND.AEXPR_OP:
             return None
         name = node.name[-1].sval
         if node.lexpr is None:
             return f"({name} {self._operand(node.rexpr, hint)})"
-        left, right = (
-            self._operand(node.lexpr, self._hint(node.rexpr)),
-            self._operand(node.rexpr, self._hint(node.lexpr)),
-        )
-        return f"({self._widened(node.lexpr, left, node.rexpr)} {name} {self._widened(node.rexpr, right, node.lexpr)})"
+        return self._binary(node, name)
+
+    def _binary(self, node: Any, name: str) -> str:
+        left = self._widened(node.lexpr, self._operand(node.lexpr, self._hint(node.rexpr)), node.rexpr)
+        right = self._widened(node.rexpr, self._operand(node.rexpr, self._hint(node.lexpr)), node.lexpr)
+        return f"({left} {name} {right})"
 
     def _widened(self, node: Any, text: str, beside: Any) -> str:
         """A number beside a column of a wider type is shown with the cast that the operator needs."""
@@ -284,12 +290,15 @@ class Deparser:
         return "\n".join([*parts, "END"])
 
     def _CoalesceExpr(self, node: Any, hint: str | None) -> str:
-        beside = hint or self._hint(*node.args)
+        beside = self._hint(*node.args)
+        beside = hint if hint and beside == "text" else beside
         return f"COALESCE({', '.join(self.text(arg, beside) for arg in node.args)})"
 
     def _MinMaxExpr(self, node: Any, hint: str | None) -> str:
         word = "GREATEST" if node.op == enums.MinMaxOp.IS_GREATEST else "LEAST"
-        return f"{word}({', '.join(self.text(arg, hint) for arg in node.args)})"
+        beside = self._hint(*node.args)
+        beside = hint if hint and beside == "text" else beside
+        return f"{word}({', '.join(self.text(arg, beside) for arg in node.args)})"
 
     def _SQLValueFunction(self, node: Any, hint: str | None) -> str | None:
         return VALUE_FUNCTIONS.get(node.op.name)

@@ -130,8 +130,8 @@ def find(name: str) -> Guc:
     raise SqlError("42704", f'unrecognized configuration parameter "{name}"')
 
 
-def check(guc: Guc, text: str) -> str:
-    """The canonical form of a value; 22023 when it is none."""
+def check(guc: Guc, text: str, now: str = "") -> str:
+    """The canonical form of a value; 22023 when it is none. `now`: what it is before, where a new one may say a part."""
     if guc.kind == "bool":
         value = _boolean(text)
         if value is None:
@@ -141,6 +141,8 @@ def check(guc: Guc, text: str) -> str:
         text = _enum(guc, text)
     elif guc.kind in ("integer", "real"):
         text = _number(guc, text)
+    if guc.name == "DateStyle":
+        return _date_style(guc, text, now or guc.boot)
     special = SPECIAL.get(guc.name)
     return special(guc, text) if special else text
 
@@ -221,22 +223,25 @@ def shown(guc: Guc, value: str) -> str:
     return f"{value}{guc.unit}"
 
 
-def _date_style(guc: Guc, text: str) -> str:
-    style, order = "ISO", "MDY"
+def _date_style(guc: Guc, text: str, now: str) -> str:
+    style, _, order = now.partition(", ")
+    given = None
     for word in (part.strip().lower() for part in text.split(",")):
         if word in DATE_FORMATS:
             style = DATE_FORMATS[word]
         elif word.startswith("postgres"):
             style = "Postgres"
         elif word in DATE_ORDERS:
-            order = DATE_ORDERS[word]
+            given = DATE_ORDERS[word]
         elif word != "default":
             raise SqlError(
                 "22023",
                 f'invalid value for parameter "DateStyle": "{text}"',
                 detail=f'Unrecognized key word: "{word}".',
             )
-    return f"{style}, {order}"
+        if word == "german":
+            order = "DMY"
+    return f"{style}, {given or order}"
 
 
 @cache
@@ -299,7 +304,6 @@ def _bounded_name(guc: Guc, text: str) -> str:
 
 
 SPECIAL: dict[str, Callable[[Guc, str], str]] = {
-    "DateStyle": _date_style,
     "TimeZone": _time_zone,
     "client_encoding": _client_encoding,
     "standard_conforming_strings": _conforming,
@@ -375,11 +379,16 @@ class Settings:
         names = {name for values in (self._defaults, self._session, self._local) for name in values if "." in name}
         return sorted(names)
 
+    def checked(self, name: str, text: str) -> str:
+        """The canonical form of a new value for the session."""
+        guc = find(name)
+        return check(guc, text, self._peek(guc))
+
     def set(self, name: str, text: str | None, *, local: bool = False) -> None:
         """SET (None: to the default)."""
         guc = find(name)
         _changeable(guc)
-        value = self.reset_value(guc.name) if text is None else check(guc, text)
+        value = self.reset_value(guc.name) if text is None else self.checked(name, text)
         before = self._peek(guc)
         if local:
             self._local = {**self._local, guc.name: value}

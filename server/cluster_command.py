@@ -118,7 +118,7 @@ def _start(cluster: clusters.Cluster, names: list[str] | None) -> int:
         process.start(cluster.arguments(process.name))
     silent = asyncio.run(wait_answering(cluster, [process.name for process in dead], START_SECONDS))
     if silent:
-        said = cluster.process(silent[0]).last_words(1)
+        said = next(process for process in dead if process.name == silent[0]).last_words()
         raise _fail(said.removeprefix("sixfold: ") if said else f"{silent[0]} does not answer")
     return len(dead)
 

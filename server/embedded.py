@@ -46,7 +46,10 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         new = _check_marker(folder, config.topology)
         runtime = real_runtime(str(folder), durable=config.fsync)
         nodes = EmbeddedNodes(runtime, config.topology)
-        await nodes.start()
+        try:
+            await nodes.start()
+        except OSError as error:
+            raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror}") from error
         writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
         if new:
             write_toml(folder / "sixfold.toml", Marker(config.topology))

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
+@dataclass
 class Process:
     """A daemon that may be running: its name, and where its pid file and log are."""
 
     name: str
     folder: Path
+    # Where in its log this run begins.
+    log_start: int = 0
 
     @property
     def pid_file(self) -> Path:
@@ -43,6 +45,7 @@ class Process:
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
+            self.log_start = log.tell()
             child = subprocess.Popen(
                 [sys.executable, "-m", "sixfold.server", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -65,12 +68,13 @@ class Process:
             return False
         return True
 
-    def last_words(self, lines: int = 3) -> str:
-        """The end of its log, for an error message."""
+    def last_words(self) -> str:
+        """The last line that it has said since it was started here; empty when it has said nothing."""
         try:
-            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+            said = self.log_file.read_bytes()[self.log_start :]
         except OSError:
             return ""
+        return "".join(said.decode(errors="replace").splitlines()[-1:])
 
 
 def start_time(pid: int) -> str | None:

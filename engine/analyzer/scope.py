@@ -161,7 +161,7 @@ class NsItem:
 
     def visible(self) -> list[int]:
         """Places of the columns that `*` stands for."""
-        return [i for i, c in enumerate(self.columns) if not c.dropped]
+        return [i for i, c in enumerate(self.columns) if not c.dropped and not c.hidden]
 
 
 class Scope:

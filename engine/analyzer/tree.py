@@ -162,6 +162,8 @@ class RteColumn(msgspec.Struct):
     table: int = 0
     attnum: int = 0
     dropped: bool = False
+    # Not among those that `*` stands for.
+    hidden: bool = False
 
 
 class FuncCall(msgspec.Struct):

@@ -9,9 +9,10 @@ from sixfold.engine.analyzer.from_clause import query_columns
 from sixfold.engine.analyzer.oids import TEXT, UNKNOWN
 from sixfold.engine.analyzer.recursion import Reference, in_order, mentions
 from sixfold.engine.analyzer.scope import Scope, pos
+from sixfold.engine.analyzer.search_cycle import LEVEL, Carried, written_out
 from sixfold.engine.analyzer.tree import Cte, Query, RteColumn, SetOperation
 from sixfold.engine.analyzer.types import format_type
-from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.errors import SqlError, syntax_error
 from sixfold.engine.parser import ast, enums
 
 
@@ -24,8 +25,6 @@ def with_clause(scope: Scope, clause: Any) -> None:
         names.add(item.ctename)
     scope.future_ctes |= names
     for item in in_order(clause.ctes) if clause.recursive else clause.ctes:
-        if item.search_clause is not None or item.cycle_clause is not None:
-            raise not_built("SEARCH and CYCLE", pos(item))
         cte = Cte(item.ctename, scope.context.ctes)
         scope.context.ctes += 1
         materialized = enums.CTEMaterialize
@@ -34,6 +33,8 @@ def with_clause(scope: Scope, clause: Any) -> None:
         recursive = bool(clause.recursive) and mentions(item.ctequery, item.ctename)
         if recursive:
             _recursive(scope, cte, item)
+        elif item.search_clause is not None or item.cycle_clause is not None:
+            raise syntax_error("WITH query is not recursive", pos(item))
         else:
             cte.query = scope.context.statement(scope, item.ctequery)
             cte.columns = _columns(cte.query, item)
@@ -61,9 +62,16 @@ def _columns(query: Query, item: Any) -> list[RteColumn]:
     return columns
 
 
-def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
-    node = item.ctequery
-    name = item.ctename
+def _carrying(scope: Scope, item: Any) -> tuple[Any, list[Carried]]:
+    """The UNION with the columns of SEARCH and CYCLE, and what these are."""
+    if item.search_clause is None and item.cycle_clause is None:
+        return item.ctequery, []
+    # The first term is analyzed for its names alone.
+    names = [c.name for c in _columns(scope.context.subquery(scope, item.ctequery.larg), item)]
+    return written_out(item, names)
+
+
+def _check_form(node: Any, name: str, item: Any) -> None:
     if (
         type(node) is not ast.SelectStmt
         or node.op != enums.SetOperation.SETOP_UNION
@@ -88,12 +96,19 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     ):
         if clause:
             raise SqlError("0A000", f"{what} in a recursive query is not implemented", position=pos(item))
+
+
+def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
+    node = item.ctequery
+    name = item.ctename
+    _check_form(node, name, item)
     Reference(name).check(node.rarg)
     context = scope.context
     inner = Scope(context, scope, context.new_query())
     inner.query.parent = scope.query
     if node.withClause is not None:
         with_clause(inner, node.withClause)
+    node, carried = _carrying(inner, item)
     left = context.subquery(inner, node.larg)
     for t in left.visible():
         if t.typ == UNKNOWN:
@@ -102,6 +117,9 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     cte.columns = _columns(left, item)
     for c in cte.columns:
         c.table = c.attnum = 0
+    # The carried columns can be named in the recursive term, and are not among its `*`.
+    for c in cte.columns[len(cte.columns) - len(carried) :]:
+        c.hidden = True
     hidden = scope.ctes.get(name)
     inner.ctes[name] = cte
     scope.future_ctes.discard(name)
@@ -111,6 +129,8 @@ def _recursive(scope: Scope, cte: Cte, item: Any) -> None:
     if right.has_aggs and mentions(node.rarg.fromClause, name):
         raise SqlError("42P19", "aggregate functions are not allowed in a recursive query's recursive term")
     context.unify(inner, left, right, node)
+    for c, column in zip(cte.columns[len(cte.columns) - len(carried) :], carried, strict=True):
+        c.hidden = column.name == LEVEL
     for i, (c, t) in enumerate(zip(cte.columns, left.visible(), strict=True)):
         if c.typ != t.typ:
             raise SqlError(

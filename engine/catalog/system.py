@@ -17,7 +17,7 @@ STORAGE = "sixfold_storage"
 # The first OID of users' objects.
 USER_OID = 16384
 # Types that stored catalogues name and the kernel does not know; their values are kept as text (or text[]).
-KEPT_AS = {2277: 25, 869: 25}
+KEPT_AS = {2277: 25}
 # Catalogues whose every row is in the facts.
 FIXED = frozenset(
     (

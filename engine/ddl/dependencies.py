@@ -125,10 +125,11 @@ class Dropper:
                 if item[2] and row["refobjsubid"] != item[2]:
                     continue
                 dependent = self._whole((row["classid"], row["objid"], row["objsubid"]), item)
-                if (row["deptype"] in ("a", "i") and item in automatic) or (
-                    row["deptype"] in ("a", "i") and dependent not in found
-                ):
-                    automatic.add(dependent)
+                if row["deptype"] in ("a", "i") and dependent != item:
+                    # Part of something that goes: that others depend on too does not matter.
+                    whole = dependent[0] in (CLASS, CONSTRAINT) and dependent[2] == 0
+                    if item in automatic or dependent not in found or whole:
+                        automatic.add(dependent)
                 if dependent in found:
                     continue
                 found[dependent] = None

@@ -12,7 +12,7 @@ from sixfold.engine.catalog.model import PUBLIC
 from sixfold.engine.settings import known
 from sixfold.engine.show import shown
 
-from .identity import EPOCH
+from .identity import EPOCH, network
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -38,7 +38,7 @@ def stat_activity(session: Session) -> Rows:
             "usesysid": role["oid"] if role else None,
             "usename": other.session_user,
             "application_name": other.settings.get("application_name"),
-            "client_addr": other.address,
+            "client_addr": network(other.address),
             "client_port": other.port,
             "backend_start": other.started_at - EPOCH,
             "query_start": other.query_start - EPOCH if other.query_start else None,

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine.access import is_member
 from sixfold.engine.asynchronous import take
 from sixfold.engine.errors import SqlError
-from sixfold.engine.settings import SERVER_VERSION, check, find
+from sixfold.engine.settings import SERVER_VERSION, find
 from sixfold.engine.show import assign, queue_notification, shown
+from sixfold.kernel._kernel import KernelError, type_input
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
 # Microseconds between 1970 and 2000.
+INET = 869
 EPOCH = 946_684_800_000_000
 ADVISORY = [
     f"pg_{word}{kind}_{size}"
@@ -65,6 +67,14 @@ def setting(session: Session, name: str, missing_ok: bool = False) -> str | None
         raise
 
 
+def network(address: str | None) -> Any:
+    """An IP address as inet; null for what is none (a name)."""
+    try:
+        return type_input(INET, address.partition("%")[0]) if address else None
+    except KernelError:
+        return None
+
+
 def set_config(session: Session, name: str | None, value: str | None, local: bool | None) -> str | None:
     """set_config: checked now, done when the query has ended."""
     if name is None:
@@ -74,12 +84,7 @@ def set_config(session: Session, name: str | None, value: str | None, local: boo
     session.statements.afterwards.append(lambda: assign(session, guc.name, value, local=is_local))
     if value is None:
         return session.settings.reset_value(guc.name)
-    return check_value(session, guc.name, value)
-
-
-def check_value(session: Session, name: str, value: str) -> str:
-    """A setting's canonical value."""
-    return check(find(name), value)
+    return session.settings.checked(guc.name, value)
 
 
 def notify(session: Session, channel: str | None, payload: str | None) -> str:
@@ -185,9 +190,9 @@ STRICT: dict[str, Callable[..., Any]] = {
 LAX: dict[str, Callable[..., Any]] = {
     "set_config_by_name": set_config,
     "pg_notify": notify,
-    "inet_client_addr": lambda session: session.address,
+    "inet_client_addr": lambda session: network(session.address),
     "inet_client_port": lambda session: session.port,
-    "inet_server_addr": lambda session: session.settings.get("listen_addresses") if session.address else None,
+    "inet_server_addr": lambda session: network(session.settings.get("listen_addresses")) if session.address else None,
     "inet_server_port": lambda session: session.settings.number("port") if session.address else None,
     "pg_current_xact_id": lambda session: take_any(session, "pg_current_xact_id", "txid_current"),
     "pg_current_xact_id_if_assigned": lambda session: take_any(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sixfold.server.processes import Process
 from tests.support.sixfold import COMMAND, Cluster, alive, clustered
 
 pytestmark = pytest.mark.cluster
@@ -164,3 +166,15 @@ def test_stop_and_start_keep_everything(cluster: Cluster) -> None:
     for uri in (cluster.uri, cluster.reader_uri("reader-1")):
         with psycopg.connect(uri) as connection:
             assert connection.execute("SELECT sum(i) FROM kept").fetchone() == (500500,)
+
+
+def test_what_a_daemon_said_before_is_not_taken_for_its_last_words(tmp_path: Path) -> None:
+    process = Process("writer", tmp_path)
+    (tmp_path / "log").mkdir()
+    process.log_file.write_text("it ran here before\n")
+    pid = process.start(["--version"])
+    os.waitpid(pid, 0)
+    assert process.last_words().startswith("sixfold ")
+    pid = process.start(["serve", "--port", "none"])
+    os.waitpid(pid, 0)
+    assert process.last_words().startswith("sixfold: Invalid value for '--port'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import decimal
+import ipaddress
 import threading
 import time
 import uuid
@@ -87,6 +88,16 @@ def test_a_prepared_statement_whose_columns_change_is_refused(server: Served) ->
             await connection.close()
 
     asyncio.run(run())
+
+
+def test_addresses_are_python_s(server: Served, connection: Any) -> None:
+    address = ipaddress.ip_address("127.0.0.1")
+    query = "SELECT inet_client_addr(), (SELECT client_addr FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+    assert connection.execute(query).fetchone() == (address, address)
+    network = ipaddress.ip_network("2001:db8::/32")
+    for binary in (False, True):
+        found = connection.cursor(binary=binary).execute("SELECT %s::cidr, %s::inet", (network, address)).fetchone()
+        assert found == (network, address)
 
 
 def test_a_transaction_that_raises_leaves_nothing(server: Served) -> None:

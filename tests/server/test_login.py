@@ -180,6 +180,15 @@ def test_a_bad_option_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> No
     assert not (tmp_path / "data").exists()
 
 
+def test_a_node_s_file_that_can_not_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data" / "zone-b").mkdir(parents=True)
+    (tmp_path / "data" / "zone-b" / "node-2").write_text("in the way")
+    status, said = mistake("--data", str(tmp_path / "data"), "--port", str(free_port()))
+    assert status == 1
+    assert said.startswith(f"sixfold: cannot use {tmp_path / 'data'}")
+    assert said.count("\n") == 1
+
+
 def test_a_folder_that_can_not_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     status, said = mistake("--data", str(tmp_path / "file"), "--port", str(free_port()))

@@ -81,7 +81,16 @@ pub fn children(node: &Node) -> Vec<&Node> {
         Node::Insert(n) => vec![&n.input],
         Node::Update(n) => vec![&n.input],
         Node::Delete(n) => vec![&n.input],
-        _ => Vec::new(),
+        Node::Single {}
+        | Node::Empty { .. }
+        | Node::Values { .. }
+        | Node::LiteralRows { .. }
+        | Node::FunctionScan { .. }
+        | Node::HostScan { .. }
+        | Node::Scan { .. }
+        | Node::IndexScan { .. }
+        | Node::CteScan { .. }
+        | Node::WorkScan { .. } => Vec::new(),
     }
 }
 

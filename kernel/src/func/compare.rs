@@ -259,6 +259,7 @@ pub const FAMILIES: &[&[Function]] = &[
     six!("bpchar", bpchars),
     six!("bpchar_pattern_", bpchars),
     six!("bytea", bytes),
+    six!("network_", bytes),
     six!("uuid_", uuids),
     six!("jsonb_", jsonbs),
     six!("array_", arrays),
@@ -315,6 +316,7 @@ pub const FAMILIES: &[&[Function]] = &[
         cmp!("bpcharcmp", bpchars),
         cmp!("btbpchar_pattern_cmp", bpchars),
         cmp!("byteacmp", bytes),
+        cmp!("network_cmp", bytes),
         cmp!("uuid_cmp", uuids),
         cmp!("jsonb_cmp", jsonbs),
         cmp!("btarraycmp", arrays),
@@ -337,6 +339,7 @@ pub const FAMILIES: &[&[Function]] = &[
     larger!("timestamptz_larger", "timestamptz_smaller", ints),
     larger!("timetz_larger", "timetz_smaller", timetzs),
     larger!("interval_larger", "interval_smaller", intervals),
+    larger!("network_larger", "network_smaller", bytes),
     larger!("array_larger", "array_smaller", arrays),
     &[
         pure("booland_statefunc", |_, args| {

@@ -21,6 +21,7 @@ mod jsons;
 pub mod jsontext;
 mod like;
 mod md5;
+mod network;
 mod numerics;
 pub mod regexes;
 pub mod registry;

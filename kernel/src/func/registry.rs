@@ -80,6 +80,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::jsonchange::FAMILIES,
     super::jsons::FAMILIES,
     super::like::FAMILIES,
+    super::network::FAMILIES,
     super::numerics::FAMILIES,
     super::regexes::FAMILIES,
     super::sequences::FAMILIES,

@@ -15,6 +15,7 @@ pub mod datetoken;
 pub mod datum;
 pub mod float;
 pub mod hash;
+pub mod inet;
 pub mod int;
 pub mod interval;
 pub mod intervalparse;

@@ -3,8 +3,8 @@
 use super::oids::*;
 use super::settings::Settings;
 use super::{
-    arraytype, boolean, bytea, date, float, int, interval, json, jsonb, name, numeric, record,
-    text, time, timestamp, uuid,
+    arraytype, boolean, bytea, date, float, inet, int, interval, json, jsonb, name, numeric,
+    record, text, time, timestamp, uuid,
 };
 use super::{Datum, NO_TYPMOD};
 use crate::base::error::{fail, unsupported, Res};
@@ -314,6 +314,8 @@ static SCALARS: &[Entry] = &[
     (VOID, "void", "void", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
     (ANYELEMENT, "anyelement", "anyelement", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
     (ANYNONARRAY, "anynonarray", "anynonarray", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
+    (CIDR, "cidr", "cidr", Repr::Bytes, -1, NONE, CIDR_ARRAY, "_cidr", "cidr[]", &inet::CidrOps),
+    (INET, "inet", "inet", Repr::Bytes, -1, NONE, INET_ARRAY, "_inet", "inet[]", &inet::InetOps),
     (UUID, "uuid", "uuid", Repr::Uuid, 16, NONE, UUID_ARRAY, "_uuid", "uuid[]", &uuid::Ops),
     (PG_LSN, "pg_lsn", "pg_lsn", Repr::Int8, 8, NONE, PG_LSN_ARRAY, "_pg_lsn", "pg_lsn[]", &int::LsnOps),
     (REGCONFIG, "regconfig", "regconfig", Repr::Oid, 4, NONE, REGCONFIG_ARRAY, "_regconfig", "regconfig[]", &int::RegOps),

@@ -286,19 +286,7 @@ impl PlanCompiler {
                     .collect::<Res<Vec<_>>>()?;
                 Kind::Append(Arc::new(AppendNode { inputs }))
             }
-            Node::SetOp {
-                kind,
-                all,
-                left,
-                right,
-                types,
-            } => Kind::SetOp(Arc::new(SetOpNode {
-                kind: *kind,
-                all: *all,
-                left: self.node(left, false)?,
-                right: self.node(right, false)?,
-                infos: infos(types)?,
-            })),
+            Node::SetOp { .. } => self.set_op(node)?,
             Node::With {
                 id,
                 cte,
@@ -323,8 +311,50 @@ impl PlanCompiler {
                 distinct: *distinct,
                 infos: infos(types)?,
             })),
-            _ => return unsupported("this kind of plan node"),
+            // Those of `source` and `transform`. All are named, so that a new kind does not compile before it is dealt with.
+            Node::Single {}
+            | Node::Empty { .. }
+            | Node::Values { .. }
+            | Node::LiteralRows { .. }
+            | Node::FunctionScan { .. }
+            | Node::HostScan { .. }
+            | Node::Scan { .. }
+            | Node::IndexScan { .. }
+            | Node::CteScan { .. }
+            | Node::WorkScan { .. }
+            | Node::Filter { .. }
+            | Node::Project { .. }
+            | Node::ProjectSet { .. }
+            | Node::Sort { .. }
+            | Node::Aggregate { .. }
+            | Node::Window { .. }
+            | Node::Limit { .. }
+            | Node::Distinct { .. }
+            | Node::LockRows { .. }
+            | Node::Insert(_)
+            | Node::Update(_)
+            | Node::Delete(_) => return unsupported("this kind of plan node"),
         })
+    }
+
+    fn set_op(&mut self, node: &Node) -> Res<Kind> {
+        let Node::SetOp {
+            kind,
+            all,
+            left,
+            right,
+            types,
+        } = node
+        else {
+            return unsupported("this kind of plan node");
+        };
+        Ok(Kind::SetOp(Arc::new(SetOpNode {
+            kind: *kind,
+            all: *all,
+            left: self.node(left, false)?,
+            right: self.node(right, false)?,
+            infos: infos(types)?,
+        })))
     }
 
     fn nested_loop(&mut self, node: &Node) -> Res<Kind> {

@@ -17,3 +17,15 @@ reset intervalstyle
 select interval '-1 2:03'
 reset timezone
 select '2020-06-01 12:00'::timestamptz, timestamptz '2020-06-01 12:00'
+set datestyle = 'German'
+show datestyle
+select date '02/03/2024'
+set datestyle = 'SQL'
+show datestyle
+set datestyle = 'MDY, German'
+show datestyle
+set datestyle = 'YMD'
+show datestyle
+select set_config('datestyle', 'ISO', false)
+set datestyle = default
+show datestyle
