@@ -90,8 +90,13 @@ class Dropper:
             )
         if reported and not quiet:
             self._tell(reported)
+        session = self._change.session
         for item in reversed(list(found)):
             await remove(self._change, item)
+            # A schema may have thousands of tables.
+            await session.waits.runtime.clock.sleep(0)
+            if session.statements.cancelled is not None:
+                raise session.statements.cancelled
 
     def _tell(self, reported: list[Object]) -> None:
         texts = [f"drop cascades to {describe(self._change, item)}" for item in reported]

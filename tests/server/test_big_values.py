@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -108,3 +109,43 @@ def test_beyond_a_gigabyte_is_postgresql_s_error(
     with pytest.raises(error, match=message):
         connection.execute(query)  # type: ignore[call-overload]
     assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_huge_value_lives_its_life(server: Served, connection: Connection) -> None:
+    """SIXFOLD_HUGE_MB=950 makes it as long as PostgreSQL lets a value be; that takes some gigabytes of memory, and minutes."""
+    size = int(os.environ.get("SIXFOLD_HUGE_MB", "64")) * 1_000_000
+    first = (NOISE * (size // len(NOISE) + 1))[:size]
+    second = first[::-1]
+
+    def found() -> tuple[object, ...] | None:
+        return connection.execute("SELECT id, length(b), md5(b) FROM big_values").fetchone()
+
+    def room() -> int:
+        row = connection.execute("SELECT pg_total_relation_size('big_values')").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def row_of(number: int, value: bytes) -> tuple[object, ...]:
+        return number, size, hashlib.md5(value, usedforsecurity=False).hexdigest()
+
+    connection.execute("INSERT INTO big_values (id, b) VALUES (1, %b)", (first,))
+    assert found() == row_of(1, first)
+    part = connection.execute("SELECT substr(b, %s, 100) FROM big_values", (size - 99,)).fetchone()
+    assert part == (first[-100:],)
+    whole = connection.execute("SELECT b FROM big_values", binary=True).fetchone()
+    assert whole == (first,)
+    # A value that stays is not written again.
+    once = room()
+    connection.execute("UPDATE big_values SET id = 2")
+    assert room() < once + size // 10
+    with psycopg.connect(server.uri) as other:
+        other.execute("UPDATE big_values SET b = %b", (second,))
+        other.rollback()
+    assert found() == row_of(2, first)
+    connection.execute("UPDATE big_values SET b = %b", (second,))
+    assert found() == row_of(2, second)
+    with connection.cursor().copy("COPY big_values (b) TO STDOUT (FORMAT binary)") as copy:
+        assert sum(len(piece) for piece in copy) == size + 21 + 4 + 2
+    connection.execute("DELETE FROM big_values")
+    connection.execute("VACUUM big_values")
+    assert room() < size // 10

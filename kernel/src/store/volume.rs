@@ -239,8 +239,10 @@ impl Volume {
             .load(Ordering::Acquire)
             .min(vdl.saturating_add(self.config.ahead_bytes));
         if tail > vdl && (tail >= limit || self.pool.is_pressed()) {
+            // Not at once with the first byte that is durable: who goes on may have to do much again that it has done already.
             let enough = tail.saturating_sub(self.config.ahead_bytes / 2);
-            return Err(Need::Durable(Lsn(enough.max(vdl + 1))).into());
+            let half = vdl + (tail - vdl).div_ceil(2);
+            return Err(Need::Durable(Lsn(enough.max(half))).into());
         }
         Ok(())
     }

@@ -103,11 +103,14 @@ impl Operator for Scan {
     }
 }
 
+/// Made one at a time: there may be millions.
+type Ranges = Box<dyn Iterator<Item = Bounds> + Send>;
+
 /// Ranges of an index, one after the other: one, or one for each element of `any`.
 pub struct IndexScan {
     node: Arc<IndexScanNode>,
     reading: Reading,
-    ranges: Option<std::vec::IntoIter<Bounds>>,
+    ranges: Option<Ranges>,
     /// The range whose cursor is about to be opened.
     opening: Option<Bounds>,
     states: [State; 3],
@@ -129,7 +132,7 @@ impl IndexScan {
     }
 
     /// The bounds' values are evaluated once an execution (or a rescan).
-    fn ranges(&mut self, env: &mut Env) -> Res<Vec<Bounds>> {
+    fn ranges(&mut self, env: &mut Env) -> Res<Ranges> {
         let node = &self.node;
         if self.low.is_none() {
             self.low = Some(bound(&node.low, env, &mut self.states[0])?);
@@ -150,27 +153,28 @@ impl IndexScan {
             pace::heavy(array.values.len() * PROBE_BYTES)?;
         }
         let low = match (&node.low, self.low.take().flatten()) {
-            (Some(_), None) => return Ok(Vec::new()),
+            (Some(_), None) => return Ok(Box::new(std::iter::empty())),
             (Some(b), Some(values)) => Some((values, b.inclusive)),
             (None, _) => None,
         };
         let high = match (&node.high, self.high.take().flatten()) {
-            (Some(_), None) => return Ok(Vec::new()),
+            (Some(_), None) => return Ok(Box::new(std::iter::empty())),
             (Some(b), Some(values)) => Some((values, b.inclusive)),
             (None, _) => None,
         };
         let Some(probes) = probes else {
-            return Ok(vec![Bounds { low, high }]);
+            return Ok(Box::new(std::iter::once(Bounds { low, high })));
         };
         Ok(self.probes(low.map_or(Vec::new(), |(v, _)| v), &probes))
     }
 
     /// One range for each distinct element that is not null, in key order.
-    fn probes(&self, prefix: Vec<Datum>, probes: &Datum) -> Vec<Bounds> {
+    fn probes(&self, prefix: Vec<Datum>, probes: &Datum) -> Ranges {
         let (Datum::Array(array), Some(info)) = (probes, self.node.any_type) else {
-            return Vec::new();
+            return Box::new(std::iter::empty());
         };
-        let mut values: Vec<&Datum> = array.values.iter().filter(|v| !v.is_null()).collect();
+        let given = array.values.iter().filter(|v| !v.is_null());
+        let mut values: Vec<Datum> = given.cloned().collect();
         values.sort_by(|a, b| info.compare(a, b));
         values.dedup_by(|a, b| info.equal(a, b));
         let key = self.node.scan.table.indexes[self.node.index]
@@ -179,15 +183,15 @@ impl IndexScan {
         if key.is_some_and(|k| k.desc) != self.node.backward {
             values.reverse();
         }
-        let range = |value: &Datum| {
+        let range = move |value: Datum| {
             let mut key = prefix.clone();
-            key.push(value.clone());
+            key.push(value);
             Bounds {
                 low: Some((key.clone(), true)),
                 high: Some((key, true)),
             }
         };
-        values.into_iter().map(range).collect()
+        Box::new(values.into_iter().map(range))
     }
 }
 
@@ -209,7 +213,7 @@ fn bound(node: &Option<BoundNode>, env: &mut Env, state: &mut State) -> Res<Opti
 impl Operator for IndexScan {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         if self.ranges.is_none() {
-            self.ranges = Some(self.ranges(env)?.into_iter());
+            self.ranges = Some(self.ranges(env)?);
         }
         loop {
             if self.reading.cursor.is_none() {
