@@ -440,23 +440,23 @@ class Printer:
     def _join_word(self, kind: str) -> str:
         return f"{JOINS[kind]} Join" if JOINS[kind] else ""
 
-    def _equal(self, node: Any) -> str:
+    def _equal(self, node: Any, left_keys: list[Any]) -> str:
         left, right = self.node(node.left).names, self.node(node.right).names
         pairs = [
             f"({self.expr(one, left)} = {self.expr(two, right)})"
-            for one, two in zip(node.left_keys, node.right_keys, strict=True)
+            for one, two in zip(left_keys, node.right_keys, strict=True)
         ]
         return pairs[0] if len(pairs) == 1 else "(" + " AND ".join(pairs) + ")"
 
     def _hashjoin(self, node: Any) -> Shown:
         title = f"Hash{JOINS[node.kind]} Join"
-        return self._joined(
-            node, "Hash Join", title, [("Hash Cond", self._equal(node)), ("Join Filter", node.on)], wrap="Hash"
-        )
+        keys = self._equal(node, node.left_keys)
+        return self._joined(node, "Hash Join", title, [("Hash Cond", keys), ("Join Filter", node.on)], wrap="Hash")
 
     def _mergejoin(self, node: Any) -> Shown:
         title = f"Merge{JOINS[node.kind]} Join"
-        return self._joined(node, "Merge Join", title, [("Merge Cond", self._equal(node)), ("Join Filter", node.on)])
+        keys = self._equal(node, [key.expr for key in node.left_keys])
+        return self._joined(node, "Merge Join", title, [("Merge Cond", keys), ("Join Filter", node.on)])
 
     def _append(self, node: Any) -> Shown:
         children = [self.node(child) for child in node.inputs]

@@ -1,4 +1,4 @@
-"""Joining two paths: hash join, nested loop (with index parameters, or over a materialised right side), merge join."""
+"""Joining two paths: hash join, merge join, nested loop (with index parameters, or over a materialised right side)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.errors import SqlError
 from sixfold.engine.facts import FACTS
-from sixfold.engine.planner import nodes
+from sixfold.engine.planner import merge, nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
+from sixfold.engine.planner.merge import JoinKey, column
 from sixfold.engine.planner.nodes import Expr, Node
-from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, DISABLED, Path, add_path, free_rels
+from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, DISABLED, Order, Path, add_path, free_rels, useful
 from sixfold.engine.planner.quals import conjunction, equality_functions, expr_vars
 from sixfold.engine.planner.statistics import Statistics
 
@@ -28,20 +29,8 @@ def _wider(left: int, right: int) -> tuple[str, int] | None:
     return None
 
 
-class HashKey:
-    """`left = right` that a hash join can use."""
-
-    __slots__ = ("left", "qual", "right", "typ")
-
-    def __init__(self, qual: Expr, left: Expr, right: Expr, typ: int) -> None:
-        self.qual = qual
-        self.left = left
-        self.right = right
-        self.typ = typ
-
-
-def hash_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozenset[int]) -> HashKey | None:
-    """The condition as a hash key between two sets of entries."""
+def join_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozenset[int]) -> JoinKey | None:
+    """The condition as a join key between two sets of entries."""
     if type(qual) is not nodes.Func or len(qual.args) != 2 or qual.func not in equality_functions():
         return None
     a, b = qual.args
@@ -52,6 +41,7 @@ def hash_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozense
         if not (rels_a & right and rels_b & left and not rels_a & left and not rels_b & right):
             return None
         a, b, ta, tb = b, a, tb, ta
+    columns = column(ctx, a), column(ctx, b)
     if ta != tb and not {ta, tb} <= {oids.TEXT, oids.VARCHAR}:
         forward, back = _wider(ta, tb), _wider(tb, ta)
         if forward is not None:
@@ -62,15 +52,20 @@ def hash_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozense
             return None
     if ta in (oids.ANYARRAY, oids.ANYELEMENT, oids.RECORD):
         ta = type_of(a)
-    return HashKey(qual, a, b, ta)
+    return JoinKey(qual, a, b, ta, *columns)
 
 
 class Joiner:
     """Makes the paths of one join."""
 
-    def __init__(self, ctx: PlanContext, statistics: Statistics) -> None:
+    def __init__(
+        self, ctx: PlanContext, statistics: Statistics, wanted: Order = (), columns: frozenset[Key] = frozenset()
+    ) -> None:
         self.ctx = ctx
         self.statistics = statistics
+        # What an order of the result could be good for: see `useful`.
+        self.wanted = wanted
+        self.columns = columns
 
     def rows(self, kind: str, left: float, right: float, quals: list[Expr]) -> float:
         """Estimated rows."""
@@ -109,9 +104,10 @@ class Joiner:
             rows = self.rows(kind, left.rows, right.rows, quals)
         depends = bool(free_rels(right) & left.rels)
         if not depends:
-            keys = [k for q in quals if (k := hash_key(self.ctx, q, left.rels, right.rels)) is not None]
+            keys = [k for q in quals if (k := join_key(self.ctx, q, left.rels, right.rels)) is not None]
             if keys and (kind != "null_anti" or len(keys) == len(quals)):
                 self._hash(result, kind, left, right, quals, keys, rows)
+                self._merge(result, kind, left, right, quals, keys, rows)
             elif kind in ("full", "right"):
                 if kind == "full":
                     raise SqlError(
@@ -135,7 +131,7 @@ class Joiner:
         left: Path,
         right: Path,
         quals: list[Expr],
-        keys: list[HashKey],
+        keys: list[JoinKey],
         rows: float,
     ) -> None:
         used = {id(k.qual) for k in keys}
@@ -173,6 +169,56 @@ class Joiner:
                 self.free(left, right, quals),
             ),
         )
+
+    def _merge(
+        self,
+        result: list[Path],
+        kind: str,
+        left: Path,
+        right: Path,
+        quals: list[Expr],
+        keys: list[JoinKey],
+        rows: float,
+    ) -> None:
+        info = self.ctx.info
+        if kind not in merge.KINDS or not info.enable_mergejoin:
+            return
+        # Two sorts are never cheaper than a hash table.
+        for merged in merge.orders(left, right, keys, not info.enable_hashjoin):
+            self._merged(result, kind, left, right, quals, merged, rows)
+
+    def _merged(
+        self,
+        result: list[Path],
+        kind: str,
+        left: Path,
+        right: Path,
+        quals: list[Expr],
+        merged: list[merge.Merged],
+        rows: float,
+    ) -> None:
+        one, two = merge.Sorted(self.ctx, left, merged, True), merge.Sorted(self.ctx, right, merged, False)
+        rest = [q for q in quals if all(k.qual is not q for k, _, _ in merged)]
+        startup, total = merge.cost(one, two, merged, len(rest), rows)
+
+        def build() -> Node:
+            left_node, right_node = one.build(), two.build()
+            test = conjunction(rest)
+            both = Env(self.ctx, [*left.keys, *right.keys])
+            node = nodes.MergeJoin(
+                kind, left_node, right_node, one.sort_keys(), [k.expr for k in two.sort_keys()],
+                both.lower(test) if test is not None else None, len(left.keys), len(right.keys),
+            )  # fmt: skip
+            return self.ctx.estimate(node, rows, total, startup)
+
+        order = useful(one.order, self.wanted, self.columns) if kind in merge.KEEP_ORDER else ()
+        add_path(
+            result,
+            Path(
+                self._rels(kind, left, right), self._keys(kind, left, right), rows, startup, total, build, order,
+                self.free(left, right, quals),
+            ),
+        )  # fmt: skip
 
     def _loop(
         self, result: list[Path], kind: str, left: Path, right: Path, quals: list[Expr], rows: float, depends: bool
@@ -216,7 +262,8 @@ class Joiner:
         add_path(
             result,
             Path(
-                self._rels(kind, left, right), self._keys(kind, left, right), rows, startup, total, build, left.order,
+                self._rels(kind, left, right), self._keys(kind, left, right), rows, startup, total, build,
+                useful(left.order, self.wanted, self.columns),
                 self.free(left, right, quals),
             ),
         )  # fmt: skip

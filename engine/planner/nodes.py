@@ -532,8 +532,17 @@ class HashJoin(Node, tag="hash_join"):
     right_width: int
 
 
-class MergeJoin(HashJoin, tag="merge_join"):
-    """Both inputs are sorted by the keys."""
+class MergeJoin(Node, tag="merge_join"):
+    """Merge join of inputs that are sorted by their keys; how is said on the left."""
+
+    kind: str
+    left: Node
+    right: Node
+    left_keys: list[SortKey]
+    right_keys: list[Expr]
+    on: Expr | None
+    left_width: int
+    right_width: int
 
 
 class Sort(Node, tag="sort"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log2
 
 from sixfold.engine.planner.context import Key
 from sixfold.engine.planner.nodes import Node
@@ -13,6 +14,8 @@ CPU_INDEX = 0.005
 PAGE = 1.0
 # A row fetched through an index: a descent in the table's tree, mostly over cached pages.
 INDEX_FETCH = 0.06
+# The same where the row before was its neighbour.
+INDEX_NEXT = 0.015
 INDEX_START = 0.25
 DISABLED = 1.0e10
 
@@ -75,3 +78,17 @@ def cheapest(paths: list[Path], fraction: float = 1.0) -> Path:
 def satisfies(order: Order, wanted: Order) -> bool:
     """Are rows in `order` also in `wanted` order?"""
     return order[: len(wanted)] == wanted
+
+
+def sort_cost(rows: float, enabled: bool = True) -> float:
+    """Sorting that many rows."""
+    rows = max(rows, 2.0)
+    return 2.0 * CPU_OPERATOR * rows * log2(rows) + (0.0 if enabled else DISABLED)
+
+
+def useful(order: Order, wanted: Order, columns: frozenset[Key]) -> Order:
+    """What is worth knowing of an order: that it is the one the query wants, or that a join above may merge by it."""
+    if wanted and satisfies(order, wanted):
+        return order
+    length = next((i for i, (column, _, _) in enumerate(order) if column not in columns), len(order))
+    return order[:length]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.tree import ROW_ID, Rte, Var
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.errors import not_built
@@ -18,12 +19,13 @@ from sixfold.engine.planner.paths import (
     CPU_ROW,
     DISABLED,
     INDEX_FETCH,
+    INDEX_NEXT,
     INDEX_START,
     PAGE,
     Order,
     Path,
     add_path,
-    satisfies,
+    useful,
 )
 from sixfold.engine.planner.quals import conjunction, expr_vars
 from sixfold.engine.planner.statistics import Statistics, column_width, table_pages, table_rows
@@ -36,6 +38,8 @@ class BaseRel:
         self.ctx = ctx
         # The order that the query asks for: paths in another one are not worth keeping for their order.
         self.wanted = wanted
+        # Columns that joins above may merge by.
+        self.join_columns: frozenset[Key] = frozenset()
         self.rte = rte
         self.used = sorted(c for c in used if c >= 0)
         self.statistics = statistics
@@ -163,7 +167,9 @@ class BaseRel:
             match = Match(self.rte.id, place, index)
             match.rest = list(quals)
             fetched = self.base_rows
+            fetch = INDEX_NEXT if _in_row_order(relation, place) else INDEX_FETCH
         else:
+            fetch = INDEX_FETCH
             fetched = 1.0 if match.unique else self.base_rows
             if not match.unique:
                 for qual in match.used:
@@ -172,7 +178,7 @@ class BaseRel:
         probes = 1.0
         pages = min(fetched, table_pages(relation))
         startup = INDEX_START * probes
-        per_row = CPU_INDEX + INDEX_FETCH + CPU_ROW + CPU_OPERATOR * len(match.rest)
+        per_row = CPU_INDEX + fetch + CPU_ROW + CPU_OPERATOR * len(match.rest)
         total = startup + pages * PAGE * 0.5 + fetched * per_row
         if match.unique:
             total = startup + 0.1 + per_row
@@ -180,10 +186,9 @@ class BaseRel:
             total += DISABLED
         out = 1.0 if match.unique else rows
         for backward in (False, True):
-            order = self._order(relation, match, backward)
-            if not self.wanted or not satisfies(order, self.wanted):
-                order = ()
-            if backward and (not order or parameterised):
+            columns = frozenset[Key]() if parameterised else self.join_columns
+            order = useful(self._order(relation, match, backward), self.wanted, columns)
+            if backward and (not order or parameterised or not self.wanted):
                 continue
             if not match.selective and not order:
                 continue
@@ -280,6 +285,14 @@ class BaseRel:
                 nodes.SetCall(call.func, [outside.lower(a) for a in call.args], list(call.arg_types), list(call.types))
             )
         return nodes.FunctionScan(made, rte.ordinality)
+
+
+def _in_row_order(relation: Relation, place: int) -> bool:
+    """Do rows probably lie in this index's order? There are no statistics of that; numbers that are primary keys mostly are counted up."""
+    index = relation.indexes[place]
+    if not index.primary or len(index.keys) != 1:
+        return False
+    return relation.columns[index.keys[0].attnum - 1].typ in (oids.INT2, oids.INT4, oids.INT8)
 
 
 def _numbered(rows: Node) -> Node:

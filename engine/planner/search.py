@@ -8,6 +8,7 @@ from sixfold.engine.analyzer.walk import strip
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
 from sixfold.engine.planner.joins import Joiner
+from sixfold.engine.planner.merge import join_columns
 from sixfold.engine.planner.nodes import Expr, Node
 from sixfold.engine.planner.paths import CPU_OPERATOR, Order, Path, add_path, cheapest, free_rels
 from sixfold.engine.planner.quals import comparisons, conjunction, conjuncts, expr_vars, strict_rels
@@ -94,12 +95,15 @@ class JoinUnit:
     def paths(self) -> list[Path]:
         """Ways to do the join."""
         problem = self.problem
-        left = Problem(problem.ctx, self.left_items, self.left_quals, problem.used, problem.statistics, problem.wanted)
+        ctx, used, statistics = problem.ctx, problem.used, problem.statistics
+        above = problem.join_columns
+        below = above | (join_columns(ctx, self.on) if problem.merges else frozenset())
+        left = Problem(ctx, self.left_items, self.left_quals, used, statistics, problem.wanted, below, problem.merges)
         lefts = left.solve()
-        right = Problem(problem.ctx, self.right_items, self.right_quals, problem.used, problem.statistics)
+        right = Problem(ctx, self.right_items, self.right_quals, used, statistics, (), below, problem.merges)
         rights = right.solve()
         result: list[Path] = []
-        joiner = Joiner(problem.ctx, problem.statistics)
+        joiner = Joiner(ctx, statistics, problem.wanted, above)
         base = right.single_base()
         for left_path in lefts:
             for right_path in rights:
@@ -169,8 +173,14 @@ class Problem:
         used: dict[int, set[int]],
         statistics: Statistics,
         wanted: Order = (),
+        above: frozenset[Key] = frozenset(),
+        merges: bool = False,
     ) -> None:
         self.ctx = ctx
+        # A hash join costs less than reading by two indexes just to merge: unless it is forbidden, or an order is asked for.
+        self.merges = merges
+        # Columns that joins above this problem may merge by.
+        self.above = above
         self.wanted = wanted
         self.used = used
         self.statistics = statistics
@@ -186,6 +196,13 @@ class Problem:
         self.join_quals: list[tuple[int, Expr]] = []
         self._derive()
         self._distribute()
+        # The same, joins of the problem itself included.
+        self.join_columns = self.above
+        if merges:
+            self.join_columns |= join_columns(ctx, [q for _, q in self.join_quals])
+        for unit in self.units:
+            if isinstance(unit, BaseRel):
+                unit.join_columns = self.join_columns
         self.param_cache: dict[tuple[int, tuple[int, ...]], list[Path]] = {}
 
     def _flatten(self, item: FromItem) -> None:
@@ -329,7 +346,11 @@ class Problem:
         right_mask: int,
         quals: list[Expr],
     ) -> None:
-        joiner = Joiner(self.ctx, self.statistics)
+        columns = self.above
+        if self.merges:
+            later = [q for m, q in self.join_quals if m & ~(left_mask | right_mask)]
+            columns |= join_columns(self.ctx, later)
+        joiner = Joiner(self.ctx, self.statistics, self.wanted, columns)
         unit = self.units[right_mask.bit_length() - 1] if right_mask.bit_count() == 1 else None
         ready = [q for m, q in self.join_quals if m & ~(left_mask | right_mask) == 0]
         for left in lefts:
@@ -385,6 +406,7 @@ def plan_from(
     items = [reduce_outer(i, strict) for i in items]
     statistics = Statistics(rtes)
     result: list[Path] = []
-    for path in Problem(ctx, items, quals, used, statistics, wanted).solve():
+    merges = ctx.info.enable_mergejoin and (bool(wanted) or not ctx.info.enable_hashjoin)
+    for path in Problem(ctx, items, quals, used, statistics, wanted, frozenset(), merges).solve():
         add_path(result, path)
     return result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import log2
-
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.grouping import inner_queries, query_exprs
 from sixfold.engine.analyzer.tree import AggRef, Query, SetRef, SortItem, SubLink, Target, Var, WindowRef
@@ -12,7 +10,7 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.planner.aggregate import aggregate, min_max
 from sixfold.engine.planner.context import Built, Env, Key, PlanContext
 from sixfold.engine.planner.nodes import Expr, Node
-from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, Order, Path, cheapest, satisfies
+from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, Order, Path, cheapest, satisfies, sort_cost
 from sixfold.engine.planner.quals import conjuncts, expr_vars, is_false, is_volatile, query_vars
 from sixfold.engine.planner.search import plan_from
 from sixfold.engine.planner.setops import plan_ctes, plan_recursive, plan_setop
@@ -183,29 +181,23 @@ def from_stage(ctx: PlanContext, query: Query) -> Stage:
     wanted = _wanted_order(query)
     paths = plan_from(ctx, query.from_items, quals, used, ctx.analysis.rtes, wanted)
     fraction = _fraction(query, paths)
-    best = _choose(paths, wanted, fraction)
+    best = _choose(paths, wanted, fraction, ctx.info.enable_sort)
     env = Env(ctx, best.keys)
     node = best.build()
     env.free |= best.free
     return Stage(node, env, best.rows, best.startup, best.total, best.order)
 
 
-def _choose(paths: list[Path], wanted: Order, fraction: float) -> Path:
+def _choose(paths: list[Path], wanted: Order, fraction: float, sorts: bool) -> Path:
     if not wanted:
         return cheapest(paths, fraction)
 
     def cost(path: Path) -> float:
         if satisfies(path.order, wanted):
             return path.startup + (path.total - path.startup) * fraction
-        return path.total + sort_cost(path.rows)
+        return path.total + sort_cost(path.rows, sorts)
 
     return min(paths, key=cost)
-
-
-def sort_cost(rows: float) -> float:
-    """Sorting that many rows."""
-    rows = max(rows, 2.0)
-    return 2.0 * CPU_OPERATOR * rows * log2(rows)
 
 
 def _wanted_order(query: Query) -> Order:

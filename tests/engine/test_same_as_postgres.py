@@ -13,6 +13,7 @@ from psycopg.pq.abc import PGresult
 from sixfold.engine.embedded import Connection
 from sixfold.engine.errors import SqlError
 from tests.engine.memory import Script
+from tests.engine.random_joins import SETTINGS, Joins, off, tables
 from tests.engine.random_queries import Generator
 from tests.golden import sql
 from tests.golden.runner import parse
@@ -282,6 +283,78 @@ def test_a_role_is_refused_what_postgresql_refuses(clean: psycopg.Connection, sc
 def test_random_queries_answer_as_postgresql(clean: psycopg.Connection) -> None:
     setup = [*lines("schema.sql"), *lines("rows.sql")]
     wrong = compare(clean, [*setup, *(Generator(seed).statement() for seed in SEEDS)])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_random_merge_joins_answer_as_postgresql(clean: psycopg.Connection) -> None:
+    statements = tables(1)
+    for number, settings in enumerate(SETTINGS):
+        statements += off(settings)
+        statements += [Joins(1000 * number + seed).statement() for seed in range(60)]
+    wrong = compare(clean, statements)
+    clean.execute("reset all")
+    assert not wrong, "\n".join(wrong)
+
+
+# Partitions of 2,000 rows and one of 6,000, in 64 kB.
+SPILLED_SETUP = (
+    "create table big(id int primary key, g int, k int, n numeric, pad text)",
+    "insert into big select i, i % 5 / 2, (i * 7919) % 300, i * 0.5, repeat('x', i % 60) from generate_series(1, 10000) i",
+    "update big set k = null where id % 41 = 0",
+    "analyze big",
+    "set work_mem = '64kB'",
+)
+FRAMES = (
+    "rows between unbounded preceding and current row",
+    "rows between 3 preceding and 2 following",
+    "rows between 1500 preceding and 1400 preceding",
+    "rows between 20 following and 25 following exclude current row",
+    "range between 1 preceding and 1 following",
+    "range between unbounded preceding and 2 preceding",
+    "range between 3 following and 4 following exclude group",
+    "groups between 1 preceding and current row exclude ties",
+    "groups between 2 following and 3 following",
+    "rows between unbounded preceding and unbounded following",
+)
+
+
+def test_windows_beyond_work_mem_answer_as_postgresql(clean: psycopg.Connection) -> None:
+    statements = list(SPILLED_SETUP)
+    for frame in FRAMES:
+        for order in ("k nulls first", "k desc"):
+            calls = "count(*), sum(n), min(id), max(pad)"
+            if frame.startswith("rows"):
+                # Which of several peers is the first one, is not said.
+                order += ", id"
+                calls += ", first_value(id), last_value(pad), nth_value(n, 3)"
+            calls = calls.replace("), ", ") over w, ") + " over w"
+            statements.append(f"select id, {calls} from big window w as (partition by g order by {order} {frame})")
+    ranks = "row_number(), rank(), dense_rank(), ntile(7), lag(pad), lead(n), lag(id, 1900), lead(id, id % 3, -1), cume_dist()"
+    ranks = ranks.replace("), ", ") over w, ") + " over w, percent_rank() over (partition by g order by k)"
+    statements.append(f"select id, {ranks} from big window w as (partition by g order by k, id)")
+    statements.append("select id, sum(n) over (), count(pad) filter (where k > 9) over (partition by g) from big")
+    wrong = compare(clean, statements)
+    clean.execute("reset all")
+    assert not wrong, "\n".join(wrong)
+
+
+RECURSIONS = (
+    "select x + 1 from t where x < 20000",
+    "select (x * 3 + 1) % 30011 from t",
+    "select y from t cross join lateral (values ((x * 2) % 20011), ((x * 2 + 1) % 20011), (x)) v(y)",
+)
+
+
+def test_recursions_beyond_work_mem_answer_as_postgresql(clean: psycopg.Connection) -> None:
+    statements = ["set work_mem = '64kB'"]
+    for step in RECURSIONS:
+        statements.append(f"with recursive t(x) as (select 1 union {step}) select x from t")
+        pair = step.replace("select ", "select 'a text that is not so short', ", 1)
+        statements.append(
+            f"with recursive t(p, x) as (select 'begin'::text, 1 union {pair}) select p, count(*), sum(x) from t group by 1"
+        )
+    wrong = compare(clean, statements)
+    clean.execute("reset all")
     assert not wrong, "\n".join(wrong)
 
 

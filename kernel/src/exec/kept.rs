@@ -19,6 +19,14 @@ impl Room {
             spill: spill(env),
         }
     }
+
+    /// Where what would make it so many bytes must go, if not into memory.
+    pub fn file(&self, bytes: usize) -> Option<Arc<dyn Spill>> {
+        match bytes > self.bytes {
+            true => self.spill.clone(),
+            false => None,
+        }
+    }
 }
 
 #[derive(Default)]

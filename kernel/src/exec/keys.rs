@@ -99,6 +99,20 @@ fn same_values(info: &TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) -> b
     compare_values(info, a, i, b, j) == Ordering::Equal
 }
 
+/// The first of `0..len` that is not before what is looked for; those that are come first.
+pub fn lower(len: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = (low + high) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 #[inline]
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);

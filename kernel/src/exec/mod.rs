@@ -11,6 +11,8 @@ pub mod ops;
 pub mod order;
 pub mod plan;
 pub mod run;
+mod runs;
+mod sorter;
 pub mod spill;
 pub mod width;
 

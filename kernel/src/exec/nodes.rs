@@ -33,8 +33,8 @@ pub enum Kind {
     Project(Arc<ProjectNode>),
     ProjectSet(Arc<ProjectSetNode>),
     NestedLoop(Arc<NestedLoopNode>),
-    HashJoin(Arc<HashJoinNode>),
-    MergeJoin(Arc<HashJoinNode>),
+    HashJoin(Arc<KeyJoinNode>),
+    MergeJoin(Arc<KeyJoinNode>),
     Sort(Arc<SortNode>),
     Aggregate(Arc<AggregateNode>),
     Window(Arc<WindowNode>),
@@ -154,13 +154,16 @@ pub struct NestedLoopNode {
     pub right_width: usize,
 }
 
-pub struct HashJoinNode {
+/// A hash join, or a merge join.
+pub struct KeyJoinNode {
     pub kind: JoinKind,
     pub left: PNode,
     pub right: PNode,
     pub left_keys: Program,
     pub right_keys: Program,
     pub infos: Vec<&'static TypeInfo>,
+    /// Merge joins: how both sides are sorted by their keys.
+    pub orders: Vec<Order>,
     pub on: Option<Program>,
     pub left_width: usize,
     pub right_width: usize,

@@ -125,13 +125,13 @@ pub enum Node {
         left_width: usize,
         right_width: usize,
     },
+    /// Both sides come sorted by their keys; how is said on the left. Not for kinds that ask about nulls (null_anti, mark).
     MergeJoin {
         kind: JoinKind,
         left: Box<Node>,
         right: Box<Node>,
-        left_keys: Vec<Expr>,
+        left_keys: Vec<SortKey>,
         right_keys: Vec<Expr>,
-        key_types: Vec<Oid>,
         on: Option<Expr>,
         left_width: usize,
         right_width: usize,

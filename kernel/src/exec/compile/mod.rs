@@ -10,14 +10,14 @@ pub use table::table_def;
 use super::access::TableDef;
 use super::keys::Order;
 use super::nodes::*;
-use super::plan::{self, Expr, Node};
+use super::plan::{self, Expr, JoinKind, Node};
 use crate::base::error::{fail, unsupported};
 use crate::base::{Oid, Res};
 use crate::expr::compile::ordered;
 use crate::expr::{Compiler, Program, SubPlans};
 use crate::func::{agg, set, CallInfo};
 use crate::types::oids;
-use crate::types::registry;
+use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -416,28 +416,27 @@ impl PlanCompiler {
             kind,
             left,
             right,
-            left_keys,
             right_keys,
-            key_types,
             on,
             left_width,
             right_width,
+            ..
         }
         | Node::MergeJoin {
             kind,
             left,
             right,
-            left_keys,
             right_keys,
-            key_types,
             on,
             left_width,
             right_width,
+            ..
         }) = node
         else {
             return fail("XX000", "not a join");
         };
-        let (left_keys, right_keys) = (self.program(left_keys)?, self.program(right_keys)?);
+        let (left_keys, infos, orders) = self.left_keys(node)?;
+        let right_keys = self.program(right_keys)?;
         let on = self.optional(on)?;
         let above = match &on {
             Some(on) => and(wanted, on),
@@ -451,13 +450,14 @@ impl PlanCompiler {
             of_right = and(&Some(rest), &right_keys);
         }
         let columns = 0..left_width + right_width;
-        let join = Arc::new(HashJoinNode {
+        let join = Arc::new(KeyJoinNode {
             kind: *kind,
             left: self.below(left, of_left)?,
             right: self.below(right, of_right)?,
             left_keys,
             right_keys,
-            infos: infos(key_types)?,
+            infos,
+            orders,
             on,
             left_width: *left_width,
             right_width: *right_width,
@@ -470,6 +470,24 @@ impl PlanCompiler {
         } else {
             Kind::HashJoin(join)
         })
+    }
+
+    /// A join's left keys, their types, and their order if it needs one.
+    fn left_keys(&mut self, node: &Node) -> Res<(Program, Vec<&'static TypeInfo>, Vec<Order>)> {
+        match node {
+            Node::HashJoin {
+                left_keys,
+                key_types,
+                ..
+            } => Ok((self.program(left_keys)?, infos(key_types)?, Vec::new())),
+            Node::MergeJoin {
+                kind, left_keys, ..
+            } if !matches!(kind, JoinKind::NullAnti | JoinKind::Mark) => {
+                let (program, orders) = self.sort_keys(left_keys)?;
+                Ok((program, orders.iter().map(|o| o.info).collect(), orders))
+            }
+            _ => fail("XX000", "not a join by keys of this kind"),
+        }
     }
 
     fn sort_keys(&mut self, keys: &[plan::SortKey]) -> Res<(Program, Vec<Order>)> {

@@ -1,11 +1,11 @@
 //! WITH and recursive WITH.
 
-use super::{shared, Input, Op};
+use super::seen::Seen;
+use super::{shared, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::Batch;
 use crate::exec::kept::{Kept, Room};
-use crate::exec::keys::{hash_rows, Groups};
 use crate::exec::nodes::{RecursiveNode, WithNode};
 use crate::expr::{Env, Operator};
 use std::sync::Arc;
@@ -143,53 +143,41 @@ impl Operator for CteScan {
 /// Rounds: each reads what the last one made, until one makes nothing new.
 pub struct Recursive {
     node: Arc<RecursiveNode>,
-    start: Input,
+    start: Op,
     step: Op,
-    seen: Groups,
+    seen: Seen,
     /// Rows of the round under way, and those of them that are still to be given.
     round: Kept,
     out: Option<Batch>,
-    started: bool,
-    /// The step has been begun for the current work table.
-    stepping: bool,
+    phase: Phase,
+    /// The step has run before.
     used: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Start,
+    Step,
+    /// The round has no more rows, but for those that may still turn out to be new.
+    Ending,
     /// The work table is this round's, but the step has not begun again.
-    turned: bool,
-    done: bool,
+    Turned,
+    Done,
 }
 
 impl Recursive {
     pub fn new(node: Arc<RecursiveNode>, start: Op, step: Op) -> Recursive {
-        let seen = Groups::new(node.infos.clone());
+        let seen = Seen::new(&node.infos);
         Recursive {
             node,
-            start: Input::new(start),
+            start,
             step,
             seen,
             round: Kept::default(),
             out: None,
-            started: false,
-            stepping: false,
+            phase: Phase::Start,
             used: false,
-            turned: false,
-            done: false,
         }
-    }
-
-    /// Rows that are new, when only those count.
-    fn fresh(&mut self, batch: Batch) -> Option<Batch> {
-        if !self.node.distinct {
-            return Some(batch);
-        }
-        let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len);
-        let rows: Vec<u32> = (0..batch.len as u32)
-            .filter(|&i| {
-                self.seen
-                    .add(&batch.columns, i as usize, hashes[i as usize])
-                    .1
-            })
-            .collect();
-        (!rows.is_empty()).then(|| batch.gather(&rows))
     }
 
     /// What this round has made becomes the work table; false when it made nothing.
@@ -216,48 +204,59 @@ impl Recursive {
         }
         Ok(self.out.take())
     }
+
+    /// The next rows of the round; those that are new, when only those count, are kept.
+    fn pull(&mut self, env: &mut Env) -> Res<()> {
+        let source = match self.phase {
+            Phase::Start => &mut self.start,
+            _ => &mut self.step,
+        };
+        match source.next(env)? {
+            None => self.phase = Phase::Ending,
+            Some(batch) if self.node.distinct => {
+                let fresh = self.seen.fresh(&batch);
+                if !fresh.is_empty() {
+                    self.keep(batch.gather(&fresh));
+                }
+            }
+            Some(batch) if batch.len > 0 => self.keep(batch),
+            Some(_) => {}
+        }
+        Ok(())
+    }
 }
 
 impl Operator for Recursive {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        if let Some(batch) = self.give(env)? {
-            return Ok(Some(batch));
-        }
-        while !self.started {
-            if !self.start.fill(env)? {
-                self.started = true;
-                break;
+        loop {
+            if let Some(batch) = self.give(env)? {
+                return Ok(Some(batch));
             }
-            let batch = self.start.take();
-            if let Some(batch) = self.fresh(batch) {
-                self.keep(batch);
-                return self.give(env);
+            if self.phase == Phase::Done {
+                return Ok(None);
             }
-        }
-        while !self.done {
             env.pulse()?;
-            if !self.stepping {
-                if !self.turned && !self.turn(env) {
-                    self.done = true;
-                    break;
+            self.seen.settle(env)?;
+            let ending = self.phase == Phase::Ending;
+            if ending || self.seen.is_crowded(env) {
+                match self.seen.resolve(env)? {
+                    Some(batch) => self.keep(batch),
+                    None if ending => {
+                        let more = self.turn(env);
+                        self.phase = if more { Phase::Turned } else { Phase::Done };
+                    }
+                    None => {}
                 }
-                self.turned = true;
+                continue;
+            }
+            if self.phase == Phase::Turned {
                 if self.used {
                     self.step.rescan(env)?;
                 }
-                (self.used, self.turned, self.stepping) = (true, false, true);
+                (self.used, self.phase) = (true, Phase::Step);
             }
-            match self.step.next(env)? {
-                Some(batch) => {
-                    if let Some(batch) = self.fresh(batch) {
-                        self.keep(batch);
-                        return self.give(env);
-                    }
-                }
-                None => self.stepping = false,
-            }
+            self.pull(env)?;
         }
-        Ok(None)
     }
 
     fn rescan(&mut self, env: &mut Env) -> Res<()> {
@@ -266,10 +265,10 @@ impl Operator for Recursive {
             self.step.rescan(env)?;
             self.used = false;
         }
-        self.seen = Groups::new(self.node.infos.clone());
+        self.seen = Seen::new(&self.node.infos);
         self.round = Kept::default();
         self.out = None;
-        (self.started, self.stepping, self.turned, self.done) = (false, false, false, false);
+        self.phase = Phase::Start;
         Ok(())
     }
 }

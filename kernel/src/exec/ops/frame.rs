@@ -1,48 +1,42 @@
 //! Window frames: which rows of its partition a row sees.
 
+use super::partition::Partition;
 use crate::base::error::fail;
 use crate::base::Res;
-use crate::exec::batch::Vector;
 use crate::exec::keys::Order;
 use crate::exec::nodes::{BoundKind, Exclude, FrameMode, FrameNode};
 use crate::expr::{Env, State};
 use crate::types::{oids, Datum};
 use std::cmp::Ordering;
+use std::ops::Range;
 
-/// A partition's order: peers are rows with equal order keys.
-pub struct Peers {
-    /// For each row: number of its peer group.
-    pub group: Vec<usize>,
-    /// For each group: first row; one more for the end.
-    pub starts: Vec<usize>,
-}
-
-impl Peers {
-    pub fn len(&self) -> usize {
-        self.group.len()
-    }
-
-    pub fn first(&self, row: usize) -> usize {
-        self.starts[self.group[row]]
-    }
-
-    /// One past the last peer.
-    pub fn end(&self, row: usize) -> usize {
-        self.starts[self.group[row] + 1]
-    }
-
-    fn group_start(&self, group: usize) -> usize {
-        self.starts[group.min(self.starts.len() - 1)]
-    }
-}
-
-/// A frame with its offsets evaluated.
-pub struct Frame<'a> {
-    node: &'a FrameNode,
+/// A frame's offsets, evaluated once a partition.
+#[derive(Clone)]
+pub struct Offsets {
     start: Datum,
     end: Datum,
+}
+
+/// How far beyond a row the input must be known before its frame is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ahead {
+    Row,
+    /// One row more.
+    Next,
+    /// All rows with the same order keys.
+    Peers,
+    All,
+}
+
+/// Which rows of its partition a row's frame has: up to three ranges, in order; what is left out lies between them.
+pub type Pieces = [Range<usize>; 3];
+
+/// A frame over a partition, whose order it knows.
+pub struct Frame<'a> {
+    node: &'a FrameNode,
+    offsets: &'a Offsets,
     /// The order column, for RANGE with offsets.
-    key: Option<(&'a Order, &'a Vector)>,
+    order: Option<&'a Order>,
 }
 
 fn offset(
@@ -74,58 +68,69 @@ fn offset(
     }
 }
 
+impl Offsets {
+    pub fn new(node: &FrameNode, env: &mut Env, states: &mut [State; 2]) -> Res<Offsets> {
+        let [first, second] = states;
+        let start = offset(&node.start_offset, node.mode, env, first, "starting")?;
+        let end = offset(&node.end_offset, node.mode, env, second, "ending")?;
+        Ok(Offsets { start, end })
+    }
+}
+
+/// Does the frame always begin with the partition, and leave nothing out?
+pub fn grows(node: &FrameNode) -> bool {
+    node.start == BoundKind::UnboundedPreceding && node.exclude == Exclude::Nothing
+}
+
+pub fn ahead(node: &FrameNode) -> Ahead {
+    let peers = match node.exclude {
+        Exclude::Group | Exclude::Ties => Ahead::Peers,
+        Exclude::Nothing | Exclude::Current => Ahead::Row,
+    };
+    match (node.end, node.mode) {
+        (BoundKind::Following | BoundKind::UnboundedFollowing, _) => Ahead::All,
+        (_, FrameMode::Rows) => peers,
+        _ => Ahead::Peers,
+    }
+}
+
 impl<'a> Frame<'a> {
-    pub fn new(
-        node: &'a FrameNode,
-        env: &mut Env,
-        states: &mut [State; 2],
-        key: Option<(&'a Order, &'a Vector)>,
-    ) -> Res<Frame<'a>> {
-        let start = offset(
-            &node.start_offset,
-            node.mode,
-            env,
-            &mut states[0],
-            "starting",
-        )?;
-        let end = offset(&node.end_offset, node.mode, env, &mut states[1], "ending")?;
-        Ok(Frame {
+    pub fn new(node: &'a FrameNode, offsets: &'a Offsets, orders: &'a [Order]) -> Frame<'a> {
+        let order = match orders {
+            [order] => Some(order),
+            _ => None,
+        };
+        Frame {
             node,
-            start,
-            end,
-            key,
-        })
-    }
-
-    /// Does the frame always begin with the partition, and leave nothing out?
-    pub fn grows(&self) -> bool {
-        self.node.start == BoundKind::UnboundedPreceding && self.node.exclude == Exclude::Nothing
-    }
-
-    /// `from..to` for one row, before anything is excluded.
-    pub fn range(&self, env: &mut Env, peers: &Peers, row: usize) -> Res<(usize, usize)> {
-        let from = self.bound(env, peers, row, self.node.start, &self.start, true)?;
-        let to = self.bound(env, peers, row, self.node.end, &self.end, false)?;
-        Ok((
-            from.min(peers.len()),
-            to.clamp(from.min(peers.len()), peers.len()),
-        ))
-    }
-
-    /// Is a row of the frame left out for `row`?
-    pub fn excludes(&self, peers: &Peers, row: usize, other: usize) -> bool {
-        match self.node.exclude {
-            Exclude::Nothing => false,
-            Exclude::Current => row == other,
-            Exclude::Group => peers.group[row] == peers.group[other],
-            Exclude::Ties => row != other && peers.group[row] == peers.group[other],
+            offsets,
+            order,
         }
+    }
+
+    /// The frame of one row. After `Need` call again.
+    pub fn pieces(&self, env: &mut Env, part: &mut Partition, row: usize) -> Res<Pieces> {
+        let (start, end) = (&self.offsets.start, &self.offsets.end);
+        let from = self.bound(env, part, row, self.node.start, start, true)?;
+        let from = from.min(part.len());
+        let to = self.bound(env, part, row, self.node.end, end, false)?;
+        let to = to.clamp(from, part.len());
+        let (out, own) = match self.node.exclude {
+            Exclude::Nothing => return Ok([from..to, 0..0, 0..0]),
+            Exclude::Current => (row..row + 1, 0..0),
+            Exclude::Group | Exclude::Ties => {
+                let (group, first) = part.group(row)?;
+                let stays = self.node.exclude == Exclude::Ties && (from..to).contains(&row);
+                let own = if stays { row..row + 1 } else { 0..0 };
+                (first..part.group_end(group)?, own)
+            }
+        };
+        Ok([from..out.start.min(to), own, out.end.max(from)..to])
     }
 
     fn bound(
         &self,
         env: &mut Env,
-        peers: &Peers,
+        part: &mut Partition,
         row: usize,
         kind: BoundKind,
         offset: &Datum,
@@ -134,13 +139,9 @@ impl<'a> Frame<'a> {
         let back = kind == BoundKind::Preceding;
         match (kind, self.node.mode) {
             (BoundKind::UnboundedPreceding, _) => Ok(0),
-            (BoundKind::UnboundedFollowing, _) => Ok(peers.len()),
+            (BoundKind::UnboundedFollowing, _) => Ok(part.len()),
             (BoundKind::Current, FrameMode::Rows) => Ok(if start { row } else { row + 1 }),
-            (BoundKind::Current, _) => Ok(if start {
-                peers.first(row)
-            } else {
-                peers.end(row)
-            }),
+            (BoundKind::Current, _) => peers(part, row, start),
             (_, FrameMode::Rows) => {
                 let n = amount(offset);
                 let base = if start { row } else { row + 1 };
@@ -151,16 +152,16 @@ impl<'a> Frame<'a> {
                 })
             }
             (_, FrameMode::Groups) => {
-                let (n, group) = (amount(offset), peers.group[row]);
-                Ok(match (back, start) {
-                    (true, true) => peers.group_start(group.saturating_sub(n)),
-                    (true, false) if n > group => 0,
-                    (true, false) => peers.group_start(group - n + 1),
-                    (false, true) => peers.group_start(group.saturating_add(n)),
-                    (false, false) => peers.group_start(group.saturating_add(n).saturating_add(1)),
-                })
+                let (n, group) = (amount(offset), part.group(row)?.0);
+                match (back, start) {
+                    (true, true) => part.group_start(group.saturating_sub(n)),
+                    (true, false) if n > group => Ok(0),
+                    (true, false) => part.group_start(group - n + 1),
+                    (false, true) => part.group_start(group.saturating_add(n)),
+                    (false, false) => part.group_start(group.saturating_add(n).saturating_add(1)),
+                }
             }
-            (_, FrameMode::Range) => self.range_bound(env, peers, row, offset, back, start),
+            (_, FrameMode::Range) => self.range_bound(env, part, row, offset, back, start),
         }
     }
 
@@ -168,49 +169,34 @@ impl<'a> Frame<'a> {
     fn range_bound(
         &self,
         env: &mut Env,
-        peers: &Peers,
+        part: &mut Partition,
         row: usize,
         offset: &Datum,
         back: bool,
         start: bool,
     ) -> Res<usize> {
-        let Some((order, keys)) = self.key else {
+        let Some(order) = self.order else {
             return fail(
                 "42P20",
                 "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
             );
         };
-        if keys.is_null(row) {
-            return Ok(if start {
-                peers.first(row)
-            } else {
-                peers.end(row)
-            });
+        let key = part.key(row)?;
+        if key.is_null() {
+            return peers(part, row, start);
         }
-        let wanted = self.moved(env, order, &keys.get(row), offset, back != order.desc)?;
-        let nulls = (0..keys.len()).take_while(|&i| keys.is_null(i)).count();
-        let values = (nulls..keys.len())
-            .take_while(|&i| !keys.is_null(i))
-            .count();
-        let (mut low, mut high) = (nulls, nulls + values);
-        while low < high {
-            let middle = (low + high) / 2;
-            let mut side = compare(order, &space(order, keys.get(middle)), &wanted);
+        let wanted = self.moved(env, order, &key, offset, back != order.desc)?;
+        part.search(|key| {
+            let mut side = compare(order, &space(order, key), &wanted);
             if order.desc {
                 side = side.reverse();
             }
-            let before = if start {
+            if start {
                 side == Ordering::Less
             } else {
                 side != Ordering::Greater
-            };
-            if before {
-                low = middle + 1;
-            } else {
-                high = middle;
             }
-        }
-        Ok(low)
+        })
     }
 
     fn moved(
@@ -239,6 +225,16 @@ impl<'a> Frame<'a> {
                 "RANGE with offset PRECEDING/FOLLOWING is not supported for this column type",
             ),
         }
+    }
+}
+
+/// Where a row's peers begin, or end.
+fn peers(part: &mut Partition, row: usize, start: bool) -> Res<usize> {
+    let (group, first) = part.group(row)?;
+    if start {
+        Ok(first)
+    } else {
+        part.group_end(group)
     }
 }
 

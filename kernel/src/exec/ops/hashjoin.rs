@@ -2,14 +2,14 @@
 //! A right side beyond work_mem is cut into partitions in files, and so is the left side then; pairs of partitions are
 //! joined one after the other.
 
+use super::matched::{joined, Matched, NONE};
 use super::source::Nothing;
 use super::split::{Part, Split, LEFT, LEVELS, RIGHT};
 use super::{Input, Op};
-use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::{hash_rows, same_rows, HashIndex};
-use crate::exec::nodes::HashJoinNode;
+use crate::exec::nodes::KeyJoinNode;
 use crate::exec::plan::JoinKind;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 /// Candidate pairs that are tested at once.
 const PAIRS: usize = 4096;
-const NONE: u32 = u32::MAX;
 
 /// The right side. Hash entry `e` stands for row `rows - 1 - e`, so that chains run in row order.
 #[derive(Default)]
@@ -50,7 +49,7 @@ impl Build {
         Ok(true)
     }
 
-    fn index(&mut self, node: &HashJoinNode, state: &mut State, env: &mut Env) -> Res<()> {
+    fn index(&mut self, node: &KeyJoinNode, state: &mut State, env: &mut Env) -> Res<()> {
         if self.rows.len == 0 {
             self.rows = Batch::of_width(node.right_width);
         }
@@ -68,14 +67,14 @@ impl Build {
 
 /// A right side on its way, for joins of several threads.
 pub struct Building {
-    node: Arc<HashJoinNode>,
+    node: Arc<KeyJoinNode>,
     right: Op,
     build: Build,
     state: State,
 }
 
 impl Building {
-    pub fn new(node: &Arc<HashJoinNode>, right: Op) -> Building {
+    pub fn new(node: &Arc<KeyJoinNode>, right: Op) -> Building {
         Building {
             node: node.clone(),
             right,
@@ -107,13 +106,11 @@ struct Probe {
     left: Vec<u32>,
     right: Vec<u32>,
     pairs: Option<Batch>,
-    matched: Vec<bool>,
-    /// Left rows below this have been put out.
-    closed: usize,
+    matched: Matched,
 }
 
 pub struct HashJoin {
-    node: Arc<HashJoinNode>,
+    node: Arc<KeyJoinNode>,
     left: Input,
     right: Op,
     building: Build,
@@ -125,7 +122,7 @@ pub struct HashJoin {
     states: [State; 3],
     out: Batch,
     ended: bool,
-    /// Order must be kept, or nulls of the whole right side be known: no partitions.
+    /// Nulls of the whole right side must be known: no partitions.
     whole: bool,
     split: Option<Split>,
     parts: Vec<Part>,
@@ -142,16 +139,15 @@ fn has_null(keys: &[Vector], i: usize) -> bool {
 
 impl HashJoin {
     /// One thread's part of a join whose right side all threads share.
-    pub fn shared(node: Arc<HashJoinNode>, left: Op, build: Arc<Build>) -> HashJoin {
-        let mut join = HashJoin::new(node, left, Box::new(Nothing), true);
+    pub fn shared(node: Arc<KeyJoinNode>, left: Op, build: Arc<Build>) -> HashJoin {
+        let mut join = HashJoin::new(node, left, Box::new(Nothing));
         (join.build, join.ready) = (build, true);
         join
     }
 
-    pub fn new(node: Arc<HashJoinNode>, left: Op, right: Op, ordered: bool) -> HashJoin {
-        let whole = ordered
-            || node.infos.is_empty()
-            || matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
+    pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> HashJoin {
+        let whole =
+            node.infos.is_empty() || matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
         HashJoin {
             node,
             left: Input::new(left),
@@ -262,7 +258,7 @@ impl HashJoin {
         self.probe = Some(Probe {
             keys,
             hashes,
-            matched: vec![false; batch.len],
+            matched: Matched::new(batch.len),
             ..Probe::default()
         });
         Ok(())
@@ -358,64 +354,25 @@ impl HashJoin {
     }
 
     fn emit(&mut self, left: &[u32], right: &[u32]) -> Res<()> {
-        let kind = self.node.kind;
         let Some(probe) = &mut self.probe else {
             return Ok(());
         };
-        let (mut out_left, mut out_right) = (
-            Vec::with_capacity(left.len()),
-            Vec::with_capacity(left.len()),
-        );
-        for (&l, &r) in left.iter().zip(right) {
-            let seen = std::mem::replace(&mut probe.matched[l as usize], true);
-            match kind {
-                JoinKind::Semi | JoinKind::Anti | JoinKind::NullAnti | JoinKind::Mark => continue,
-                JoinKind::Scalar if seen => {
-                    return fail(
-                        "21000",
-                        "more than one row returned by a subquery used as an expression",
-                    )
-                }
-                JoinKind::Right | JoinKind::Full => self.partnered[r as usize] = true,
-                _ => {}
-            }
-            if matches!(kind, JoinKind::Left | JoinKind::Full | JoinKind::Scalar) {
-                while probe.closed < l as usize {
-                    if !probe.matched[probe.closed] {
-                        out_left.push(probe.closed as u32);
-                        out_right.push(NONE);
-                    }
-                    probe.closed += 1;
-                }
-            }
-            out_left.push(l);
-            out_right.push(r);
+        if matches!(self.node.kind, JoinKind::Right | JoinKind::Full) {
+            right
+                .iter()
+                .for_each(|&r| self.partnered[r as usize] = true);
         }
-        if !out_left.is_empty() {
-            self.put(&out_left, &out_right);
+        let (left, right) = probe.matched.partners(self.node.kind, left, right)?;
+        if !left.is_empty() {
+            self.put(&left, &right);
         }
         Ok(())
     }
 
     fn put(&mut self, left: &[u32], right: &[u32]) {
-        let wanted = |at: usize| self.node.wanted.get(at).copied().unwrap_or(true);
-        let unwanted = || Vector::Bool(vec![false; left.len()], Vec::new());
-        let batch = self.left.batch();
-        let mut columns = Vec::with_capacity(batch.columns.len() + self.build.rows.columns.len());
-        for column in &batch.columns {
-            columns.push(match wanted(columns.len()) {
-                true => column.gather(left),
-                false => unwanted(),
-            });
-        }
-        for column in &self.build.rows.columns {
-            columns.push(match wanted(columns.len()) {
-                true => column.gather_or_null(right),
-                false => unwanted(),
-            });
-        }
-        let len = left.len();
-        self.out.take_in(Batch { columns, len });
+        let (wanted, batch) = (&self.node.wanted, self.left.batch());
+        self.out
+            .take_in(joined(wanted, batch, left, &self.build.rows, right));
     }
 
     /// The left batch has met all its partners: put out what each kind owes for its rows.
@@ -423,30 +380,27 @@ impl HashJoin {
         let Some(probe) = self.probe.take() else {
             return;
         };
-        let total = probe.matched.len();
-        let chosen = |want: &dyn Fn(usize) -> bool| {
-            (0..total as u32)
-                .filter(|&i| want(i as usize))
-                .collect::<Vec<_>>()
-        };
+        let matched = &probe.matched;
         match self.node.kind {
             JoinKind::Inner | JoinKind::Right => {}
             JoinKind::Left | JoinKind::Full | JoinKind::Scalar => {
-                let rows = chosen(&|i| i >= probe.closed && !probe.matched[i]);
+                let rows = matched.lonely();
                 if !rows.is_empty() {
                     self.put(&rows, &vec![NONE; rows.len()]);
                 }
             }
-            JoinKind::Semi => self.put_left(&chosen(&|i| probe.matched[i])),
-            JoinKind::Anti => self.put_left(&chosen(&|i| !probe.matched[i])),
+            JoinKind::Semi => self.put_left(&matched.chosen(true)),
+            JoinKind::Anti => self.put_left(&matched.chosen(false)),
             JoinKind::NullAnti => {
-                let rows = chosen(&|i| !probe.matched[i] && !self.unknown(&probe, i));
+                let mut rows = matched.chosen(false);
+                rows.retain(|&i| !self.unknown(&probe, i as usize));
                 self.put_left(&rows);
             }
             JoinKind::Mark => {
+                let total = matched.rows.len();
                 let mut mark = Vector::of_kind(crate::exec::batch::Kind::Bool, total);
                 for i in 0..total {
-                    mark.push(match probe.matched[i] {
+                    mark.push(match matched.rows[i] {
                         true => Datum::Bool(true),
                         false if self.unknown(&probe, i) => Datum::Null,
                         false => Datum::Bool(false),

@@ -10,11 +10,15 @@ mod insert;
 mod limit;
 mod literals;
 mod lock;
+mod matched;
+mod mergejoin;
 mod modify;
 mod nestloop;
 mod parallel;
 mod parsort;
+mod partition;
 mod scan;
+mod seen;
 mod setop;
 mod simple;
 mod sort;
@@ -22,6 +26,7 @@ mod source;
 mod split;
 mod update;
 mod window;
+mod windowcall;
 
 pub use modify::Queued;
 pub use window::is_window_function;
@@ -29,7 +34,7 @@ pub use window::is_window_function;
 use super::batch::Batch;
 use super::explain::Counters;
 use super::kept::Kept;
-use super::nodes::{HashJoinNode, Kind, PNode};
+use super::nodes::{KeyJoinNode, Kind, PNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
 use hashjoin::Build;
@@ -60,7 +65,7 @@ pub struct Opener {
     /// Scans take this part of so many.
     pub part: (usize, usize),
     /// Right sides that are built already, for several threads.
-    pub built: Vec<(Arc<HashJoinNode>, Arc<Build>)>,
+    pub built: Vec<(Arc<KeyJoinNode>, Arc<Build>)>,
 }
 
 pub type Op = Box<dyn Operator>;
@@ -96,19 +101,17 @@ impl Opener {
                 self.open(&n.left),
                 self.open(&n.right),
             )),
-            // A hash join that stays in memory keeps the left side's order, which is all that a merge join promises.
-            Kind::HashJoin(n) | Kind::MergeJoin(n) => {
+            Kind::HashJoin(n) => {
+                let left = self.open(&n.left);
                 if let Some((_, build)) = self.built.iter().find(|(node, _)| Arc::ptr_eq(node, n)) {
-                    let left = self.open(&n.left);
                     return Box::new(hashjoin::HashJoin::shared(n.clone(), left, build.clone()));
                 }
-                let ordered = matches!(kind, Kind::MergeJoin(_));
-                Box::new(hashjoin::HashJoin::new(
-                    n.clone(),
-                    self.open(&n.left),
-                    self.open(&n.right),
-                    ordered,
-                ))
+                let right = self.open(&n.right);
+                Box::new(hashjoin::HashJoin::new(n.clone(), left, right))
+            }
+            Kind::MergeJoin(n) => {
+                let (left, right) = (self.open(&n.left), self.open(&n.right));
+                Box::new(mergejoin::MergeJoin::new(n.clone(), left, right))
             }
             Kind::Sort(n) => {
                 let sort = Box::new(sort::Sort::new(n.clone(), self.open(&n.input)));
@@ -202,25 +205,6 @@ impl Input {
         self.batch = None;
         self.at = 0;
         self.ended = false;
-        Ok(())
-    }
-}
-
-/// All rows of an input, held in memory.
-#[derive(Default)]
-pub struct Collected {
-    pub rows: Batch,
-    pub done: bool,
-}
-
-impl Collected {
-    pub fn collect(&mut self, op: &mut Op, env: &mut Env) -> Res<()> {
-        while !self.done {
-            match op.next(env)? {
-                Some(batch) => self.rows.append(&batch),
-                None => self.done = true,
-            }
-        }
         Ok(())
     }
 }

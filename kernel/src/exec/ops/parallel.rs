@@ -9,7 +9,7 @@ use crate::base::error::fail;
 use crate::base::{Need, Res, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::keys::hash_rows;
-use crate::exec::nodes::{AggregateNode, HashJoinNode, Kind, PNode, ScanNode};
+use crate::exec::nodes::{AggregateNode, KeyJoinNode, Kind, PNode, ScanNode};
 use crate::exec::plan::JoinKind;
 use crate::expr::{Env, Operator, Program};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub const ROUND: u64 = 131_072;
 /// sides it is a part.
 fn scan_below<'n>(
     node: &'n PNode,
-    joins: &mut Vec<&'n Arc<HashJoinNode>>,
+    joins: &mut Vec<&'n Arc<KeyJoinNode>>,
 ) -> Option<&'n Arc<ScanNode>> {
     match &node.kind {
         Kind::Scan(scan) => scan.filter.as_ref().is_none_or(pure).then_some(scan),
         Kind::Filter(filter) if pure(&filter.test) => scan_below(&filter.input, joins),
         Kind::Project(project) if pure(&project.exprs) => scan_below(&project.input, joins),
-        Kind::HashJoin(join) | Kind::MergeJoin(join) if parts_apart(join) => {
+        Kind::HashJoin(join) if parts_apart(join) => {
             joins.push(join);
             scan_below(&join.left, joins)
         }
@@ -38,7 +38,7 @@ fn scan_below<'n>(
 }
 
 /// Can parts of the left side be joined apart, with one right side? It is read once more if that does not fit into memory.
-fn parts_apart(join: &HashJoinNode) -> bool {
+fn parts_apart(join: &KeyJoinNode) -> bool {
     !matches!(join.kind, JoinKind::Right | JoinKind::Full)
         && join.right.repeatable
         && pure(&join.left_keys)
@@ -172,7 +172,7 @@ pub fn side_by_side<T: Send>(
     together(results)
 }
 
-type Built = Vec<(Arc<HashJoinNode>, Arc<Build>)>;
+type Built = Vec<(Arc<KeyJoinNode>, Arc<Build>)>;
 
 enum Phase {
     /// Nothing is decided yet; true once the caller was told that this takes time.

@@ -34,8 +34,25 @@ fn sorted_rows(text: &str) -> Vec<String> {
 }
 
 fn keyed(op: &str, kind: &str, left: Value, right: Value, on: Option<Value>) -> Value {
+    if op == "merge_join" {
+        return merged(kind, left, right, on, key(c(0), INT4, false), (2, 2));
+    }
     json!({"op": op, "kind": kind, "left": left, "right": right, "left_keys": [c(0)], "right_keys": [c(0)],
         "key_types": [INT4], "on": on, "left_width": 2, "right_width": 2})
+}
+
+/// A merge join by the first columns, in this order, of two sides that are sorted for it.
+pub fn merged(
+    kind: &str,
+    left: Value,
+    right: Value,
+    on: Option<Value>,
+    order: Value,
+    widths: (usize, usize),
+) -> Value {
+    let by = std::slice::from_ref(&order);
+    json!({"op": "merge_join", "kind": kind, "left": sort(left, by), "right": sort(right, by),
+        "left_keys": [order], "right_keys": [c(0)], "on": on, "left_width": widths.0, "right_width": widths.1})
 }
 
 fn nested(kind: &str, left: Value, right: Value, on: Option<Value>) -> Value {
@@ -44,7 +61,11 @@ fn nested(kind: &str, left: Value, right: Value, on: Option<Value>) -> Value {
 
 fn all_give(kind: &str, left: &Value, right: &Value, extra: Option<Value>, rows: &str) {
     let wanted = sorted_rows(rows);
+    let asks_for_nulls = matches!(kind, "null_anti" | "mark");
     for op in ["hash_join", "merge_join"] {
+        if op == "merge_join" && asks_for_nulls {
+            continue;
+        }
         let outcome = case(keyed(op, kind, left.clone(), right.clone(), extra.clone())).outcome();
         assert_eq!(sorted_rows(&outcome.text), wanted, "{op} {kind}");
     }
@@ -168,6 +189,7 @@ fn a_scalar_join_has_at_most_one_partner() {
     );
     for plan in [
         keyed("hash_join", "scalar", left(), right(), None),
+        keyed("merge_join", "scalar", left(), right(), None),
         nested("scalar", left(), right(), Some(f("eq", &[c(0), c(2)]))),
     ] {
         gives(
@@ -264,33 +286,31 @@ fn joins_below_a_big_aggregate_are_cut_into_parts_with_one_right_side() {
         "full",
         "null_anti",
     ] {
-        for op in ["hash_join", "merge_join"] {
-            let join = json!({"op": op, "kind": kind, "left": scan(), "right": right(), "left_keys": [c(1)],
-                "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 4, "right_width": 2});
-            // The second join's left side is the first one.
-            let outer = json!({"op": op, "kind": "left", "left": join, "right": right(), "left_keys": [c(1)],
-                "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 6, "right_width": 2});
-            for (input, last) in [(&join, 0), (&outer, 7)] {
-                let narrow = matches!(kind, "semi" | "anti" | "null_anti");
-                if narrow && last > 0 {
-                    continue;
-                }
-                let aggs = [
-                    agg("count", &[], INT8),
-                    agg("sum", &[c(0)], INT8),
-                    agg("sum", &[c(last)], INT8),
-                ];
-                let mut answers = Vec::new();
-                for workers in [1, 4] {
-                    let mut plan = case(aggregate(input.clone(), &[c(1)], &aggs));
-                    plan.memory = Memory::with(&rows);
-                    plan.memory.big = true;
-                    plan.setup = Box::new(move |setup| setup.workers = workers);
-                    answers.push(sorted_rows(&plan.outcome().text));
-                }
-                assert_eq!(answers[0], answers[1], "{op} {kind}");
-                assert!(kind == "null_anti" || answers[0].len() > 1);
+        let join = json!({"op": "hash_join", "kind": kind, "left": scan(), "right": right(), "left_keys": [c(1)],
+            "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 4, "right_width": 2});
+        // The second join's left side is the first one.
+        let outer = json!({"op": "hash_join", "kind": "left", "left": join, "right": right(), "left_keys": [c(1)],
+            "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 6, "right_width": 2});
+        for (input, last) in [(&join, 0), (&outer, 7)] {
+            let narrow = matches!(kind, "semi" | "anti" | "null_anti");
+            if narrow && last > 0 {
+                continue;
             }
+            let aggs = [
+                agg("count", &[], INT8),
+                agg("sum", &[c(0)], INT8),
+                agg("sum", &[c(last)], INT8),
+            ];
+            let mut answers = Vec::new();
+            for workers in [1, 4] {
+                let mut plan = case(aggregate(input.clone(), &[c(1)], &aggs));
+                plan.memory = Memory::with(&rows);
+                plan.memory.big = true;
+                plan.setup = Box::new(move |setup| setup.workers = workers);
+                answers.push(sorted_rows(&plan.outcome().text));
+            }
+            assert_eq!(answers[0], answers[1], "{kind}");
+            assert!(kind == "null_anti" || answers[0].len() > 1);
         }
     }
 }

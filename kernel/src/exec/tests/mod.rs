@@ -6,6 +6,7 @@ mod expressions;
 mod functions;
 mod joins;
 mod memory;
+mod mergejoin;
 mod modify;
 mod queries;
 mod spill;

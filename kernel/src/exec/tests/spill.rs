@@ -30,7 +30,7 @@ fn small(plan: Value, room: usize) -> Case {
 }
 
 /// One run with a spill that the test can look at: rows, bytes written, files left open at the end.
-fn run(plan: &Case, seed: u64) -> (Vec<String>, usize, usize) {
+pub fn run(plan: &Case, seed: u64) -> (Vec<String>, usize, usize) {
     let spill = Arc::new(TestSpill::new(usize::MAX).fresh(seed));
     let mut setup = Setup::bare();
     setup.spill = Some(spill.clone());
@@ -266,6 +266,86 @@ fn a_big_work_table_is_a_round_s() {
     let plan = json!({"op": "recursive", "id": 0, "start": mixed(20_000), "step": step, "distinct": false,
         "types": [INT4, TEXT]});
     same_when_spilled(plan, 60_000);
+}
+
+/// x → 2x and 2x + 1 and x + 7919, modulo 20011: every number, most of them several times.
+fn spreading(texts: bool) -> Value {
+    let next = json!({"op": "append", "inputs": [
+        project(json!({"op": "work_scan", "id": 0, "width": 2}), &[f("mod", &[f("mul", &[c(0), int(2)]), int(20_011)]), col(1, TEXT)]),
+        project(json!({"op": "work_scan", "id": 0, "width": 2}),
+            &[f("mod", &[f("add", &[f("mul", &[c(0), int(2)]), int(1)]), int(20_011)]), col(1, TEXT)]),
+        project(json!({"op": "work_scan", "id": 0, "width": 2}), &[f("mod", &[f("add", &[c(0), int(7919)]), int(20_011)]), col(1, TEXT)]),
+    ]});
+    let start = values(
+        &[INT4, TEXT],
+        &[vec![
+            int(0),
+            text(if texts {
+                "a longer text that is on the heap"
+            } else {
+                ""
+            }),
+        ]],
+    );
+    json!({"op": "recursive", "id": 0, "start": start, "step": next, "distinct": true, "types": [INT4, TEXT]})
+}
+
+#[test]
+fn a_recursion_that_has_seen_much_makes_each_row_once() {
+    for texts in [false, true] {
+        let plan = case(spreading(texts));
+        for seed in [0, 4] {
+            let (mut rows, written, files) = run(&plan, seed);
+            assert_eq!(files, 0, "files are left");
+            assert!(written > 500_000, "{written} bytes written");
+            assert_eq!(rows.len(), 20_011);
+            rows.sort();
+            rows.dedup();
+            assert_eq!(rows.len(), 20_011);
+        }
+    }
+}
+
+#[test]
+fn a_recursion_of_many_small_rounds_ends_when_nothing_is_new() {
+    let ring = project(
+        json!({"op": "work_scan", "id": 0, "width": 1}),
+        &[f("mod", &[f("add", &[c(0), int(3)]), int(8_000)])],
+    );
+    let plan = json!({"op": "recursive", "id": 0, "start": ints(&[&[Some(1)], &[Some(1)], &[None]]), "step": ring,
+        "distinct": true, "types": [INT4]});
+    let (rows, written, files) = run(&case(plan), 0);
+    assert_eq!((rows.len(), files), (8_001, 0));
+    assert!(written > 50_000, "{written} bytes written");
+}
+
+#[test]
+fn runs_are_merged_in_passes_when_there_are_many() {
+    let wide = json!({"e": "func", "func": "repeat", "args": [text("wide "), int(200)], "arg_types": [TEXT, INT4],
+        "typ": TEXT, "at": null});
+    let spread = f("mod", &[f("mul", &[c(0), int(7919)]), int(20_011)]);
+    let input = project(series(20_000), &[f("mod", &[spread, int(50)]), c(0), wide]);
+    let plan = case(project(
+        sort(input, &[key(c(0), INT4, false)]),
+        &[c(0), c(1)],
+    ));
+    for seed in [0, 9] {
+        // 20 MB of rows, in runs of a batch each. Eight are merged at once, so everything is written twice.
+        let (rows, written, files) = run(&plan, seed);
+        assert_eq!((rows.len(), files), (20_000, 0));
+        assert!(written > 40_000_000, "{written} bytes written");
+        let pairs: Vec<(i64, i64)> = rows
+            .iter()
+            .map(|r| {
+                let (key, number) = r.split_once(' ').unwrap();
+                (key.parse().unwrap(), number.parse().unwrap())
+            })
+            .collect();
+        assert!(
+            pairs.windows(2).all(|w| w[0] < w[1]),
+            "not in order, or equal rows have changed places"
+        );
+    }
 }
 
 #[test]

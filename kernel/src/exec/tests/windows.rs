@@ -157,3 +157,130 @@ fn bad_offsets_are_errors() {
         "22013: invalid preceding or following size in window function",
     );
 }
+
+/// Every function over every kind of frame.
+fn many_calls() -> Vec<Value> {
+    let mut calls = Vec::new();
+    let offset = |n: i64| Some(n);
+    for mode in ["rows", "range", "groups"] {
+        for (start, end) in [
+            (("unbounded", None), ("current", None)),
+            (("unbounded", None), ("unbounded", None)),
+            (("preceding", offset(2)), ("following", offset(3))),
+            (("preceding", offset(3)), ("preceding", offset(1))),
+            (("following", offset(1)), ("following", offset(2))),
+            (("current", None), ("unbounded", None)),
+        ] {
+            for exclude in ["no others", "current row", "group", "ties"] {
+                let mut frame = frame(mode, start, end);
+                frame["exclude"] = json!(exclude);
+                calls.push(call("sum", &[c(2)], INT8, frame.clone()));
+                let mut filtered = call("count", &[], INT8, frame.clone());
+                filtered["filter"] = f("gt", &[c(2), int(30)]);
+                calls.push(filtered);
+                calls.push(call("first_value", &[c(2)], INT4, frame.clone()));
+                calls.push(call(
+                    "last_value",
+                    &[f("add", &[c(2), int(1)])],
+                    INT4,
+                    frame.clone(),
+                ));
+                calls.push(call("nth_value", &[c(2), int(3)], INT4, frame));
+            }
+        }
+    }
+    let plain = |name: &str, args: &[Value], typ| call(name, args, typ, default_frame());
+    for name in ["row_number", "rank", "dense_rank"] {
+        calls.push(plain(name, &[], INT8));
+    }
+    for name in ["percent_rank", "cume_dist"] {
+        calls.push(plain(name, &[], 701));
+    }
+    calls.push(plain("ntile", &[int(3)], INT4));
+    calls.push(plain("lag", &[c(2)], INT4));
+    calls.push(plain("lead", &[c(2)], INT4));
+    calls.push(plain("lag", &[c(2), c(1), int(-5)], INT4));
+    calls.push(plain("lead", &[c(2), int(2)], INT4));
+    calls
+}
+
+/// (partition, order, number): partitions of quite different sizes, nulls at one end of the order.
+fn many_rows(desc: bool) -> Value {
+    let mut rng = crate::func::Rng::new(11);
+    let rows: Vec<Vec<Value>> = (0..160)
+        .map(|i| {
+            let at = rng.next();
+            let order = match at % 8 {
+                0 => nil(INT4),
+                n => int((n * 3 + at / 64 % 9) as i64),
+            };
+            let part = match at / 8 % 8 {
+                0 => int(1),
+                1 => nil(INT4),
+                2 => int(i % 3 + 5),
+                _ => int(2),
+            };
+            vec![part, order, int((at / 1024 % 100) as i64)]
+        })
+        .collect();
+    sort(
+        values(&[INT4, INT4, INT4], &rows),
+        &[key(c(0), INT4, false), key(c(1), INT4, desc)],
+    )
+}
+
+#[test]
+fn partitions_in_files_give_what_partitions_in_memory_give() {
+    for desc in [false, true] {
+        for calls in many_calls().chunks(40) {
+            let window = |input: Value| {
+                json!({"op": "window", "input": input, "partition": [c(0)], "partition_types": [INT4],
+                    "order": [key(c(1), INT4, desc)], "calls": calls})
+            };
+            let calm = case(window(many_rows(desc)));
+            let prepared = calm.prepared();
+            let wanted = calm.run(&prepared, 0).text;
+            assert_eq!(wanted.lines().count(), 160);
+            for (seed, work_mem) in [(0, 300), (3, 300), (4, 4 << 20), (5, 4000)] {
+                let mut plan = case(window(many_rows(desc)));
+                plan.memory.spill = Some(TestSpill::new(usize::MAX));
+                plan.setup = Box::new(move |setup| setup.work_mem = work_mem);
+                let got = plan.run(&prepared, seed).text;
+                assert!(got == wanted, "seed {seed} work_mem {work_mem}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_nobody_looks_at_any_more_are_forgotten() {
+    let rows = |n: i64| {
+        json!({"op": "function_scan", "calls": [{"func": "test_series", "args": [int(1), int(n)],
+            "arg_types": [INT4, INT4], "types": [INT4]}], "ordinality": false})
+    };
+    let near = frame("rows", ("preceding", Some(5)), ("current", None));
+    let streaming = [
+        call("row_number", &[], INT8, default_frame()),
+        call("sum", &[c(0)], INT8, default_frame()),
+        call("max", &[c(0)], INT4, near.clone()),
+        call("last_value", &[c(0)], INT4, default_frame()),
+        call("first_value", &[c(0)], INT4, default_frame()),
+        call("lag", &[c(0)], INT4, default_frame()),
+        call("lead", &[c(0)], INT4, default_frame()),
+    ];
+    let whole = [call(
+        "sum",
+        &[c(0)],
+        INT8,
+        frame("rows", ("unbounded", None), ("unbounded", None)),
+    )];
+    for (calls, spills) in [(&streaming[..], false), (&whole[..], true)] {
+        let plan = case(
+            json!({"op": "window", "input": rows(20_000), "partition": [], "partition_types": [],
+            "order": [key(c(0), INT4, false)], "calls": calls}),
+        );
+        let (lines, written, files) = super::spill::run(&plan, 0);
+        assert_eq!((lines.len(), files), (20_000, 0));
+        assert_eq!(written > 0, spills, "{written} bytes written");
+    }
+}
