@@ -616,13 +616,6 @@ class With(Node, tag="with"):
     writes: bool
 
 
-class CteScan(Node, tag="cte_scan"):
-    """Reads a CTE."""
-
-    id: int
-    width: int
-
-
 class Recursive(Node, tag="recursive"):
     """WITH RECURSIVE."""
 
@@ -638,6 +631,10 @@ class WorkScan(Node, tag="work_scan"):
 
     id: int
     width: int
+
+
+class CteScan(WorkScan, tag="cte_scan"):
+    """Reads a CTE."""
 
 
 class LockRows(Node, tag="lock_rows"):
@@ -698,9 +695,6 @@ class Plan(msgspec.Struct):
     catalog_version: int
 
 
-_encoder = msgspec.json.Encoder()
-
-
 def to_json(value: Any) -> str:
     """JSON as kernel/src/exec/plan.rs reads it (a Plan, or an Expr for expressions prepared alone)."""
-    return _encoder.encode(value).decode()
+    return msgspec.json.encode(value).decode()

@@ -1,7 +1,7 @@
 //! Rows in the order of their last columns: in memory up to work_mem, beyond that in sorted runs in a temporary file, which are merged;
 //! in several passes where there are many. Rows with equal keys keep the order in which they came.
 
-use super::batch::{Batch, BATCH_ROWS};
+use super::batch::{Batch, Vector, BATCH_ROWS};
 use super::keys::Order;
 use super::order::sorted;
 use super::runs::{block_rows, fan, Merge};
@@ -74,6 +74,8 @@ impl Runs {
 
 pub struct Sorter {
     orders: Vec<Order>,
+    /// The first key is a number of a group, from 0 on.
+    grouped: bool,
     /// What is not in runs yet; the keys are the last columns.
     pub rows: Batch,
     pub bytes: usize,
@@ -82,9 +84,10 @@ pub struct Sorter {
 }
 
 impl Sorter {
-    pub fn new(orders: &[Order]) -> Sorter {
+    pub fn new(orders: &[Order], grouped: bool) -> Sorter {
         Sorter {
             orders: orders.to_vec(),
+            grouped,
             rows: Batch::default(),
             bytes: 0,
             phase: Phase::Reading,
@@ -109,7 +112,12 @@ impl Sorter {
         }
         pace::heavy(self.rows.len * ROW_COST)?;
         let keys = &self.rows.columns[self.keys()..];
-        sorted(&self.orders, keys, self.rows.len)
+        match keys.split_first() {
+            Some((Vector::Int(groups, _), keys)) if self.grouped => {
+                sorted_in_groups(&self.orders[1..], groups, keys)
+            }
+            _ => sorted(&self.orders, keys, self.rows.len),
+        }
     }
 
     /// Keeps to work_mem; between any two `push`es. After `Need` call again.
@@ -285,4 +293,28 @@ impl Sorter {
             len: rows.len(),
         }))
     }
+}
+
+/// Each group's rows are sorted by themselves: what `sorted` is quick at are first keys that differ.
+fn sorted_in_groups(orders: &[Order], groups: &[i64], keys: &[Vector]) -> Res<Vec<u32>> {
+    let count = groups.iter().max().map_or(0, |&g| g as usize + 1);
+    let mut ends = vec![0; count + 1];
+    groups.iter().for_each(|&g| ends[g as usize + 1] += 1);
+    for g in 0..count {
+        ends[g + 1] += ends[g];
+    }
+    let starts = ends.clone();
+    let mut rows = vec![0; groups.len()];
+    for (row, &g) in groups.iter().enumerate() {
+        rows[ends[g as usize]] = row as u32;
+        ends[g as usize] += 1;
+    }
+    for bounds in starts.windows(2).filter(|b| b[1] - b[0] > 1) {
+        let own = &mut rows[bounds[0]..bounds[1]];
+        let keys: Vec<Vector> = keys.iter().map(|k| k.gather(own)).collect();
+        let order = sorted(orders, &keys, own.len())?;
+        let in_order: Vec<u32> = order.iter().map(|&i| own[i as usize]).collect();
+        own.copy_from_slice(&in_order);
+    }
+    Ok(rows)
 }

@@ -67,13 +67,17 @@ impl Operator for PlainAggregate {
             self.states = Some(states);
         }
         let states = self.states.as_mut().expect("made above");
-        while self.input.fill(env)? {
+        loop {
+            states.settle(env)?;
+            if !self.input.fill(env)? {
+                break;
+            }
             let evaluated = self.arguments.eval(&self.node, env, self.input.batch())?;
             let len = self.input.take().len;
             states.update(&self.node, env, &evaluated, None, len)?;
         }
-        self.done = true;
         let columns = states.finish(&self.node, env, 0, 1)?;
+        self.done = true;
         Ok(Some(Batch { columns, len: 1 }))
     }
 
@@ -114,6 +118,8 @@ struct SortedAggregate {
     prepared: Prepared,
     keys: Batch,
     states: States,
+    /// Groups that are to be given.
+    closed: usize,
     done: bool,
 }
 
@@ -126,6 +132,7 @@ impl SortedAggregate {
             prepared: Prepared::default(),
             keys,
             states,
+            closed: 0,
             done: false,
         }
     }
@@ -162,21 +169,25 @@ impl SortedAggregate {
 
 impl Operator for SortedAggregate {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        while !self.done {
+        while self.closed > 0 || !self.done {
+            if self.closed > 0 {
+                let closed = self.closed;
+                let out = self.give(env, closed)?;
+                self.keys = self.keys.slice(closed.min(self.keys.len), self.keys.len);
+                self.states.keep_last();
+                self.closed = 0;
+                return Ok(Some(out));
+            }
+            self.states.settle(env)?;
             if self.input.fill(env)? {
                 self.take_in(env)?;
-                let closed = self.keys.len - 1;
-                if closed > 0 {
-                    let out = self.give(env, closed)?;
-                    self.keys = self.keys.slice(closed, closed + 1);
-                    self.states.keep_last();
-                    return Ok(Some(out));
+                self.closed = self.keys.len - 1;
+                if self.closed > 0 {
+                    self.states.hold_last();
                 }
             } else {
                 self.done = true;
-                if self.keys.len > 0 {
-                    return Ok(Some(self.give(env, self.keys.len)?));
-                }
+                self.closed = self.keys.len;
             }
         }
         Ok(None)
@@ -186,7 +197,7 @@ impl Operator for SortedAggregate {
         self.input.rescan(env)?;
         self.keys = Batch::of_width(self.node.keys.len());
         self.states = States::new(&self.node);
-        self.done = false;
+        (self.closed, self.done) = (0, false);
         Ok(())
     }
 }
@@ -217,10 +228,11 @@ impl Table {
 
     /// The one row of an aggregate without keys, once.
     pub fn only(&mut self, node: &AggregateNode, env: &mut Env) -> Res<Option<Batch>> {
-        if std::mem::replace(&mut self.given, 1) == 1 {
+        if self.given == 1 {
             return Ok(None);
         }
         let columns = self.states.finish(node, env, 0, 1)?;
+        self.given = 1;
         Ok(Some(Batch { columns, len: 1 }))
     }
 
@@ -371,6 +383,7 @@ impl Operator for HashAggregate {
         loop {
             while !self.giving {
                 self.write(env)?;
+                self.table.states.settle(env)?;
                 if self.fill(env)? {
                     self.take_in(env)?;
                 } else {
@@ -392,6 +405,7 @@ impl Operator for HashAggregate {
             && self.giving
             && self.source.is_none()
             && self.files.is_empty()
+            && self.table.states.repeatable()
         {
             self.table.given = 0;
             return Ok(());
@@ -491,6 +505,9 @@ impl SetsAggregate {
 impl Operator for SetsAggregate {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while !self.read {
+            for table in &mut self.tables {
+                table.states.settle(env)?;
+            }
             if self.input.fill(env)? {
                 self.take_in(env)?;
             } else {

@@ -1,14 +1,12 @@
 //! States of aggregates for many groups: counters where that is enough, accumulators otherwise, and whole rows where
 //! DISTINCT or ORDER BY must see them all first.
 
+use super::inorder::InOrder;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::keys::{same_rows, Order};
 use crate::exec::nodes::{AggCall, AggregateNode};
-use crate::exec::order::sorted;
 use crate::expr::{Env, State};
 use crate::func::agg::Accumulator;
-use crate::types::Datum;
 
 /// One aggregate's arguments over an input batch, evaluated and filtered.
 pub struct Evaluated {
@@ -58,14 +56,17 @@ enum Slot {
     /// count(*) and count(x).
     Count(Vec<i64>),
     General(Vec<Box<dyn Accumulator>>),
-    /// Arguments and ORDER BY values of each group.
-    Rows(Vec<Batch>),
+    /// DISTINCT and ORDER BY.
+    InOrder(Box<InOrder>),
 }
 
 pub struct States {
     slots: Vec<Slot>,
     groups: usize,
     bytes: usize,
+    /// Values that are done, while `finish` waits.
+    finished: Vec<Vector>,
+    column: Option<Vector>,
 }
 
 fn collects(agg: &AggCall) -> bool {
@@ -78,7 +79,9 @@ impl States {
             .aggs
             .iter()
             .map(|agg| match agg.aggregate.name {
-                _ if collects(agg) => Slot::Rows(Vec::new()),
+                _ if collects(agg) => {
+                    Slot::InOrder(Box::new(InOrder::new(agg, !node.keys.is_empty())))
+                }
                 "count" => Slot::Count(Vec::new()),
                 _ => Slot::General(Vec::new()),
             })
@@ -87,10 +90,25 @@ impl States {
             slots,
             groups: 0,
             bytes: 0,
+            finished: Vec::new(),
+            column: None,
         }
     }
 
-    /// Rough bytes held.
+    /// Keep what is collected to work_mem, before the next `update`; after `Need` call again.
+    pub fn settle(&mut self, env: &Env) -> Res<()> {
+        self.slots.iter_mut().try_for_each(|slot| match slot {
+            Slot::InOrder(rows) => rows.settle(env),
+            _ => Ok(()),
+        })
+    }
+
+    /// Can values be asked for once more?
+    pub fn repeatable(&self) -> bool {
+        !self.slots.iter().any(|s| matches!(s, Slot::InOrder(_)))
+    }
+
+    /// Rough bytes held, without rows that are collected.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -109,7 +127,7 @@ impl States {
                         self.bytes += 80;
                     }
                 }
-                Slot::Rows(rows) => rows.resize_with(groups, || Batch::of_width(agg.args.len())),
+                Slot::InOrder(_) => {}
             }
         }
         self.groups = groups;
@@ -149,53 +167,60 @@ impl States {
                         }
                     }
                 }
-                Slot::Rows(rows) => {
-                    for k in 0..count {
-                        let g = group(k);
-                        if g != u32::MAX {
-                            let batch = &mut rows[g as usize];
-                            for (column, arg) in batch.columns.iter_mut().zip(&data.args) {
-                                column.push_from(arg, k);
-                                self.bytes += 32;
-                            }
-                            batch.len += 1;
-                        }
-                    }
+                Slot::InOrder(rows) => {
+                    let all = (0..count).map(|k| (k as u32, group(k)));
+                    let (chosen, groups): (Vec<u32>, Vec<i64>) = all
+                        .filter(|(_, g)| *g != u32::MAX)
+                        .map(|(k, g)| (k, i64::from(g)))
+                        .unzip();
+                    rows.push(agg, &data.args, &chosen, groups);
                 }
             }
         }
         Ok(())
     }
 
-    /// The aggregates' values for groups `from..to`, one column each.
+    /// The aggregates' values for groups `from..to`, one column each; groups are asked for in order. After `Need` call again.
     pub fn finish(
-        &self,
+        &mut self,
         node: &AggregateNode,
         env: &mut Env,
         from: usize,
         to: usize,
     ) -> Res<Vec<Vector>> {
-        let mut out = Vec::with_capacity(self.slots.len());
-        for (slot, agg) in self.slots.iter().zip(&node.aggs) {
-            out.push(match slot {
+        while let Some(agg) = node.aggs.get(self.finished.len()) {
+            let new = || Vector::of_type(agg.info.typ, to - from);
+            let column = match &mut self.slots[self.finished.len()] {
                 Slot::Count(counts) => Vector::Int(counts[from..to].to_vec(), Vec::new()),
                 Slot::General(states) => {
-                    let mut column = Vector::of_type(agg.info.typ, to - from);
+                    let mut column = new();
                     for state in &states[from..to] {
                         column.push(state.finish(&mut env.ctx(&agg.info))?);
                     }
                     column
                 }
-                Slot::Rows(rows) => {
-                    let mut column = Vector::of_type(agg.info.typ, to - from);
-                    for batch in &rows[from..to] {
-                        column.push(finish_rows(agg, env, batch)?);
+                Slot::InOrder(rows) => {
+                    let column = self.column.get_or_insert_with(new);
+                    while from + column.len() < to {
+                        column.push(rows.value(agg, env, from + column.len())?);
                     }
-                    column
+                    std::mem::take(column)
                 }
-            });
+            };
+            self.column = None;
+            self.finished.push(column);
         }
-        Ok(out)
+        Ok(std::mem::take(&mut self.finished))
+    }
+
+    /// The last group goes on: `finish` does not look at it.
+    pub fn hold_last(&mut self) {
+        let last = self.groups.saturating_sub(1);
+        for slot in &mut self.slots {
+            if let Slot::InOrder(rows) = slot {
+                rows.hold(last);
+            }
+        }
     }
 
     /// Forget all groups but the last one, which becomes group 0.
@@ -205,7 +230,7 @@ impl States {
             match slot {
                 Slot::Count(v) => drop_first(v, drop),
                 Slot::General(v) => drop_first(v, drop),
-                Slot::Rows(v) => drop_first(v, drop),
+                Slot::InOrder(rows) => rows.restart(),
             }
         }
         self.groups -= drop;
@@ -239,7 +264,7 @@ impl States {
         self.slots.iter().all(|slot| match slot {
             Slot::Count(_) => true,
             Slot::General(states) => states.iter().all(|s| s.mergeable()),
-            Slot::Rows(_) => false,
+            Slot::InOrder(_) => false,
         })
     }
 }
@@ -271,35 +296,4 @@ fn count_rows(
             }
         }
     }
-}
-
-/// DISTINCT and ORDER BY: sort the group's rows, drop repeated arguments, then accumulate.
-fn finish_rows(agg: &AggCall, env: &mut Env, rows: &Batch) -> Res<Datum> {
-    let args = &rows.columns[..agg.arg_count];
-    let mut orders = agg.orders.clone();
-    let mut keys: Vec<Vector> = rows.columns[agg.arg_count..].to_vec();
-    if agg.distinct {
-        orders.extend(agg.arg_infos.iter().map(|&info| Order {
-            info,
-            desc: false,
-            nulls_first: false,
-        }));
-        keys.extend(args.iter().cloned());
-    }
-    let order = sorted(&orders, &keys, rows.len)?;
-    let mut state = (agg.aggregate.make)(&agg.info)?;
-    let mut last: Option<usize> = None;
-    for row in order {
-        let row = row as usize;
-        if agg.distinct && last.is_some_and(|l| same_rows(&agg.arg_infos, args, l, args, row)) {
-            continue;
-        }
-        last = Some(row);
-        let values = match agg.aggregate.ordered_set {
-            true => rows.row(row),
-            false => args.iter().map(|a| a.get(row)).collect(),
-        };
-        state.push(&mut env.ctx(&agg.info), &values)?;
-    }
-    state.finish(&mut env.ctx(&agg.info))
 }

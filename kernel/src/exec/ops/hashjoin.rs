@@ -122,8 +122,10 @@ pub struct HashJoin {
     states: [State; 3],
     out: Batch,
     ended: bool,
-    /// Nulls of the whole right side must be known: no partitions.
+    /// Rows with a null in one of several keys must meet all rows of the right side: no partitions.
     whole: bool,
+    /// Of a right side that is cut: has any of its keys a null?
+    right_nulls: bool,
     split: Option<Split>,
     parts: Vec<Part>,
     level: u32,
@@ -146,8 +148,8 @@ impl HashJoin {
     }
 
     pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> HashJoin {
-        let whole =
-            node.infos.is_empty() || matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
+        let whole = node.infos.is_empty()
+            || node.infos.len() > 1 && matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
         HashJoin {
             node,
             left: Input::new(left),
@@ -161,6 +163,7 @@ impl HashJoin {
             out: Batch::default(),
             ended: false,
             whole,
+            right_nulls: false,
             split: None,
             parts: Vec::new(),
             level: 0,
@@ -183,6 +186,7 @@ impl HashJoin {
                 .right_keys
                 .eval(env, &mut self.states[0], &build.rows)?;
             let mut split = Split::new(self.level);
+            self.right_nulls |= (0..build.rows.len).any(|i| has_null(&keys, i));
             split.add(RIGHT, &build.rows, &keys, &self.node.infos);
             self.split = Some(split);
             self.building = Build::default();
@@ -219,6 +223,7 @@ impl HashJoin {
                 };
                 let keys = self.node.right_keys.eval(env, &mut self.states[0], batch)?;
                 if let Some(batch) = split.pending.take() {
+                    self.right_nulls |= (0..batch.len).any(|i| has_null(&keys, i));
                     split.add(RIGHT, &batch, &keys, &self.node.infos);
                 }
             } else if self.left.fill(env)? {
@@ -428,7 +433,10 @@ impl HashJoin {
                 left.is_null(i) || right.is_null(r) || equal(info, left, i, right, r)
             })
         };
-        if !has_null(&probe.keys, i) {
+        if self.inputs.is_some() {
+            // The other partitions count too; together they have rows.
+            has_null(&probe.keys, i) || self.right_nulls
+        } else if !has_null(&probe.keys, i) {
             self.build.nulls.iter().any(|&r| maybe(r as usize))
         } else if self.node.infos.len() == 1 {
             self.build.rows.len > 0
@@ -513,7 +521,7 @@ impl Operator for HashJoin {
         if cut || !self.node.right.repeatable {
             self.split = None;
             self.parts.clear();
-            self.level = 0;
+            (self.level, self.right_nulls) = (0, false);
             self.forget();
             self.stale = true;
         }

@@ -6,6 +6,7 @@ mod aggstate;
 mod cte;
 mod frame;
 mod hashjoin;
+mod inorder;
 mod insert;
 mod limit;
 mod literals;

@@ -27,7 +27,7 @@ pub struct Sort {
 impl Sort {
     pub fn new(node: Arc<SortNode>, input: Op) -> Sort {
         Sort {
-            sorter: Sorter::new(&node.orders),
+            sorter: Sorter::new(&node.orders, false),
             node,
             input: Input::new(input),
             states: Default::default(),
@@ -133,7 +133,7 @@ impl Operator for Sort {
         }
         self.input.rescan(env)?;
         self.limit = None;
-        self.sorter = Sorter::new(&self.node.orders);
+        self.sorter = Sorter::new(&self.node.orders, false);
         self.ordered = false;
         Ok(())
     }

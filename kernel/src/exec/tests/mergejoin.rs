@@ -82,6 +82,41 @@ fn merge_and_hash_joins_agree() {
 }
 
 #[test]
+fn hash_joins_in_partitions_agree_with_those_in_memory() {
+    let mut rng = Rng::new(5);
+    let no_nulls = |rows: i64| {
+        let rows: Vec<Vec<Value>> = (0..rows).map(|i| vec![int(i * 7 % 50), int(i)]).collect();
+        values(&[INT4, INT4], &rows)
+    };
+    let sides = [
+        (
+            random(&mut rng, 150, 60, false),
+            random(&mut rng, 90, 30, false),
+        ),
+        (random(&mut rng, 150, 60, false), no_nulls(30)),
+        (no_nulls(40), random(&mut rng, 90, 30, true)),
+    ];
+    let kinds = KINDS.iter().chain(&["null_anti", "mark"]);
+    for (kind, (left, right)) in kinds.flat_map(|k| sides.iter().map(move |s| (k, s))) {
+        let mut plan = case(
+            json!({"op": "hash_join", "kind": kind, "left": left, "right": right, "left_keys": [c(0)],
+            "right_keys": [c(0)], "key_types": [INT4], "on": null, "left_width": 2, "right_width": 2}),
+        );
+        let prepared = plan.prepared();
+        let wanted = rows_of(&plan, &prepared, 0);
+        plan.memory.spill = Some(TestSpill::new(usize::MAX));
+        plan.setup = Box::new(|setup| setup.work_mem = 256);
+        for seed in [0, 5] {
+            assert_eq!(
+                rows_of(&plan, &prepared, seed),
+                wanted,
+                "{kind} seed {seed}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_merge_join_gives_rows_in_the_order_of_its_keys() {
     let mut rng = Rng::new(3);
     let (left, right) = (
