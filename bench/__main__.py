@@ -20,6 +20,8 @@ MEASURES: dict[str, Callable[[Options], list[Result]]] = {
     "tpcb-cluster": measures.tpcb_cluster,
     "copy": measures.copy_and_aggregate,
     "join": measures.join_and_aggregate,
+    "bulk": measures.bulk_statements,
+    "cold": measures.just_started,
     "redo": measures.redo_bytes,
     "lag": measures.reader_lag,
     "log": measures.log_costs,

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from bench import log_path, pgbench, queries, servers
+from bench import bulk, log_path, pgbench, queries, servers
 from bench.servers import SIXFOLD, Server
 
 SCALE = 10
@@ -148,6 +148,30 @@ def join_and_aggregate(options: Options) -> list[Result]:
     if rows != expected:
         raise RuntimeError("answers differ")
     return [faster("flights join planes, by carrier", "ms", mine * 1e3, other * 1e3, 1.0, lower_is_better=True)]
+
+
+def bulk_statements(options: Options) -> list[Result]:
+    """Statements that change many rows, one connection, embedded."""
+    return [
+        faster(what, "ms", mine * 1e3, other * 1e3, 0.5, lower_is_better=True)
+        for what, mine, other in bulk.statements(options.rounds)
+    ]
+
+
+def just_started(_: Options) -> list[Result]:
+    """The first queries after a start on existing data."""
+    mine, other = bulk.cold(SCALE)
+    return [
+        faster("`pgbench -S`, the first 2 s after a restart", "tps", mine.tps, other.tps, 0.5),
+        faster(
+            f"aggregate over pgbench_accounts at scale {SCALE}, the first query after a restart",
+            "ms",
+            mine.scan_seconds * 1e3,
+            other.scan_seconds * 1e3,
+            0.5,
+            lower_is_better=True,
+        ),
+    ]
 
 
 def redo_bytes(_: Options) -> list[Result]:

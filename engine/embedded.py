@@ -41,7 +41,7 @@ class Memory:
         """It is."""
         self.linger()
 
-    async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
+    async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> Sequence[memoryview]:
         """Pages that were evicted are gone."""
         raise OSError(f"pages {list(pages)} are not in memory")
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sixfold.kernel._kernel import Session, Volume
+from sixfold.kernel._kernel import KernelError, Session, Volume
 from sixfold.wal.runtime import File, Runtime
 
 if TYPE_CHECKING:
@@ -20,13 +20,16 @@ T = TypeVar("T")
 
 # A sleeper looks again after this long even when nobody woke it.
 RECHECK_SECONDS = 5.0
+# Pages that sessions miss in one turn of the loop are asked for together, so many at once; read-ahead in pieces of so many.
+TOGETHER = 8
+READ_AHEAD = 32
 
 
 class PageReader(Protocol):
     """Where pages come from (pagestore's client)."""
 
-    async def read(self, pages: Sequence[int], lsn: int) -> Sequence[bytes]:
-        """Each page as it was at `lsn`."""
+    async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> Sequence[memoryview]:
+        """Each page as it was at `lsn`. `bulk`: nobody waits for just these."""
 
 
 class Log(Protocol):
@@ -47,7 +50,9 @@ class Waits:
         self.runtime = runtime
         self._pages = pages
         self._log = log
-        self._fetching: dict[int, asyncio.Task[None]] = {}
+        # Pages that are being read, and those that are asked for at the end of this turn of the loop.
+        self._fetching: dict[int, asyncio.Future[None]] = {}
+        self._missed: list[int] = []
         self._sleeping: dict[int, asyncio.Future[None]] = {}
         # Sessions woken before they went to sleep (their call ran in a worker thread).
         self._early: set[int] = set()
@@ -174,46 +179,76 @@ class Waits:
             self._sleeping.pop(session.session_id, None)
 
     async def _page(self, session: Session | None, need: Need) -> None:
-        await self._fetch(need[1])
+        no = need[1]
+        future = self._fetching.get(no)
+        if future is None:
+            future = self._fetching[no] = asyncio.get_running_loop().create_future()
+            if not self._missed:
+                self.runtime.clock.call_soon(self._read_missed)
+            self._missed.append(no)
+        await asyncio.shield(future)
+
+    def _read_missed(self) -> None:
+        missed, self._missed = self._missed, []
+        self._begin(missed, TOGETHER, bulk=False)
 
     async def _pages_(self, session: Session | None, need: Need) -> None:
         """All are asked for; the call goes on when the first is there."""
-        missing: list[int] = []
-        starts: dict[int, list[int]] = {}
-        for no in need[1]:
-            if no not in self._fetching:
-                lsn = self.volume.fetch_begin(no)
-                if lsn is None:
-                    continue
-                starts.setdefault(lsn, []).append(no)
-            missing.append(no)
-        for lsn, pages in starts.items():
-            task = self.runtime.spawn(self._read(pages, lsn), "page read")
-            for no in pages:
-                self._fetching[no] = task
-        if missing:
-            await asyncio.shield(self._fetching[missing[0]])
+        self._begin_ahead(need[1])
+        first = self._fetching.get(need[1][0])
+        if first is not None:
+            await asyncio.shield(first)
 
-    async def _fetch(self, no: int) -> None:
-        task = self._fetching.get(no)
-        if task is None:
+    async def read_ahead(self, pages: Sequence[int]) -> None:
+        """Bring pages into the cache that nobody waits for; one that can't be read is left out."""
+        self._begin_ahead(pages)
+        await asyncio.gather(*(self._fetching[no] for no in pages if no in self._fetching), return_exceptions=True)
+
+    def _begin_ahead(self, pages: Sequence[int]) -> None:
+        wanted = [no for no in dict.fromkeys(pages) if no not in self._fetching]
+        loop = asyncio.get_running_loop()
+        for no in wanted:
+            self._fetching[no] = loop.create_future()
+        self._begin(wanted, READ_AHEAD, bulk=True)
+
+    def _begin(self, pages: list[int], together: int, *, bulk: bool) -> None:
+        """Read pages that have their futures in `_fetching`, but for those that the cache has after all."""
+        starts: dict[int, list[int]] = {}
+        for no in pages:
             lsn = self.volume.fetch_begin(no)
             if lsn is None:
-                return
-            task = self._fetching[no] = self.runtime.spawn(self._read([no], lsn), "page read")
-        await asyncio.shield(task)
+                self._fetched(no, None)
+            else:
+                starts.setdefault(lsn, []).append(no)
+        for lsn, some in starts.items():
+            for at in range(0, len(some), together):
+                self.runtime.spawn(self._read(some[at : at + together], lsn, bulk), "page read")
 
-    async def _read(self, pages: list[int], lsn: int) -> None:
-        left = list(pages)
+    async def _read(self, pages: list[int], lsn: int, bulk: bool) -> None:
+        failure: BaseException | None = None
+        left = set(pages)
         try:
-            for no, data in zip(pages, await self._pages.read(pages, lsn), strict=True):
+            for no, data in zip(pages, await self._pages.read(pages, lsn, bulk=bulk), strict=True):
                 self.volume.install_page(no, data, lsn)
-                left.remove(no)
+                left.discard(no)
+                self._fetched(no, None)
+        except BaseException as error:
+            failure = error
+            if not isinstance(error, OSError | KernelError):
+                raise
         finally:
-            for no in left:
+            for no in sorted(left):
                 self.volume.fetch_failed(no)
-            for no in pages:
-                self._fetching.pop(no, None)
+                self._fetched(no, failure)
+
+    def _fetched(self, no: int, failure: BaseException | None) -> None:
+        future = self._fetching.pop(no)
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)
+            # Read ahead, and nobody came for it.
+            future.exception()
 
     async def _durable(self, session: Session | None, need: Need) -> None:
         if self.volume.vdl < need[1]:

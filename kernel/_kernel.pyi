@@ -124,7 +124,14 @@ class Volume:
     def fetch_begin(self, no: int) -> int | None:
         """The LSN at which to read page `no` now; from here on redo for it is kept. None: the cache holds it already."""
 
-    def install_page(self, no: int, data: bytes, lsn: int | None = None) -> bool:
+    @property
+    def cache_size(self) -> tuple[int, int]:
+        """(pages in the cache, its capacity)"""
+
+    def cached_pages(self) -> bytes:
+        """Numbers of all pages in the cache, rising: eight little-endian bytes each."""
+
+    def install_page(self, no: int, data: bytes | memoryview, lsn: int | None = None) -> bool:
         """Page `no` as read at `lsn`, which `fetch_begin` named (8192 bytes, checksum is verified: XX001). Installing twice is
         harmless. False: the answer is older than what the cache needs by now (or nobody asked): fetch again if still needed."""
 
@@ -883,11 +890,6 @@ class SegmentStore:
     def metas(self, above: int) -> list[tuple[int, int, int, int, int, list[int]]]: ...
     def holes(self) -> list[tuple[int, int, int]]: ...
     def batches_after(self, group: int, scl: int, max: int) -> list[bytes] | None: ...
-    def read(
-        self, pages: Sequence[tuple[int, int]], lsn: int, pieces: Sequence[tuple[int, int, bytes]]
-    ) -> list[bytes | tuple[Any, ...]]:
-        """For each (page, tail): its bytes, ("needs", layer, offset, length), ("behind", scl) or ("too old", floor)."""
-
     def next_wanted(self, least: int = 0) -> tuple[int, int] | None: ...
     def freeze_begin(self, id: int) -> bool: ...
     def freeze_step(self, budget: int) -> bytes | None: ...
@@ -912,6 +914,17 @@ class SegmentStore:
     @property
     def layers(self) -> list[int]: ...
     def stats(self) -> list[tuple[str, int]]: ...
+
+class PageRead:
+    """Pages at an LSN, (page, tail) each: as long as there are `needs`, each is to be `feed`."""
+
+    def __new__(cls, store: SegmentStore, pages: Sequence[tuple[int, int]], lsn: int) -> PageRead: ...
+    def needs(self) -> list[tuple[int, int, int]]:
+        """(layer, offset, length)."""
+
+    def feed(self, layer: int, offset: int, bytes: bytes) -> None: ...
+    def answer(self, head: bytes) -> bytes:
+        """`head`, and behind it each page's part of a `P` message."""
 
 def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, int]: ...
 def checksum(bytes: bytes) -> int:

@@ -209,7 +209,7 @@ class StorageNode:
             failed = (b"\x03" + wire.NUMBER.pack(0)) * len(pages)
             client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + failed)
         elif flags & wire.BULK == 0 and len(pages) <= _FOREGROUND_PAGES:
-            client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + b"".join(volume.read(pages, lsn)))
+            client.rpc.send(volume.read(pages, lsn, wire.PAGES_HEAD.pack(b"P", number)))
         else:
             self._bulk.append((client, number, volume, lsn, pages, []))
             if not self._bulk_scheduled:
@@ -223,12 +223,13 @@ class StorageNode:
         client, number, volume, lsn, pages, done = self._bulk.popleft()
         if client.rpc.connection.closed:
             pages = []
-        done += volume.read(pages[:_BULK_PAGES_PER_TURN], lsn)
+        head = b"" if done else wire.PAGES_HEAD.pack(b"P", number)
+        done.append(volume.read(pages[:_BULK_PAGES_PER_TURN], lsn, head))
         rest = pages[_BULK_PAGES_PER_TURN:]
         if rest:
             self._bulk.append((client, number, volume, lsn, rest, done))
         else:
-            client.rpc.send(wire.PAGES_HEAD.pack(b"P", number) + b"".join(done))
+            client.rpc.send(done[0] if len(done) == 1 else b"".join(done))
         if self._bulk:
             self._bulk_scheduled = True
             self.runtime.clock.call_soon(self._bulk_turn)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from sixfold.pagestore import wire
 from sixfold.wal.rpc import Rpc, dial
-from sixfold.wal.runtime import ConnectionLost, Runtime
+from sixfold.wal.runtime import ConnectionLost, Runtime, Timer
 from sixfold.wal.volume import VolumeConfig
 
 _FIRST_GUESS_SECONDS = 0.001
 _HEDGE_FACTOR = 4.0
 _HEDGE_SECONDS_MIN = 0.01
+# A read that may wait behind others is given more time before it gets company.
+_BULK_PATIENCE = 8
 _DOWN_SECONDS = 0.5
+# Between rounds in which nobody could serve every page.
+_ROUND_SECONDS = 0.02
 # One read in so many goes to another member than the quickest, so that its latency stays known.
 _PROBE_EVERY = 128
+
+# (page, end of its group's last batch at or below the read point)
+Wanted = Sequence[tuple[int, int]]
+# A page's bytes, or (status, number) as `wire` has them.
+Answers = Sequence[memoryview | tuple[int, int]]
 
 
 class ReadFailed(OSError):
@@ -35,66 +43,130 @@ class Source:
         self.member = member
         self.latency = _FIRST_GUESS_SECONDS
         self.down_until = 0.0
-        self.waiting: dict[int, asyncio.Future[list[bytes | tuple[int, int]]]] = {}
+        # Pages that it was asked for and has not answered.
+        self.pending = 0
+        # Who waits for the answer of a request: (callback, when it was sent, pages).
+        self._waiting: dict[int, tuple[Callable[[Answers], None], float, int]] = {}
         self._rpc: Rpc | None = None
-        self._dialing: asyncio.Task[Rpc | None] | None = None
+        self._dialing: asyncio.Task[None] | None = None
+        self._unsent: list[tuple[Wanted, int, bool, Callable[[Answers], None]]] = []
 
-    async def read(self, pages: Sequence[tuple[int, int]], lsn: int, bulk: bool) -> list[bytes | tuple[int, int]]:
-        """Ask this member once."""
-        reader = self.reader
-        clock = reader.runtime.clock
+    def ask(self, pages: Wanted, lsn: int, bulk: bool, done: Callable[[Answers], None]) -> None:
+        """Ask this member once. `done` is called once, later: without answers when the member can't be reached."""
         rpc = self._rpc
         if rpc is None or rpc.connection.closed:
-            rpc = await self._connect()
-        number = reader.next_number()
-        future: asyncio.Future[list[bytes | tuple[int, int]]] = asyncio.get_running_loop().create_future()
-        self.waiting[number] = future
-        begun = clock.monotonic()
-        flags = wire.BULK if bulk else 0
-        rpc.send(wire.read_request(number, reader.config.volume, lsn, pages, flags))
-        try:
-            answer = await future
-        finally:
-            self.waiting.pop(number, None)
-        taken = (clock.monotonic() - begun) / max(1, len(pages) / 8)
-        self.latency += (taken - self.latency) * 0.1
-        return answer
+            self._unsent.append((pages, lsn, bulk, done))
+            if self._dialing is None or self._dialing.done():
+                address = self.reader.config.members[self.member].address
+                self._dialing = self.reader.runtime.spawn(self._dial(address), f"page reads from {address}")
+            return
+        number = self.reader.next_number()
+        self._waiting[number] = (done, self.reader.runtime.clock.monotonic(), len(pages))
+        self.pending += len(pages)
+        rpc.send(wire.read_request(number, self.reader.config.volume, lsn, pages, wire.BULK if bulk else 0))
 
-    async def _connect(self) -> Rpc:
-        if self._dialing is None or self._dialing.done():
-            reader = self.reader
-            address = reader.config.members[self.member].address
-            self._dialing = reader.runtime.spawn(self._dial(address), f"page reads from {address}")
-        # Shielded: whoever gives up must not take the connection from the others.
-        rpc = await asyncio.shield(self._dialing)
-        if rpc is None:
-            raise ConnectionLost(f"{self.reader.config.members[self.member].name} can't be reached")
-        return rpc
-
-    async def _dial(self, address: str) -> Rpc | None:
+    async def _dial(self, address: str) -> None:
         try:
             self._rpc = await dial(self.reader.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
         except ConnectionLost:
-            return None
-        return self._rpc
+            self._down()
+        unsent, self._unsent = self._unsent, []
+        for pages, lsn, bulk, done in unsent:
+            if self._rpc is None or self._rpc.connection.closed:
+                done(())
+            else:
+                self.ask(pages, lsn, bulk, done)
 
     def _message(self, message: bytes) -> None:
-        if message[:1] == b"P":
-            number, answers = wire.parse_pages(message)
-            future = self.waiting.get(number)
-            if future is not None and not future.done():
-                future.set_result(answers)
+        if message[:1] != b"P":
+            return
+        number, answers = wire.parse_pages(message)
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            done, begun, pages = waiting
+            self.pending -= pages
+            taken = (self.reader.runtime.clock.monotonic() - begun) / max(1, pages / 8)
+            self.latency += (taken - self.latency) * 0.1
+            done(answers)
+
+    def _down(self) -> None:
+        self.down_until = self.reader.runtime.clock.monotonic() + _DOWN_SECONDS
 
     def _lost(self) -> None:
-        self.down_until = self.reader.runtime.clock.monotonic() + _DOWN_SECONDS
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionLost("storage node went away"))
+        self._down()
+        waiting, self._waiting = self._waiting, {}
+        self.pending = 0
+        for done, _, _ in waiting.values():
+            done(())
 
     def close(self) -> None:
         """Close the connection."""
         if self._rpc is not None:
             self._rpc.close()
+
+
+class Round:
+    """Members are asked, best first, until all pages are found or nobody is left; a late one gets company."""
+
+    def __init__(
+        self, reader: PageReader, wanted: Wanted, lsn: int, bulk: bool, found: dict[int, memoryview], deadline: float
+    ) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.too_old = 0
+        self._reader = reader
+        self._wanted = wanted
+        self._lsn = lsn
+        self._bulk = bulk
+        self._found = found
+        self._deadline = deadline
+        self._candidates = reader.candidates(wanted, bulk)
+        self._asked = 0
+        self._timer: Timer | None = None
+        self._ask()
+
+    def _ask(self) -> None:
+        source = self._candidates.pop(0)
+        self._asked += 1
+        source.ask(self._wanted, self._lsn, self._bulk, self._answered)
+        clock = self._reader.runtime.clock
+        if self._candidates:
+            patience = max(_HEDGE_SECONDS_MIN, source.latency * _HEDGE_FACTOR) * (_BULK_PATIENCE if self._bulk else 1)
+            self._timer = clock.call_later(patience, self._late)
+        else:
+            self._timer = clock.call_later(max(0.0, self._deadline - clock.monotonic()), self.end)
+
+    def _late(self) -> None:
+        self._timer = None
+        if not self.over.done():
+            self._ask()
+
+    def _answered(self, answers: Answers) -> None:
+        if self.over.done():
+            return
+        self._asked -= 1
+        for (page, _), answer in zip(self._wanted, answers, strict=False):
+            if not isinstance(answer, tuple):
+                self._found[page] = answer
+            elif answer[0] == wire.TOO_OLD:
+                self.too_old = max(self.too_old, answer[1])
+        if all(page in self._found for page, _ in self._wanted):
+            self.end()
+        elif self._candidates:
+            self._stop_timer()
+            self._ask()
+        elif not self._asked:
+            self.end()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def end(self) -> None:
+        """Whatever still comes is too late."""
+        self._stop_timer()
+        if not self.over.done():
+            self.over.set_result(None)
 
 
 class PageReader:
@@ -130,101 +202,57 @@ class PageReader:
         """The lowest LSN of any read under way: PGMRPL must not pass it."""
         return min(self._in_flight.values(), default=None)
 
-    async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> list[bytes]:
-        """Each page's 8192 bytes as they were at `lsn`. ReadTooOld, or ReadFailed when no member can serve one."""
-        wanted = [(page, self._tail(self.config.group_of(page))) for page in pages]
+    async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> list[memoryview]:
+        """Each page's 8192 bytes as they were at `lsn`. ReadTooOld, or ReadFailed when no member can serve one. `bulk`: nobody waits
+        for just this page; it goes to whoever has least to do, behind what is waited for."""
+        clock = self.runtime.clock
+        deadline = clock.monotonic() + self._timeout
+        found: dict[int, memoryview] = {}
         ticket = self.next_number()
         self._in_flight[ticket] = lsn
         try:
-            async with asyncio.timeout(self._timeout):
-                found: dict[int, bytes] = {}
-                while True:
-                    missing = [page for page in wanted if page[0] not in found]
-                    if not missing:
-                        return [found[page] for page in pages]
-                    await self._round(missing, lsn, bulk, found)
-        except TimeoutError as error:
-            raise ReadFailed(f"no storage node could serve pages {list(pages)} at {lsn}") from error
+            while True:
+                wanted = [(page, self._tail(self.config.group_of(page))) for page in pages if page not in found]
+                asked = Round(self, wanted, lsn, bulk, found, deadline)
+                try:
+                    await asked.over
+                finally:
+                    asked.end()
+                if len(found) >= len(wanted) and all(page in found for page in pages):
+                    return [found[page] for page in pages]
+                if asked.too_old > lsn:
+                    raise ReadTooOld(f"the storage keeps nothing below {asked.too_old}, and {lsn} was asked for")
+                if clock.monotonic() >= deadline:
+                    raise ReadFailed(f"no storage node could serve pages {list(pages)} at {lsn}")
+                await clock.sleep(_ROUND_SECONDS)
         finally:
             del self._in_flight[ticket]
 
-    async def _round(self, pages: list[tuple[int, int]], lsn: int, bulk: bool, found: dict[int, bytes]) -> None:
-        """Ask members, best first, until one has answered all; a late one gets company."""
-        candidates = self._candidates(pages)
-        tasks: dict[asyncio.Task[list[bytes | tuple[int, int]]], Source] = {}
-        too_old = 0
-        failed = 0
-        try:
-            while candidates or tasks:
-                if candidates:
-                    source = candidates.pop(0)
-                    tasks[self.runtime.spawn(self._ask(source, pages, lsn, bulk), "page read")] = source
-                patience = max(_HEDGE_SECONDS_MIN, source.latency * _HEDGE_FACTOR) * (8 if bulk else 1)
-                for answers in await self._wait(tasks, patience if candidates else None):
-                    for (page, _), answer in zip(pages, answers, strict=False):
-                        if isinstance(answer, bytes):
-                            found[page] = answer
-                        elif answer[0] == wire.TOO_OLD:
-                            too_old = max(too_old, answer[1])
-                        elif answer[0] == wire.FAILED:
-                            failed += 1
-                if all(page in found for page, _ in pages):
-                    return
-        finally:
-            for task in tasks:
-                task.cancel()
-        if too_old > lsn:
-            raise ReadTooOld(f"the storage keeps nothing below {too_old}, and {lsn} was asked for")
-        await self.runtime.clock.sleep(0.02)
-
-    async def _wait(
-        self, tasks: dict[asyncio.Task[list[bytes | tuple[int, int]]], Source], patience: float | None
-    ) -> list[list[bytes | tuple[int, int]]]:
-        """Answers that came, at least one unless patience ran out."""
-        late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = None
-        if patience is not None:
-            timer = self.runtime.clock.call_later(patience, lambda: None if late.done() else late.set_result(None))
-        waited: list[asyncio.Future[Any]] = [*tasks, late]
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if timer is not None:
-            timer.cancel()
-        late.cancel()
-        done = [task for task in tasks if task.done()]
-        for task in done:
-            del tasks[task]
-        return [task.result() for task in done if not task.cancelled()]
-
-    async def _ask(
-        self, source: Source, pages: Sequence[tuple[int, int]], lsn: int, bulk: bool
-    ) -> list[bytes | tuple[int, int]]:
-        try:
-            return await source.read(pages, lsn, bulk)
-        except ConnectionLost:
-            source.down_until = self.runtime.clock.monotonic() + _DOWN_SECONDS
-            return []
-
-    def _candidates(self, pages: Sequence[tuple[int, int]]) -> list[Source]:
-        """Members to ask, best first: known complete and up, by latency; now and then another one leads."""
+    def candidates(self, pages: Wanted, bulk: bool) -> list[Source]:
+        """Members to ask, best first: known complete and up, by latency; now and then another one leads. Those that have little to do
+        come first for a read in bulk."""
         now = self.runtime.clock.monotonic()
-        known: dict[int, Sequence[int]] = {}
+        known: list[tuple[Sequence[int], int]] = []
         if self._scls is not None:
-            known = {group: self._scls(group) for group in {self.config.group_of(page) for page, _ in pages}}
+            tails: dict[int, int] = {}
+            for page, tail in pages:
+                group = self.config.group_of(page)
+                tails[group] = max(tail, tails.get(group, 0))
+            known = [(self._scls(group), tail) for group, tail in tails.items()]
 
-        def complete(source: Source) -> bool:
-            return all(
-                known[group][source.member] >= tail
-                for page, tail in pages
-                if (group := self.config.group_of(page)) in known
-            )
+        def rank(source: Source) -> tuple[bool, bool, int, float, int]:
+            lacks = any(scls[source.member] < tail for scls, tail in known)
+            return lacks, source.down_until > now, source.pending if bulk else 0, source.latency, source.member
 
-        ranked = sorted(self.sources, key=lambda s: (not complete(s), s.down_until > now, s.latency, s.member))
+        ranked = sorted((rank(source), source.member) for source in self.sources)
+        sources = [self.sources[member] for _, member in ranked]
         self._reads += 1
         if self._reads % _PROBE_EVERY == 0 and len(ranked) > 1:
             other = self.runtime.random.randrange(1, len(ranked))
-            if complete(ranked[other]) and ranked[other].down_until <= now:
-                ranked.insert(0, ranked.pop(other))
-        return ranked
+            lacks, down, *_ = ranked[other][0]
+            if not lacks and not down:
+                sources.insert(0, sources.pop(other))
+        return sources
 
     def close(self) -> None:
         """Close all connections."""

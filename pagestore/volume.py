@@ -53,35 +53,20 @@ class NodeVolume:
         offset, index = _kernel.SegmentStore.layer_index(footer)
         self.store.open_layer(layer, footer, file.pread(offset, index))
 
-    def read(self, pages: list[tuple[int, int]], lsn: int) -> list[bytes]:
-        """Each page's part of a `P` message."""
-        pieces: list[tuple[int, int, bytes]] = []
-        parts: list[bytes] = []
-        answers: dict[int, Any] = {}
-        asked = list(range(len(pages)))
-        while asked:
-            # What has its answer is not built again with every piece that another page needs.
-            try:
-                answers.update(zip(asked, self.store.read([pages[at] for at in asked], lsn, pieces), strict=True))
-                asked = [at for at in asked if isinstance(answers[at], tuple) and answers[at][0] == "needs"]
-                for layer, offset, length in sorted({answers[at][1:] for at in asked}):
-                    pieces.append((layer, offset, self.files[layer].pread(offset, length)))
-            except (_kernel.KernelError, OSError):
-                return self._one_by_one(pages, lsn)
-        for answer in (answers[at] for at in range(len(pages))):
-            if isinstance(answer, bytes):
-                parts.append(b"\x00" + answer)
-            else:
-                status = wire.BEHIND if answer[0] == "behind" else wire.TOO_OLD
-                parts.append(bytes([status]) + wire.NUMBER.pack(answer[1]))
-        return parts
-
-    def _one_by_one(self, pages: list[tuple[int, int]], lsn: int) -> list[bytes]:
-        """Something under one of the pages is damaged: the others can still be had."""
-        if len(pages) == 1:
-            self.damaged += 1
-            return [_FAILED]
-        return [part for page in pages for part in self.read([page], lsn)]
+    def read(self, pages: list[tuple[int, int]], lsn: int, head: bytes = b"") -> bytes:
+        """`head`, and the pages' parts of a `P` message."""
+        try:
+            read = _kernel.PageRead(self.store, pages, lsn)
+            while needs := read.needs():
+                for layer, offset, length in needs:
+                    read.feed(layer, offset, self.files[layer].pread(offset, length))
+            return read.answer(head)
+        except (_kernel.KernelError, OSError):
+            if len(pages) > 1:
+                # Something under one of the pages is damaged: the others can still be had.
+                return head + b"".join(self.read([page], lsn) for page in pages)
+        self.damaged += 1
+        return head + _FAILED
 
     def all_durable(self) -> None:
         """At start: everything that was read back is durable."""

@@ -39,16 +39,17 @@ def parse_read(message: bytes) -> tuple[int, int, int, int, list[tuple[int, int]
     return number, volume, lsn, flags, list(READ_PAGE.iter_unpack(message[READ_HEAD.size :]))
 
 
-def parse_pages(message: bytes) -> tuple[int, list[bytes | tuple[int, int]]]:
-    """(request, answers) of a `P` message: a page's bytes, or (status, number)."""
+def parse_pages(message: bytes) -> tuple[int, list[memoryview | tuple[int, int]]]:
+    """(request, answers) of a `P` message: a page's bytes, which stay where they are, or (status, number)."""
     _, number = PAGES_HEAD.unpack_from(message)
     at = PAGES_HEAD.size
-    answers: list[bytes | tuple[int, int]] = []
+    view = memoryview(message)
+    answers: list[memoryview | tuple[int, int]] = []
     while at < len(message):
         status = message[at]
         at += 1
         if status == OK:
-            answers.append(message[at : at + PAGE_BYTES])
+            answers.append(view[at : at + PAGE_BYTES])
             at += PAGE_BYTES
         else:
             answers.append((status, NUMBER.unpack_from(message, at)[0]))

@@ -13,6 +13,7 @@ from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import KernelError, LogStreams, Volume
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.config import ReaderConfig
+from sixfold.server.prewarm import Prewarm
 from sixfold.server.service import server_settings
 from sixfold.server.writer_log import resolve
 from sixfold.wal.runtime import Runtime
@@ -96,6 +97,7 @@ class Reader:
             horizon=self._horizon,
         )
         self.pages = PageReader(runtime, volume, tail=self.tailer.tail)
+        self._prewarm = Prewarm(config.volume_id)
         self._keeper = runtime.spawn(self._keep(), "reader database")
 
     async def opened(self) -> bool:
@@ -134,6 +136,7 @@ class Reader:
                 await self._runtime.clock.sleep(OPEN_SECONDS)
                 continue
             self._ready.set()
+            self._prewarm.begin(self.database)
             if before is not None:
                 log.warning("the stream had a gap: this reader begins anew")
                 await before.close()
@@ -164,5 +167,6 @@ class Reader:
     async def close(self) -> None:
         """Stop tailing."""
         self._keeper.cancel()
+        self._prewarm.end()
         self.tailer.close()
         self.pages.close()

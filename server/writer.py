@@ -12,6 +12,7 @@ from sixfold.engine.database import Database
 from sixfold.kernel._kernel import Volume
 from sixfold.pagestore.client import LogPump, LogSender, start_pump
 from sixfold.pagestore.reader import PageReader
+from sixfold.server.prewarm import Prewarm
 from sixfold.server.writer_log import WriterLog
 from sixfold.wal.recovery import Recovered, Recovery, RecoveryFailed
 from sixfold.wal.runtime import Runtime
@@ -41,6 +42,7 @@ class Writer:
         self.publisher: LogPublisher
         self.database: Database
         self.autovacuum: Autovacuum
+        self.prewarm = Prewarm(config.volume)
         self._closed = False
         self._complete = False
 
@@ -80,6 +82,7 @@ class Writer:
         writer._complete = True
         writer.autovacuum = Autovacuum(writer.database)
         writer.autovacuum.start()
+        writer.prewarm.begin(writer.database)
         return writer
 
     async def _open_database(self, options: dict[str, str]) -> Database:
@@ -161,6 +164,7 @@ class Writer:
             self._closed = True
             if self._complete:
                 self.autovacuum.stop()
+                self.prewarm.end()
             self.publisher.close()
             self.sender.close()
             self.pages.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -239,11 +240,9 @@ def summarise(values: list[str | None], rows: int, ordering: Any) -> Sample:
     present = [value for value in values if value is not None]
     if not present:
         return Sample(1.0 if total else 0.0, 0, 0.0, [], [])
-    counts: dict[str, int] = {}
-    for value in present:
-        counts[value] = counts.get(value, 0) + 1
-    width = sum(len(value.encode()) for value in present) // len(present)
-    once = sum(1 for count in counts.values() if count == 1)
+    counts = Counter(present)
+    width = sum(map(len, map(str.encode, present))) // len(present)
+    once = list(counts.values()).count(1)
     n, d = len(present), len(counts)
     live = rows * n / total
     distinct = (
@@ -259,16 +258,14 @@ def summarise(values: list[str | None], rows: int, ordering: Any) -> Sample:
     average = n / d
     common = [
         (value, count / total)
-        for value, count in sorted(counts.items(), key=lambda item: -item[1])[:COMMON_MAX]
+        for value, count in (counts.most_common(COMMON_MAX) if once < n else ())
         if count > 1 and (count > 1.25 * average or d <= COMMON_MAX)
     ]
-    if once == n:
-        common = []
     named = {value for value, _ in common}
-    rest = [value for value in present if value not in named]
+    rest = [value for value in present if value not in named] if named else present
     histogram: list[str] = []
     if ordering is not None and len(set(rest)) >= 2:
-        rest.sort(key=ordering)
+        rest = sorted(rest, key=None if ordering is str else ordering)
         bounds = min(HISTOGRAM_BOUNDS, len(rest))
         histogram = [rest[at * (len(rest) - 1) // (bounds - 1)] for at in range(bounds)]
     return Sample((total - n) / total, width, float(stadistinct), common, histogram)

@@ -13,9 +13,8 @@ from typing import Any
 
 from sixfold.kernel._kernel import QuorumTracker, SegmentStore, Volume
 from sixfold.pagestore import wire
-from sixfold.pagestore.reader import PageReader, ReadFailed
+from sixfold.pagestore.reader import Answers, PageReader, ReadFailed
 from sixfold.wal.recovery import BatchMeta, NodeState, decide
-from sixfold.wal.runtime import ConnectionLost
 from sixfold.wal.volume import TOPOLOGIES, local_members, make_config
 from tests.golden.runner import Run
 from tests.sim.world import World
@@ -189,16 +188,19 @@ class Reads:
         self.reader = PageReader(runtime, config, tail=lambda _: 100, scls=lambda _: [*self.scls.values()], timeout=1)
         for name, source in zip(NAMES, self.reader.sources, strict=True):
             source.latency = 0.001 + 0.0001 * NAMES.index(name)
-            source.read = lambda *_, name=name: self._read(name)  # type: ignore[method-assign, misc]
+            source.ask = lambda *call, name=name: self._ask(name, call[-1])  # type: ignore[method-assign, misc]
 
-    async def _read(self, name: str) -> list[bytes | tuple[int, int]]:
+    def _ask(self, name: str, done: Callable[[Answers], None]) -> None:
         clock = self.reader.runtime.clock
         self.asked.append(f"{clock.monotonic() * 1000 - self.began:.0f} ms: {name} is asked")
         seconds, what = self.answers[name]
-        await clock.sleep(seconds)
-        if what == "gone":
-            raise ConnectionLost(name)
-        return {"page": [name.encode()], "damaged": [(wire.FAILED, 0)], "behind": [(wire.BEHIND, 50)]}[what]
+        found: dict[str, Answers] = {
+            "page": [memoryview(name.encode())],
+            "damaged": [(wire.FAILED, 0)],
+            "behind": [(wire.BEHIND, 50)],
+            "gone": [],
+        }
+        clock.call_later(seconds, done, found[what])
 
     def member(self, name: str, _after: str, ms: str, what: str) -> str:
         self.answers[name] = (float(ms) / 1000, what)
@@ -214,7 +216,7 @@ class Reads:
 
         async def ask() -> str:
             try:
-                found = (await self.reader.read([7], 100))[0].decode()
+                found = bytes((await self.reader.read([7], 100))[0]).decode()
             except ReadFailed as error:
                 return str(error)
             now = self.reader.runtime.clock.monotonic() * 1000 - self.began

@@ -42,7 +42,7 @@ def wrong(node: StorageNode, writer: Writer) -> int:
     """How many pages the node can't answer; a wrong answer is an error."""
     failed = 0
     for page, value in writer.values.items():
-        (answer,) = node.volumes[1].read([(page, 0)], writer.sender.vdl)
+        answer = node.volumes[1].read([(page, 0)], writer.sender.vdl)
         if answer[0]:
             failed += 1
         else:

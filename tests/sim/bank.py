@@ -317,7 +317,7 @@ class BankScenario(Scenario):
             self.fail_if(self.world.loop.time() > deadline, "segments do not become equal")
         for page in range(PAGES_COMPARED):
             needs = tails.get(self.config.group_of(page), 0)
-            answers = {bytes(node.volumes[VOLUME].read([(page, needs)], vdl)[0]) for node in self.nodes.values()}
+            answers = {node.volumes[VOLUME].read([(page, needs)], vdl) for node in self.nodes.values()}
             self.fail_if(len(answers) != 1 or answers.pop()[0] != 0, f"segments differ in page {page} at {vdl}")
 
     async def check(self) -> None:

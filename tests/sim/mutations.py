@@ -251,8 +251,8 @@ def pages_are_collected_that_somebody_may_ask_for() -> Iterator[None]:
 def a_page_is_read_from_a_segment_that_lacks_some_of_it() -> Iterator[None]:
     original = NodeVolume.read
 
-    def read(volume: NodeVolume, pages: list[tuple[int, int]], lsn: int) -> list[bytes]:
-        return original(volume, [(page, 0) for page, _ in pages], lsn)
+    def read(volume: NodeVolume, pages: list[tuple[int, int]], lsn: int, head: bytes = b"") -> bytes:
+        return original(volume, [(page, 0) for page, _ in pages], lsn, head)
 
     with patch.object(NodeVolume, "read", read):
         yield

@@ -32,7 +32,7 @@ PAGES = 60
 STREAM = "stream"
 
 
-def value_of(data: bytes) -> int:
+def value_of(data: bytes | memoryview) -> int:
     return int.from_bytes(data[BODY : BODY + 8], "little")
 
 
@@ -147,7 +147,7 @@ class SimWriter:
         return self.scenario.history.branches[-1] is not self.branch
 
 
-def compare(pages: list[int], answers: list[bytes], expected: dict[int, int], where: str) -> None:
+def compare(pages: list[int], answers: Sequence[bytes | memoryview], expected: dict[int, int], where: str) -> None:
     for page, data in zip(pages, answers, strict=True):
         if value_of(data) != expected.get(page, 0):
             raise Violation(f"{where}: page {page} holds {value_of(data)}, the log says {expected.get(page, 0)}")
@@ -628,7 +628,7 @@ class Scenario:
                     continue
                 for page in pages:
                     needs = tail(self.config.group_of(page))
-                    (answer,) = volume.read([(page, needs)], lsn)
+                    answer = volume.read([(page, needs)], lsn)
                     if answer[0] == 2 and lsn < vdl:
                         continue
                     self.fail_if(answer[0] != 0, f"{node.config.name} can't read page {page} at {lsn}: {answer!r}")

@@ -124,6 +124,11 @@ impl Cursor {
         }
     }
 
+    /// The leaf that the cursor stands on, and the slot that `next` gives out if it is on that leaf.
+    pub fn place(&self) -> Option<(&PageRef, usize)> {
+        self.place.as_ref().map(|(page, slot)| (page, *slot))
+    }
+
     fn at(&self) -> Res<&(PageRef, usize)> {
         match &self.place {
             Some(place) => Ok(place),

@@ -33,6 +33,16 @@ impl Tree {
         })
     }
 
+    /// The number of the leaf that covers the key, as its parent has it: for fetching it before it is needed. Answers Need only
+    /// for branch pages.
+    pub fn leaf_of(&self, pages: &impl Pages, key: &[u8]) -> Res<PageNo> {
+        if pages.page(self.root)?.level() == 0 {
+            return Ok(self.root);
+        }
+        let (_, branch) = self.descend(pages, key, 1)?;
+        child(&branch, child_slot(&branch, key)?)
+    }
+
     /// The page of `level` that covers the key.
     pub(super) fn descend(
         &self,

@@ -188,6 +188,18 @@ pub trait Access: Send + Sync {
 
     fn delete(&self, view: &View, table: &Arc<TableDef>, id: RowId, accept: Lsn) -> Res<Wrote>;
 
+    /// Delete some of these rows, which rise, from the first on, if `delete` would answer `Done` for each of them. How many; 0: the first
+    /// is one for `delete`.
+    fn delete_many(
+        &self,
+        _view: &View,
+        _table: &Arc<TableDef>,
+        _rows: &[RowId],
+        _accept: Lsn,
+    ) -> Res<usize> {
+        Ok(0)
+    }
+
     /// SELECT FOR …, foreign-key checks. `skip`: SKIP LOCKED answers `Gone`; `nowait`: 55P03.
     fn lock(
         &self,

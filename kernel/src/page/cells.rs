@@ -227,29 +227,49 @@ impl Page {
         Ok(offset)
     }
 
+    /// The same bytes go into some cells, `offset` bytes from their beginning. `runs`: so many slots are left out, then so many
+    /// are meant, and so on.
+    pub(crate) fn insert_into(
+        &mut self,
+        runs: &[(u16, u16)],
+        offset: usize,
+        bytes: &[u8],
+    ) -> Res<()> {
+        let count = self.count();
+        let mut grows = vec![false; count];
+        let mut at = 0;
+        for &(skip, len) in runs {
+            at += usize::from(skip);
+            let Some(slots) = grows.get_mut(at..at + usize::from(len)) else {
+                return corrupt(format!("bytes for slot {at} and more of {count}"));
+            };
+            slots.fill(true);
+            at += usize::from(len);
+        }
+        self.lay_out(&|slot| match grows.get(slot) {
+            Some(true) => Some((offset, bytes)),
+            _ => None,
+        })
+    }
+
     /// Move all cells together at the end of the page, in slot order, so that garbage becomes gap.
     pub(crate) fn compact(&mut self) -> Res<()> {
+        self.lay_out(&|_| None)
+    }
+
+    /// The same, with bytes more at a place in some of the cells.
+    fn lay_out<'a>(&mut self, more: &dyn Fn(usize) -> Option<(usize, &'a [u8])>) -> Res<()> {
         let old = self.bytes;
+        let part = |offset: usize, len: usize| match old.get(offset..offset.saturating_add(len)) {
+            Some(part) => Ok(part),
+            None => corrupt("cell is not on the page"),
+        };
         let mut end = PAGE_SIZE;
         let floor = BODY + self.count() * SLOT_SIZE;
-        let mut moved = |page: &mut Page, offset: usize, len: usize| -> Res<usize> {
-            let (Some(source), Some(to)) = (
-                old.get(offset..offset.saturating_add(len)),
-                end.checked_sub(len),
-            ) else {
-                return corrupt("cell is not on the page");
-            };
-            if to < floor {
-                return corrupt("cells of the page overlap");
-            }
-            page.bytes[to..end].copy_from_slice(source);
-            end = to;
-            Ok(to)
-        };
         let (high, high_len) = (self.half(AT_HIGH), self.half(AT_HIGH_LEN));
         if high != 0 {
-            let to = moved(self, high, high_len)?;
-            self.put_half(AT_HIGH, to);
+            end = self.put_before(end, floor, part(high, high_len)?)?;
+            self.put_half(AT_HIGH, end);
         }
         for slot in 0..self.count() {
             let at = BODY + slot * SLOT_SIZE;
@@ -257,11 +277,29 @@ impl Page {
                 return corrupt("slots run past the page");
             }
             let (offset, len) = (self.half(at), self.half(at + 2));
-            let to = moved(self, offset, len)?;
-            self.put_slot(slot, to, len);
+            let (before, bytes) = more(slot).unwrap_or((0, &[]));
+            let Some(behind) = len.checked_sub(before) else {
+                return corrupt("bytes are to go behind the end of their cell");
+            };
+            end = self.put_before(end, floor, part(offset + before, behind)?)?;
+            end = self.put_before(end, floor, bytes)?;
+            end = self.put_before(end, floor, part(offset, before)?)?;
+            self.put_slot(slot, end, len + bytes.len());
         }
         self.put_half(AT_CELLS, end);
         self.put_half(AT_GARBAGE, 0);
         Ok(())
+    }
+
+    /// Copy bytes to where they end at `end`, not below `floor`; answers where they begin.
+    fn put_before(&mut self, end: usize, floor: usize, bytes: &[u8]) -> Res<usize> {
+        let Some(to) = end.checked_sub(bytes.len()).filter(|to| *to >= floor) else {
+            return corrupt("cells of the page overlap");
+        };
+        match self.bytes.get_mut(to..end) {
+            Some(target) => target.copy_from_slice(bytes),
+            None => return corrupt("cell area is outside the page"),
+        }
+        Ok(to)
     }
 }

@@ -132,11 +132,30 @@ impl Page {
     }
 
     /// The bytes as they leave memory, with their checksum.
-    pub fn seal(&self) -> Vec<u8> {
-        let mut out = self.bytes.to_vec();
-        let crc = crc32c::crc32c(&out[AT_FORMAT..]);
-        out[..4].copy_from_slice(&crc.to_le_bytes());
+    pub fn seal(&self) -> [u8; PAGE_SIZE] {
+        let mut out = self.bytes;
+        out[..AT_FORMAT].copy_from_slice(&self.checksum());
         out
+    }
+
+    /// What `seal` puts in front of the bytes from `AT_FORMAT` on.
+    pub fn checksum(&self) -> [u8; AT_FORMAT] {
+        crc32c::crc32c(&self.bytes[AT_FORMAT..]).to_le_bytes()
+    }
+
+    /// The bytes of a page as memory has it, which somebody else vouches for: `fill` writes them and says how many.
+    pub fn filled(fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Res<Arc<Page>> {
+        let mut page = Arc::new(Page::new());
+        let bytes = Arc::get_mut(&mut page).map(|page| &mut page.bytes);
+        let filled = bytes.and_then(|bytes| {
+            let len = fill(bytes.as_mut_slice());
+            bytes[..AT_FORMAT].fill(0);
+            len
+        });
+        if filled != Some(PAGE_SIZE) || page.bytes[AT_FORMAT] > FORMAT {
+            return corrupt("a page image does not unpack");
+        }
+        Ok(page)
     }
 
     /// Bytes that came from outside, checked. The checksum is cleared, so that equal pages have equal bytes.

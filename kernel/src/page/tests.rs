@@ -14,7 +14,7 @@ fn a_sealed_page_comes_back_equal_and_a_flipped_bit_is_found() {
     let sealed = page.seal();
     assert!(Page::from_bytes(&sealed).unwrap() == page);
     for at in [0, 5, 33, 64, 4000, 8191] {
-        let mut bad = sealed.clone();
+        let mut bad = sealed;
         bad[at] ^= 4;
         assert!(Page::from_bytes(&bad).is_err(), "flip at {at}");
     }

@@ -11,6 +11,7 @@ mod host;
 mod intake;
 mod job;
 mod lane;
+mod pageread;
 mod plan;
 mod portal;
 mod quorum;
@@ -31,6 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
     segment::register(module)?;
+    pageread::register(module)?;
     volume::register(module)?;
     plan::register(module)?;
     session::register(module)?;

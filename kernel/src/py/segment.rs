@@ -1,13 +1,13 @@
 //! `SegmentStore`, and how a journal file is read back, for `sixfold.pagestore`.
 
 use super::errors::raise;
-use crate::base::{Epoch, GroupNo, Lsn, PageNo, Stop};
+use crate::base::{Epoch, GroupNo, Lsn, Stop};
 use crate::segment::intake::{Segments, Shared};
 use crate::segment::journal;
 use crate::segment::layer::{Layer, FOOTER};
 use crate::segment::memory::Bytes;
 use crate::segment::merge::{Merge, Step};
-use crate::segment::read::{Answer, Piece, Pieces};
+use crate::segment::read::{Piece, Pieces};
 use crate::segment::store::{Store, Verdict, Void};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -254,36 +254,6 @@ impl SegmentStore {
                 .map(|bytes| PyBytes::new(py, bytes))
                 .collect(),
         )
-    }
-
-    /// Pages at `lsn`. `pages`: (page, end of its group's last batch at or below `lsn`). `pieces`: (layer, offset, bytes) read so far.
-    /// Answers one of, for each page: bytes; ("needs", layer, offset, length); ("behind", scl); ("too old", floor).
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        pages: Vec<(u64, u64)>,
-        lsn: u64,
-        pieces: PyPieces,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let pieces = read_pieces(&pieces);
-        let out = PyList::empty(py);
-        for (page, tail) in pages {
-            let answer = self
-                .0
-                .lock()
-                .store
-                .page_at(PageNo(page), Lsn(lsn), Lsn(tail), &pieces)
-                .map_err(|stop| failed(py, stop))?;
-            match answer {
-                Answer::Page(page) => out.append(PyBytes::new(py, &page.seal()))?,
-                Answer::Needs(piece) => {
-                    out.append(("needs", piece.layer, piece.offset, piece.len))?
-                }
-                Answer::Behind(scl) => out.append(("behind", scl.0))?,
-                Answer::TooOld(floor) => out.append(("too old", floor.0))?,
-            }
-        }
-        Ok(out)
     }
 
     /// The next page whose chain is long: (page, LSN). Reading it there makes the image.

@@ -13,6 +13,7 @@ use crate::store::{Config, Field, Role, Volume as Store};
 use crate::table::{SequenceDef, VacuumTable};
 use crate::txn::leftovers::Counts;
 use parking_lot::Mutex;
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -251,10 +252,12 @@ impl Volume {
         &self,
         py: Python<'_>,
         no: u64,
-        data: &[u8],
+        data: PyBuffer<u8>,
         lsn: Option<u64>,
     ) -> PyResult<bool> {
-        let page = plain(py, Page::from_bytes(data))?;
+        let mut bytes = [0; PAGE_SIZE];
+        data.copy_to_slice(py, &mut bytes)?;
+        let page = plain(py, Page::from_bytes(&bytes))?;
         plain(
             py,
             self.store()
@@ -269,6 +272,19 @@ impl Volume {
     fn page<'py>(&self, py: Python<'py>, no: u64) -> Option<Bound<'py, PyBytes>> {
         let page = self.store().cached(PageNo(no))?;
         Some(PyBytes::new(py, &page.seal()))
+    }
+
+    /// (pages in the cache, its capacity)
+    #[getter]
+    fn cache_size(&self) -> (usize, usize) {
+        self.store().cache_size()
+    }
+
+    /// Numbers of all pages in the cache, rising: eight little-endian bytes each.
+    fn cached_pages<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let pages = py.detach(|| self.store().cached_pages());
+        let bytes: Vec<u8> = pages.iter().flat_map(|no| no.0.to_le_bytes()).collect();
+        PyBytes::new(py, &bytes)
     }
 
     fn take_woken(&self) -> Vec<u64> {

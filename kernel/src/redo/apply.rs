@@ -70,6 +70,9 @@ pub fn apply(page: &mut Page, lsn: Lsn, record: &Record) -> Res<()> {
             page.replace(slot, &new)?;
         }
         Record::AppendCells { cells } => append(page, cells)?,
+        Record::InsertIntoCells(into) => {
+            page.insert_into(&into.runs, usize::from(into.offset), into.bytes)?;
+        }
     }
     page.set_lsn(lsn);
     Ok(())

@@ -8,5 +8,5 @@ mod tests;
 pub mod version;
 
 pub use apply::apply;
-pub use record::{Csns, Record};
+pub use record::{Csns, IntoCells, Record};
 pub use stream::{Decoder, Entry, Raw};

@@ -17,6 +17,7 @@
 //! | 10 | PutBytes | offset, bytes… |
 //! | 11 | PushVersion | slot, flags u8 (+ 64: skip follows, + 128: keep follows), [xid, command], [skip], [keep], prefix, suffix, middle… |
 //! | 12 | AppendCells | { cell length, cell }… |
+//! | 13 | InsertIntoCells | offset, length, bytes, { slots left out, slots }… |
 
 use super::version::{self, Push};
 use crate::base::error::corrupt;
@@ -89,6 +90,32 @@ pub enum Record<'a> {
     AppendCells {
         cells: Vec<&'a [u8]>,
     },
+    InsertIntoCells(IntoCells<'a>),
+}
+
+/// The same bytes go into each of these cells, `offset` bytes from its beginning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntoCells<'a> {
+    pub offset: u16,
+    pub bytes: &'a [u8],
+    pub runs: Runs,
+}
+
+/// Some slots of a page: so many are left out, then so many are meant, and so on.
+pub type Runs = SmallVec<[(u16, u16); 4]>;
+
+/// Slots in rising order as runs.
+pub fn runs_of(slots: &[u16]) -> Runs {
+    let mut runs = Runs::new();
+    let mut next = 0;
+    for &slot in slots {
+        match runs.last_mut() {
+            Some((_, count)) if slot == next => *count += 1,
+            _ => runs.push((slot.saturating_sub(next), 1)),
+        }
+        next = slot.saturating_add(1);
+    }
+    runs
 }
 
 const PUSH_SKIP: u8 = 64;
@@ -133,6 +160,7 @@ impl<'a> Record<'a> {
             Record::PutBytes { .. } => 10,
             Record::PushVersion { .. } => 11,
             Record::AppendCells { .. } => 12,
+            Record::InsertIntoCells(_) => 13,
         }
     }
 
@@ -202,6 +230,7 @@ impl<'a> Record<'a> {
             }
             Record::PushVersion { slot, push } => put_push(out, *slot, push),
             Record::AppendCells { cells } => put_cells(out, cells),
+            Record::InsertIntoCells(into) => put_into(out, into),
         }
     }
 
@@ -263,6 +292,7 @@ impl<'a> Record<'a> {
             12 => Record::AppendCells {
                 cells: from.cells()?,
             },
+            13 => Record::InsertIntoCells(from.cells_to_fill()?),
             other => return corrupt(format!("unknown redo record kind {other}")),
         };
         if !from.done() {
@@ -287,6 +317,16 @@ fn put_cells(out: &mut Vec<u8>, cells: &[&[u8]]) {
     for cell in cells {
         varint::put(out, cell.len() as u64);
         out.extend_from_slice(cell);
+    }
+}
+
+fn put_into(out: &mut Vec<u8>, into: &IntoCells) {
+    varint::put(out, u64::from(into.offset));
+    varint::put(out, into.bytes.len() as u64);
+    out.extend_from_slice(into.bytes);
+    for (skip, count) in &into.runs {
+        varint::put(out, u64::from(*skip));
+        varint::put(out, u64::from(*count));
     }
 }
 
@@ -375,6 +415,21 @@ impl<'a> Body<'a> {
             cells.push(self.bytes(len)?);
         }
         Ok(cells)
+    }
+
+    fn cells_to_fill(&mut self) -> Res<IntoCells<'a>> {
+        let offset = self.half()?;
+        let len = self.number()?;
+        let bytes = self.bytes(len)?;
+        let mut runs = Runs::new();
+        while !self.done() {
+            runs.push((self.half()?, self.half()?));
+        }
+        Ok(IntoCells {
+            offset,
+            bytes,
+            runs,
+        })
     }
 
     fn init(&mut self) -> Res<Record<'a>> {

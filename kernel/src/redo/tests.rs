@@ -28,6 +28,11 @@ fn samples() -> Vec<Record<'static>> {
         Record::AppendCells {
             cells: vec![b"\x01c", b"\x01d!"],
         },
+        Record::InsertIntoCells(IntoCells {
+            offset: 1,
+            bytes: b"<>",
+            runs: [(0, 1), (1, 2)].into_iter().collect(),
+        }),
         Record::Truncate {
             from: 2,
             right: PageNo(300),

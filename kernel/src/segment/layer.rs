@@ -14,9 +14,11 @@ use super::batch::{u32_at, u64_at};
 use super::memory::Chain;
 use crate::base::error::corrupt;
 use crate::base::{varint, GroupNo, Lsn, PageNo, Res};
-use crate::page::{Page, PAGE_SIZE};
+use crate::page::{Page, PageRef};
+use ahash::AHashMap;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 pub const MAGIC: [u8; 4] = *b"6LY1";
 const END: [u8; 4] = *b"6LYE";
@@ -52,6 +54,12 @@ impl Layer {
     pub fn block(&self, page: PageNo) -> Option<&Block> {
         let at = self.blocks.partition_point(|block| block.last < page);
         self.blocks.get(at).filter(|block| block.first <= page)
+    }
+
+    /// The block that begins there.
+    pub fn block_at(&self, offset: u64) -> Option<&Block> {
+        let at = self.blocks.partition_point(|block| block.offset < offset);
+        self.blocks.get(at).filter(|block| block.offset == offset)
     }
 
     /// Where the index of a file stands, from its last `FOOTER` bytes: (offset, length).
@@ -127,7 +135,7 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Image {
     Packed(Vec<u8>),
-    Built(Box<Page>),
+    Built(PageRef),
 }
 
 impl Image {
@@ -138,10 +146,13 @@ impl Image {
         }
     }
 
-    pub fn open(self) -> Res<Page> {
+    /// The block's checksum vouches for packed bytes; the page's own is only for pages on the wire.
+    pub fn open(self) -> Res<PageRef> {
         match self {
-            Image::Packed(bytes) => unpack(&bytes),
-            Image::Built(page) => Ok(*page),
+            Image::Packed(bytes) => {
+                Page::filled(|page| lz4_flex::block::decompress_into(&bytes, page).ok())
+            }
+            Image::Built(page) => Ok(page),
         }
     }
 }
@@ -167,7 +178,7 @@ impl Entry {
             .iter()
             .filter(|rec| rec.lsn > from && rec.lsn <= upto);
         Entry {
-            image: image.map(|(at, page)| (*at, Image::Built(Box::new((**page).clone())))),
+            image: image.map(|(at, page)| (*at, Image::Built(Arc::clone(page)))),
             records: records.map(|rec| (rec.lsn, rec.bytes().to_vec())).collect(),
         }
     }
@@ -207,10 +218,14 @@ fn take<'a>(bytes: &'a [u8], at: &mut usize) -> Res<&'a [u8]> {
     }
 }
 
-/// Read the entry at `*at`; pages that are not `wanted` are stepped over without unpacking. None for `wanted` reads every page.
-pub fn decode(bytes: &[u8], at: &mut usize, wanted: Option<PageNo>) -> Res<(PageNo, Entry)> {
+/// Read the entry at `*at`; pages that are not `wanted` are stepped over without unpacking.
+pub fn decode(
+    bytes: &[u8],
+    at: &mut usize,
+    wanted: impl FnOnce(PageNo) -> bool,
+) -> Res<(PageNo, Entry)> {
     let page = PageNo(varint::get(bytes, at)?);
-    let keep = wanted.is_none_or(|wanted| wanted == page);
+    let keep = wanted(page);
     let Some(&flags) = bytes.get(*at) else {
         return corrupt("layer entry runs past its block");
     };
@@ -234,17 +249,6 @@ pub fn decode(bytes: &[u8], at: &mut usize, wanted: Option<PageNo>) -> Res<(Page
     Ok((page, entry))
 }
 
-fn unpack(packed: &[u8]) -> Res<Page> {
-    let mut bytes = match lz4_flex::block::decompress(packed, PAGE_SIZE) {
-        Ok(bytes) if bytes.len() == PAGE_SIZE => bytes,
-        _ => return corrupt("page image in a layer does not unpack"),
-    };
-    // The block's checksum vouches for the bytes; the page's own is only for pages on the wire.
-    let crc = crc32c::crc32c(&bytes[4..]);
-    bytes[..4].copy_from_slice(&crc.to_le_bytes());
-    Page::from_bytes(&bytes)
-}
-
 fn check(bytes: &[u8], block: &Block) -> Res<()> {
     if bytes.len() != block.len as usize || crc32c::crc32c(bytes) != block.crc {
         return corrupt("layer block checksum does not match");
@@ -258,25 +262,29 @@ pub fn entries(bytes: &[u8], block: &Block) -> Res<VecDeque<(PageNo, Entry)>> {
     let mut at = 0;
     let mut found = VecDeque::new();
     while at < bytes.len() {
-        found.push_back(decode(bytes, &mut at, None)?);
+        found.push_back(decode(bytes, &mut at, |_| true)?);
     }
     Ok(found)
 }
 
-/// Find one page in a block whose checksum holds.
-pub fn find(bytes: &[u8], block: &Block, page: PageNo) -> Res<Option<Entry>> {
+/// Find these pages in a block whose checksum holds.
+pub fn find(bytes: &[u8], block: &Block, pages: &[PageNo]) -> Res<AHashMap<PageNo, Entry>> {
     check(bytes, block)?;
+    let mut found = AHashMap::with_capacity(pages.len());
+    let Some(last) = pages.iter().max() else {
+        return Ok(found);
+    };
     let mut at = 0;
     while at < bytes.len() {
-        let (found, entry) = decode(bytes, &mut at, Some(page))?;
-        if found == page {
-            return Ok(Some(entry));
+        let (page, entry) = decode(bytes, &mut at, |page| pages.contains(&page))?;
+        if pages.contains(&page) {
+            found.insert(page, entry);
         }
-        if found > page {
+        if page >= *last {
             break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Writes a layer, piece by piece; pages must come in rising order.

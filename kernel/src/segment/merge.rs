@@ -8,6 +8,7 @@ use crate::base::error::fail;
 use crate::base::{GroupNo, Lsn, PageNo, Res};
 use crate::page::Page;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Without an image below them, fewer records than this and fewer bytes are left as they are.
 const FOLD_RECORDS: usize = 16;
@@ -191,13 +192,13 @@ fn combine(parts: Vec<Entry>, floor: Lsn, bottom: bool) -> Res<Entry> {
     }
     let mut page = match whole.image.take() {
         Some((_, image)) => image.open()?,
-        None => Page::new(),
+        None => Arc::new(Page::new()),
     };
     for (at, record) in whole.records.drain(..below) {
         if at > page.lsn() {
-            records::apply(&mut page, at, &record)?;
+            records::apply(Arc::make_mut(&mut page), at, &record)?;
         }
     }
-    whole.image = Some((page.lsn(), Image::Built(Box::new(page))));
+    whole.image = Some((page.lsn(), Image::Built(page)));
     Ok(whole)
 }

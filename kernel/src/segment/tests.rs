@@ -22,6 +22,16 @@ struct World {
     files: BTreeMap<u64, Vec<u8>>,
 }
 
+/// A page that no layer is needed for.
+fn in_memory(store: &mut Store, page: PageNo, lsn: Lsn) -> Answer {
+    let read = store.read(&[(page, Lsn(0))], lsn).unwrap();
+    let answers = read.answers().unwrap();
+    match answers.as_slice() {
+        [answer] => (*answer).clone(),
+        _ => panic!("one page was asked for"),
+    }
+}
+
 impl World {
     fn new() -> World {
         World {
@@ -73,24 +83,39 @@ impl World {
     }
 
     fn read(&self, store: &mut Store, page: u64, lsn: u64) -> Page {
-        let mut pieces = Pieces::default();
-        loop {
-            match store
-                .page_at(PageNo(page), Lsn(lsn), Lsn(0), &pieces)
-                .unwrap()
-            {
-                Answer::Page(found) => return (*found).clone(),
-                Answer::Needs(piece) => {
-                    let at = piece.offset as usize;
-                    let bytes = self.files[&piece.layer][at..at + piece.len as usize].to_vec();
-                    pieces.insert((piece.layer, piece.offset), bytes);
-                }
-                other => panic!("page {page} at {lsn}: {other:?}"),
-            }
+        match self.read_all(store, &[page], lsn).as_slice() {
+            [found] => found.clone(),
+            _ => panic!("one page was asked for"),
         }
     }
 
+    fn read_all(&self, store: &mut Store, pages: &[u64], lsn: u64) -> Vec<Page> {
+        let wanted: Vec<_> = pages.iter().map(|page| (PageNo(*page), Lsn(0))).collect();
+        let mut read = store.read(&wanted, Lsn(lsn)).unwrap();
+        loop {
+            let needs = read.needs();
+            if needs.is_empty() {
+                break;
+            }
+            for piece in needs {
+                let at = piece.offset as usize;
+                let bytes = &self.files[&piece.layer][at..at + piece.len as usize];
+                store.feed(&mut read, piece, bytes).unwrap();
+            }
+        }
+        let page = |answer: &Answer| match answer {
+            Answer::Page(found) => (**found).clone(),
+            other => panic!("pages {pages:?} at {lsn}: {other:?}"),
+        };
+        read.answers().unwrap().into_iter().map(page).collect()
+    }
+
     fn check(&self, store: &mut Store, lowest: u64) {
+        let all: Vec<u64> = self.model.keys().rev().chain(&[99]).copied().collect();
+        let together = self.read_all(store, &all, self.end);
+        for (&page, found) in all.iter().zip(&together) {
+            assert!(*found == self.expected(page, self.end), "page {page}");
+        }
         for (&page, versions) in &self.model {
             for &(lsn, _) in versions {
                 for at in [lsn.saturating_sub(1), lsn, lsn + 1, self.end] {
@@ -218,17 +243,9 @@ fn layers_answer_as_memory_did() {
         assert_eq!(store.pages.len(), 0);
         let floor = store.floor.0;
         world.check(&mut store, floor);
-        assert!(matches!(
-            store
-                .page_at(
-                    PageNo(1),
-                    Lsn(store.floor.0 - 1),
-                    Lsn(0),
-                    &Pieces::default()
-                )
-                .unwrap(),
-            Answer::TooOld(_)
-        ));
+        let below = Lsn(store.floor.0 - 1);
+        let answer = in_memory(&mut store, PageNo(1), below);
+        assert!(matches!(answer, Answer::TooOld(_)));
     }
     assert!(!world.freeze(&mut store, 99));
 }
@@ -348,9 +365,7 @@ fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
         }
         // A read builds images, which lets garbage be collected.
         while let Some((page, lsn)) = store.next_wanted(0) {
-            store
-                .page_at(page, lsn, Lsn(0), &Pieces::default())
-                .unwrap();
+            in_memory(&mut store, page, lsn);
         }
     }
     let (bytes, layer) = store.freeze_end(freeze);
@@ -437,12 +452,8 @@ fn long_chains_get_images_and_reads_stay_short() {
     }
     store.set_hints(Lsn(world.end), Lsn(world.end));
     while let Some((page, lsn)) = store.next_wanted(0) {
-        assert!(matches!(
-            store
-                .page_at(page, lsn, Lsn(0), &Pieces::default())
-                .unwrap(),
-            Answer::Page(_)
-        ));
+        let answer = in_memory(&mut store, page, lsn);
+        assert!(matches!(answer, Answer::Page(_)));
     }
     let chain = &store.pages[&PageNo(3)];
     assert_eq!((chain.records.len(), chain.images.len()), (0, 1));
@@ -466,10 +477,10 @@ fn a_flipped_bit_in_a_layer_is_an_error() {
     for bit in 0..sound.len() * 8 {
         let mut damaged = sound.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
-        let pieces = Pieces::from_iter([((1, block.offset), damaged)]);
-        assert!(store
-            .page_at(PageNo(1), Lsn(world.end), Lsn(0), &pieces)
-            .is_err());
+        let wanted = [(PageNo(1), Lsn(0))];
+        let mut read = store.read(&wanted, Lsn(world.end)).unwrap();
+        let piece = read.needs()[0];
+        assert!(store.feed(&mut read, piece, &damaged).is_err());
     }
     let file = &world.files[&1];
     let footer = &file[file.len() - super::layer::FOOTER..];

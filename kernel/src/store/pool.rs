@@ -142,6 +142,15 @@ impl Pool {
             .sum()
     }
 
+    /// Numbers of all pages, in no order.
+    pub fn numbers(&self) -> Vec<PageNo> {
+        let mut all = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            all.extend(shard.read().frames.iter().map(|frame| frame.no));
+        }
+        all
+    }
+
     pub fn capacity(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().capacity).sum()
     }

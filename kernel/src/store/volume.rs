@@ -206,6 +206,13 @@ impl Volume {
         self.pool.forget();
     }
 
+    /// Numbers of all pages in the cache, rising.
+    pub fn cached_pages(&self) -> Vec<PageNo> {
+        let mut pages = self.pool.numbers();
+        pages.sort_unstable();
+        pages
+    }
+
     /// (pages in the cache, its capacity)
     pub fn cache_size(&self) -> (usize, usize) {
         (self.pool.len(), self.pool.capacity())

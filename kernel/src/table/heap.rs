@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// A cell longer than this has its old versions moved out.
-const CELL_TARGET: usize = 5000;
+pub(super) const CELL_TARGET: usize = 5000;
 /// An update that shares moved-out values starts again when the row has changed meanwhile; so often at most.
 const TRIES: usize = 100;
 

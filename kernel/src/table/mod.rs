@@ -7,6 +7,7 @@
 mod build;
 mod build_index;
 mod bulk;
+mod bulk_change;
 mod core;
 mod heap;
 mod keys;
@@ -208,6 +209,16 @@ impl Access for Tables {
 
     fn delete(&self, view: &View, table: &Arc<TableDef>, id: RowId, accept: Lsn) -> Res<Wrote> {
         self.core.delete(view, table, id, accept)
+    }
+
+    fn delete_many(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        rows: &[RowId],
+        accept: Lsn,
+    ) -> Res<usize> {
+        self.core.delete_many(view, table, rows, accept)
     }
 
     fn lock(

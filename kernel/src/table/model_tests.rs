@@ -177,7 +177,10 @@ impl Model {
                 }
                 self.change(&view, id, Some(new))
             }
-            (8, Some(id)) => self.change(&view, id, None),
+            (8, Some(id)) => {
+                let rows: Vec<RowId> = seen.range(id..).map(|(id, _)| *id).take(3).collect();
+                self.delete(session, &view, &rows)
+            }
             (_, Some(id)) => {
                 let mode = [
                     LockMode::KeyShare,
@@ -192,6 +195,30 @@ impl Model {
             }
         };
         self.settle(session, done);
+    }
+
+    /// Delete rows that can be deleted together, or else the first of these. What is left to be settled.
+    fn delete(
+        &mut self,
+        session: u64,
+        view: &View,
+        rows: &[RowId],
+    ) -> Result<Option<(RowId, Option<Row>)>, Stop> {
+        let table = Arc::clone(&self.table);
+        let accept = view.snapshot;
+        let done = self
+            .world
+            .run(|t| t.delete_many(view, &table, rows, accept))?;
+        match rows[..done].split_last() {
+            None => self.change(view, rows[0], None),
+            Some((last, others)) => {
+                for row in others {
+                    self.count("many");
+                    self.settle(session, Ok(Some((*row, None))));
+                }
+                Ok(Some((*last, None)))
+            }
+        }
     }
 
     /// Update or delete, with the second look of READ COMMITTED.
@@ -406,7 +433,7 @@ fn sessions_see_what_sql_promises() {
             *done.entry(what).or_insert(0) += count;
         }
     }
-    for what in ["wrote", "waited", "failed", "changed", "nothing"] {
+    for what in ["wrote", "waited", "failed", "changed", "nothing", "many"] {
         assert!(done.get(what).is_some_and(|n| *n > 20), "{what}: {done:?}");
     }
 }

@@ -4,17 +4,18 @@ use super::core::{Core, Shape};
 use super::keys;
 use super::reader::Reader;
 use super::visible::{Eyes, Seen};
-use crate::base::{PageNo, Res, RowId, Stop};
+use crate::base::{Need, PageNo, Res, RowId, Stop};
 use crate::btree::{key_of, search, Cursor as Walk, Leaf, Tree};
 use crate::exec::access::{Bounds, Cursor, TableDef, View};
 use crate::exec::batch::{Batch, Vector};
 use crate::page::PageRef;
 use crate::redo::version::{self, Version, EXTERNAL};
+use crate::store::Pages;
 use crate::types::Datum;
 use std::sync::Arc;
 
 /// Leaves asked for together when a scan misses one.
-const AHEAD: usize = 64;
+const AHEAD: usize = 128;
 
 /// Make `out` fit `width` columns and the row id, if it has no columns yet.
 fn shape_batch(out: &mut Batch, table: &TableDef, columns: &[usize], max: usize) {
@@ -176,6 +177,8 @@ struct IndexScan {
     entry: Option<Vec<u8>>,
     /// The leaf of the last row: the next one is often on it.
     leaf: Option<PageRef>,
+    /// Leaves of rows to ask for at once when one is missing.
+    ahead: usize,
     done: bool,
 }
 
@@ -201,7 +204,10 @@ impl IndexScan {
             };
             if let Err(stop) = self.row(&entry, out) {
                 self.entry = Some(entry);
-                return Err(stop);
+                return Err(match stop {
+                    Stop::Need(Need::Page(no)) => self.with_rows_ahead(no)?.into(),
+                    stop => stop,
+                });
             }
         }
         Ok(!self.done)
@@ -231,17 +237,47 @@ impl IndexScan {
         };
         if let Some((page, slot)) = found {
             let key = key_of(page, slot)?;
-            let inside = match self.backward {
-                true => key >= self.range.low.as_slice(),
-                false => self.range.high.as_deref().is_none_or(|high| key < high),
-            };
-            if inside {
+            if is_inside(&self.range, self.backward, key) {
                 self.entry = Some(key.to_vec());
                 return Ok(true);
             }
         }
         self.done = true;
         Ok(false)
+    }
+
+    /// What to ask for when page `no` is missing: also leaves with rows of the entries that come next, more with every miss.
+    fn with_rows_ahead(&mut self, no: PageNo) -> Res<Need> {
+        let most = self.ahead;
+        self.ahead = (most * 4).min(AHEAD);
+        let volume = &*self.what.core.volume;
+        let rows = self.what.shape.rows();
+        let mut list = vec![no];
+        let Some((leaf, slot)) = self.walk.place() else {
+            return Ok(Need::Page(no));
+        };
+        let next: Box<dyn Iterator<Item = usize>> = match self.backward {
+            true => Box::new((0..slot).rev()),
+            false => Box::new(slot..leaf.count()),
+        };
+        for slot in next {
+            let key = key_of(leaf, slot)?;
+            if list.len() >= most || !is_inside(&self.range, self.backward, key) {
+                break;
+            }
+            let (_, row) = keys::split(key)?;
+            match rows.leaf_of(volume, &row.0.to_be_bytes()) {
+                Ok(leaf) if list.contains(&leaf) => {}
+                Ok(leaf) => list.extend(volume.absent(&[leaf])),
+                // A branch is missing: enough is known.
+                Err(Stop::Need(_)) => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(match list.as_slice() {
+            [_] => Need::Page(no),
+            _ => Need::Pages(list),
+        })
     }
 
     /// Append the entry's row, if the view sees it with this key.
@@ -288,6 +324,14 @@ impl IndexScan {
             self.leaf = Some(Arc::clone(page));
         }
         Ok(found)
+    }
+}
+
+/// Does a range go on at this key, seen from its other end?
+fn is_inside(range: &keys::Range, backward: bool, key: &[u8]) -> bool {
+    match backward {
+        true => key >= range.low.as_slice(),
+        false => range.high.as_deref().is_none_or(|high| key < high),
     }
 }
 
@@ -340,7 +384,7 @@ pub(super) fn index_scan(
         key: Reader::new(&what.shape.layout, &table.columns, &key_columns)?,
         key_columns,
         range: keys::range(def, bounds)?,
-        walk: Walk::new(Tree { root: def.root }),
+        walk: Walk::new(Tree { root: def.root }).with_read_ahead(AHEAD),
         what,
         eyes: Eyes::new(view),
         index,
@@ -348,6 +392,7 @@ pub(super) fn index_scan(
         started: false,
         entry: None,
         leaf: None,
+        ahead: 1,
         done: false,
     }))
 }

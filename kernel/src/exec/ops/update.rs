@@ -6,7 +6,7 @@ use super::modify::{
 };
 use super::{Input, Op};
 use crate::base::error::fail;
-use crate::base::{Lsn, Res};
+use crate::base::{Lsn, Res, RowId};
 use crate::exec::access::Wrote;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::nodes::{DeleteNode, UpdateNode};
@@ -252,7 +252,12 @@ pub struct Delete {
     changed: Changed,
     finish: Finish,
     finishing: bool,
+    /// Rows of the batch before this one go one by one.
+    singly: usize,
 }
+
+/// Where one row has to take the long way, its neighbours often have to.
+const SINGLY: usize = 8;
 
 impl Delete {
     pub fn new(node: Arc<DeleteNode>, input: Op) -> Delete {
@@ -265,13 +270,23 @@ impl Delete {
             changed: Changed::default(),
             finish: Finish::default(),
             finishing: false,
+            singly: 0,
         }
+    }
+
+    /// Does anybody look at the rows that are deleted?
+    fn are_seen(&self) -> bool {
+        self.node.returning.is_some() || !self.node.rules.after.is_empty()
     }
 
     fn begin_batch(&mut self) {
         if self.old.is_none() {
             let batch = self.input.batch();
-            self.old = Some(table_rows(&self.node.table, batch, &self.node.old));
+            self.singly = 0;
+            self.old = Some(match self.are_seen() {
+                true => table_rows(&self.node.table, batch, &self.node.old),
+                false => Batch::default(),
+            });
             let shape = Batch::of_types(&types(&self.node.table), batch.len);
             self.changed = Changed {
                 new: Batch::default(),
@@ -327,9 +342,45 @@ impl Delete {
         }
     }
 
+    /// Delete what can be deleted together, from the next input row on; false when that is nothing.
+    fn write_some(&mut self, env: &mut Env) -> Res<bool> {
+        let (batch, from) = (self.input.batch(), self.input.at);
+        if self.second.is_some() || from < self.singly {
+            return Ok(false);
+        }
+        let mut ids: Vec<RowId> = Vec::with_capacity(batch.len - from);
+        for at in from..batch.len {
+            match row_id(batch, self.node.row, at) {
+                Some(id) if ids.last().is_none_or(|last| *last < id) => ids.push(id),
+                _ => break,
+            }
+        }
+        let access = env.access()?;
+        let view = &env.setup.view;
+        let done = access.delete_many(view, &self.node.table, &ids, view.seen())?;
+        if done == 0 {
+            self.singly = from + SINGLY;
+            return Ok(false);
+        }
+        if self.are_seen() {
+            let rows: Vec<u32> = (from..from + done).map(|at| at as u32).collect();
+            let old = self.old.as_ref().expect("begun");
+            self.changed.old.append(&old.gather(&rows));
+            self.changed.input.append(&batch.gather(&rows));
+        }
+        for id in ids.iter().take(done) {
+            self.changed.ids.push(id.0 as i64);
+            wrote(env, self.node.top);
+        }
+        self.input.at += done;
+        Ok(true)
+    }
+
     fn record(&mut self, env: &mut Env, id: i64) {
         let at = self.input.at;
+        let is_seen = self.are_seen();
         match self.second.take() {
+            _ if !is_seen => {}
             Some(second) => {
                 self.changed.old.push_row(&second.row);
                 self.changed.input.push_from(&second.input, 0);
@@ -355,10 +406,14 @@ impl Operator for Delete {
                 }
                 self.begin_batch();
                 while self.input.at < self.input.batch().len {
-                    self.write(env)?;
-                    self.input.at += 1;
+                    if !self.write_some(env)? {
+                        self.write(env)?;
+                        self.input.at += 1;
+                    }
                 }
-                self.changed.new = null_rows(&self.node.table, self.changed.len());
+                if self.are_seen() {
+                    self.changed.new = null_rows(&self.node.table, self.changed.len());
+                }
                 self.finishing = true;
             }
             let node = self.node.clone();
