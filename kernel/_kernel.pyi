@@ -1060,10 +1060,16 @@ class Lane:
         """Readable when `take` has something."""
 
     def take(self) -> list[tuple[str, Any]]:
-        """("file", None) one is wanted; ("failed", OSError); ("durable", None) as watched; ("holding", None); ("told", (volume, message))."""
+        """("file", None) one is wanted; ("failed", OSError); ("durable", None) as watched; ("holding", None); ("told", (volume, message)); ("left", (volume, ticket))."""
 
     def set_file(self, path: str) -> None:
         """Writes go to this file from now on, which is there already. Raises OSError."""
+
+    def door(self) -> int:
+        """Where a connection is sent (SCM_RIGHTS, with one byte) before `link`."""
+
+    def link(self, volume: int, ticket: int, greeting: bytes) -> bool:
+        """Serve that connection, the writer's with this ticket, in a thread. False: the ticket is not valid. Raises OSError."""
 
     def kick(self) -> None:
         """There may be something to write."""
@@ -1101,13 +1107,22 @@ class LogStreams:
         cls, volume: Volume, tracker: QuorumTracker, pump: Pump, members: int, allocation_limit: int
     ) -> LogStreams: ...
     def fileno(self) -> int:
-        """Readable when VDL has reached what is watched, a member has refused, or (after `attend`) at every flush and rise."""
+        """Readable when VDL has reached what is watched, a member has refused, or (after `attend`) at every rise."""
 
-    def take(self) -> tuple[list[tuple[int, bytes]], list[tuple[int, int, list[tuple[int, bytes]]]]]:
-        """Refusals by member; flushes as `Volume.take_flush` gives them, after `attend`."""
+    def take(self) -> tuple[list[tuple[int, bytes]], list[tuple[int, bool]], list[tuple[int, int, list[tuple[int, bytes]]]]]:
+        """Refusals by member; members whose link is over, and whether they were too slow; flushes as `Volume.take_flush` gives them, after `attend`."""
 
     def attach(self, member: int, lane: Lane, volume: int, ticket: int) -> bool:
         """Flushes go there from now on. False: the ticket is not valid."""
+
+    def door(self) -> int:
+        """Where a connection is sent (SCM_RIGHTS, with one byte) before `link`."""
+
+    def link(self, member: int, first: bytes) -> None:
+        """That connection leads to the member; `first` has been read of it. Raises OSError."""
+
+    def send(self, message: bytes) -> None:
+        """To every member."""
 
     def detach(self, member: int) -> None: ...
     def urge(self) -> None: ...
@@ -1116,7 +1131,9 @@ class LogStreams:
         """The tracker has learnt something elsewhere."""
 
     def watch(self, lsn: int) -> None: ...
-    def attend(self) -> None: ...
+    def attend(self) -> tuple[int, list[tuple[int, int, list[tuple[int, bytes]]]]]:
+        """Signal at every rise and keep flushes from now on: VDL, and the flushes above it so far."""
+
     def close(self) -> None: ...
 
 def batches_message(batches: Sequence[bytes]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sixfold.kernel import _kernel
 from sixfold.pagestore import wire
+from sixfold.wal.real import TcpConnection, hand_over
 from sixfold.wal.recovery import Recovered, tracker
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import ConnectionLost, Runtime
@@ -36,8 +37,10 @@ class Stream:
         self.last_error = ""
         # Acknowledgements that came behind the answer to hello, before that answer was read: they know more than it does.
         self._early: list[bytes] = []
+        # The member's threads serve this connection from now on.
+        self._joined: asyncio.Future[None] | None = None
 
-    def _attach(self) -> None:
+    async def _attach(self) -> None:
         """From now on flushes go to this member, those first that no quorum has: they may live in this process only."""
         sender, rpc = self.sender, self.rpc
         assert rpc is not None
@@ -45,9 +48,15 @@ class Stream:
             for message in sender.pump.outstanding():
                 self.send(message)
             return
+        if isinstance(rpc.connection, TcpConnection):
+            self._joined = asyncio.get_running_loop().create_future()
+            rpc.send(wire.JOIN.pack(b"J", sender.config.volume))
+            async with asyncio.timeout(5.0):
+                await self._joined
+            sender.carrier.link(self.member, hand_over(rpc.connection, sender.carrier.door()))
+            return
         offered = rpc.connection.offered
         if offered is None or not sender.carrier.attach(self.member, offered[0], sender.config.volume, offered[1]):
-            rpc.connection.abort()
             raise ConnectionLost("another writer has come meanwhile")
 
     def send(self, message: bytes) -> None:
@@ -56,8 +65,7 @@ class Stream:
         if rpc is None or not self.up:
             return
         if rpc.connection.buffered > _BUFFERED_MAX:
-            self.dropped += 1
-            self.last_error = "too slow: dropped from the stream"
+            self.too_slow()
             self.up = False
             rpc.connection.abort()
             return
@@ -99,7 +107,7 @@ class Stream:
         sender = self.sender
         address = sender.config.members[self.member].address
         self._early.clear()
-        rpc = await dial(sender.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
+        rpc = await dial(sender.runtime, address, on_raw=self._message, on_close=self.lost, timeout=2.0)
         self.rpc = rpc
         params = {
             "volume": sender.config.volume,
@@ -124,10 +132,11 @@ class Stream:
             sender.tracker.ack(self.member, entries)
         self.up = True
         try:
-            self._attach()
-        except ConnectionLost:
+            await self._attach()
+        except (ConnectionLost, OSError, TimeoutError) as error:
             self.up = False
-            raise
+            rpc.connection.abort()
+            raise ConnectionLost(str(error) or f"{address} did not answer in time") from error
         sender.moved()
 
     def _message(self, message: bytes) -> None:
@@ -139,6 +148,8 @@ class Stream:
                 self.sender.moved()
         elif kind == 88:  # X
             self.refused(message)
+        elif kind == 74 and self._joined is not None and not self._joined.done():  # J
+            self._joined.set_result(None)
 
     def refused(self, message: bytes) -> None:
         """The member does not take what it was sent."""
@@ -148,11 +159,19 @@ class Stream:
             self.sender.fence(epoch)
         elif self.rpc is not None:
             # It does not know our epoch's void ranges: say hello again.
-            self._lost()
+            self.lost()
             self.rpc.connection.abort()
 
-    def _lost(self) -> None:
+    def too_slow(self) -> None:
+        """The member did not take what it was sent."""
+        self.dropped += 1
+        self.last_error = "too slow: dropped from the stream"
+
+    def lost(self) -> None:
+        """The connection is over."""
         self.up = False
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_exception(ConnectionLost("the connection was lost"))
         if self.sender.carrier is not None:
             self.sender.carrier.detach(self.member)
 
@@ -250,6 +269,9 @@ class LogSender:
                 continue
             self._hinted = self.vdl + pgmrpl
             message = wire.HINTS.pack(b"H", self.config.volume, self.vdl, pgmrpl)
+            if self.carrier is not None:
+                self.carrier.send(message)
+                continue
             for stream in self.streams:
                 if stream.up and stream.rpc is not None:
                     stream.rpc.send(message)
@@ -283,6 +305,7 @@ class LogPump:
         self._sender = sender
         self._scheduled = False
         self._lingering = False
+        self._attends = False
         # Called with (start, end, batches) of every flush that is sent: the stream to readers.
         self.on_flush: Callable[[int, int, list[tuple[int, bytes]]], None] | None = None
         volume.set_limit(sender.vdl + sender.config.allocation_limit)
@@ -322,9 +345,15 @@ class LogPump:
                 self._runtime.clock.call_soon(self._look)
 
     def attend(self) -> None:
-        """`on_flush` and `on_durable` are called for every flush and every rise from now on."""
-        if self.carrier is not None:
-            self.carrier.attend()
+        """`on_flush` and `on_durable` are called for every flush and every rise from now on, first for what is under way."""
+        if self.carrier is None or self._attends:
+            return
+        self._attends = True
+        vdl, flushes = self.carrier.attend()
+        self._on_durable(vdl)
+        for flush in flushes:
+            if self.on_flush is not None:
+                self.on_flush(*flush)
 
     def _lingered(self) -> None:
         self._lingering = False
@@ -359,13 +388,17 @@ class LogPump:
             return
         # First: the flushes up to here are among those that are taken after it.
         vdl = self._volume.vdl
-        refusals, flushes = sender.carrier.take()
+        refusals, lost, flushes = sender.carrier.take()
         for flush in flushes:
             if self.on_flush is not None:
                 self.on_flush(*flush)
         self._on_durable(vdl)
         for member, message in refusals:
             sender.streams[member].refused(message)
+        for member, slow in lost:
+            if slow:
+                sender.streams[member].too_slow()
+            sender.streams[member].lost()
 
     def durable(self, vdl: int) -> None:
         """VDL rose: the sender's `on_vdl`."""
@@ -390,7 +423,7 @@ def start_pump(
     pgmrpl: Callable[[], int] | None = None,
     carried: bool = False,
 ) -> tuple[LogPump, LogSender]:
-    """Pump and sender for a kernel volume that was opened at `recovered.vdl`. `carried`: by threads, to nodes in this process."""
+    """Pump and sender for a kernel volume that was opened at `recovered.vdl`. `carried`: by threads."""
     sender = LogSender(
         runtime, config, recovered, on_vdl=lambda vdl: pump.durable(vdl), on_fenced=on_fenced, pgmrpl=pgmrpl
     )

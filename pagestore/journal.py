@@ -84,6 +84,8 @@ class Journal:
         self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
         # Told (volume, message) with acknowledgements that are true now, where the lane has no way to the writer.
         self.on_acks: Callable[[int, bytes], None] = lambda volume, message: None
+        # Told (volume, ticket) when the lane's link to a writer is over.
+        self.on_left: Callable[[int, int], None] = lambda volume, ticket: None
         # Told when acknowledgements begin to wait for room in memory.
         self.on_holding: Callable[[], None] = lambda: None
         # The reason why nothing can be made durable at the moment; None when all is well.
@@ -237,6 +239,8 @@ class Journal:
                 self.on_holding()
             elif kind == "told":
                 self.on_acks(*what)
+            elif kind == "left":
+                self.on_left(*what)
 
     # -- both ----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from sixfold.pagestore.journal import FOLDER as JOURNAL
 from sixfold.pagestore.journal import Journal
 from sixfold.pagestore.manifest import Manifest, VolumeState
 from sixfold.pagestore.volume import NodeVolume
+from sixfold.wal.real import TcpConnection, hand_over
 from sixfold.wal.rpc import RemoteError, Rpc
 from sixfold.wal.runtime import Connection, Listener, Runtime
 
@@ -44,8 +45,10 @@ class Client:
         self.rpc = Rpc(
             node.runtime, connection, handler=self.handle, on_raw=self.raw, on_close=partial(node.disconnected, self)
         )
-        # Volumes whose writer this is.
-        self.writes: set[int] = set()
+        # Volumes whose writer this is, and the ticket that its acknowledgements are got with.
+        self.writes: dict[int, int] = {}
+        # Threads carry the log on what was this connection.
+        self.linked = False
 
     async def handle(self, method: str, params: Any) -> Any:
         """A control request."""
@@ -58,6 +61,8 @@ class Client:
             self.node.batches(self, message)
         elif kind == 82:  # R
             self.node.read(self, message)
+        elif kind == 74:  # J
+            self.node.join(self, wire.JOIN.unpack(message)[1])
         elif kind == 72:  # H
             _, number, vdl, pgmrpl = wire.HINTS.unpack(message)
             volume = self.node.volumes.get(number)
@@ -77,6 +82,7 @@ class StorageNode:
         self._manifest_number = 0
         self.journal = Journal(runtime, runtime.disk, config.name)
         self.journal.on_acks = self._acknowledge
+        self.journal.on_left = self._left
         self._tickets = itertools.count(1)
         # A dict for its order: runs must repeat.
         self.clients: dict[Client, None] = {}
@@ -184,8 +190,11 @@ class StorageNode:
             self.journal.wake()
 
     def _refuse(self, client: Client, volume: NodeVolume, reason: str) -> None:
-        head = wire.REFUSED_HEAD.pack(b"X", volume.state.volume, volume.store.epoch)
-        client.rpc.send(head + reason.encode())
+        message = wire.REFUSED_HEAD.pack(b"X", volume.state.volume, volume.store.epoch) + reason.encode()
+        if client.linked:
+            self.tell(volume.state.volume, message)
+        else:
+            client.rpc.send(message)
 
     def _acknowledge(self, number: int, message: bytes) -> None:
         volume = self.volumes.get(number)
@@ -286,11 +295,10 @@ class StorageNode:
         if epoch > store.epoch:
             store.install_epoch(epoch)
             volume.state.epoch, volume.state.owner = epoch, owner
-            writer = volume.writer
+            if volume.writer is not None:
+                self._refuse(volume.writer, volume, "stale")
             self._set_writer(volume, None)
             self.save_manifest()
-            if writer is not None:
-                self._refuse(writer, volume, "stale")
         elif epoch < store.epoch or store.voids_epoch >= epoch or owner != volume.state.owner:
             raise self._stale(volume, epoch)
         await self.journal.barrier()
@@ -359,14 +367,30 @@ class StorageNode:
         self._set_writer(volume, client)
         return volume.durable_scls()
 
+    def join(self, client: Client, number: int) -> None:
+        """The writer wants threads to carry the log on its connection."""
+        volume, lane, connection = self.volumes.get(number), self.journal.lane, client.rpc.connection
+        if volume is None or volume.writer is not client or lane is None or not isinstance(connection, TcpConnection):
+            connection.abort()
+            return
+        client.linked = True
+        hand_over(connection, lane.door())
+        if not lane.link(number, client.writes[number], b"J"):
+            self.disconnected(client)
+
+    def _left(self, number: int, ticket: int) -> None:
+        """A writer's link is over."""
+        for client in list(self.clients):
+            if client.linked and client.writes.get(number) == ticket:
+                self.disconnected(client)
+
     def _set_writer(self, volume: NodeVolume, client: Client | None) -> None:
         """Whose the volume's acknowledgements are from now on."""
         number, lane = volume.state.volume, self.journal.lane
         volume.writer = client
         ticket = None
         if client is not None:
-            client.writes.add(number)
-            ticket = next(self._tickets)
+            ticket = client.writes[number] = next(self._tickets)
             if lane is not None:
                 client.rpc.connection.offer((lane, ticket))
         if lane is not None:

@@ -8,6 +8,7 @@
 `P`  pages: request u32, per page: status u8 and 8192 bytes (0), or a u64 (1 behind: SCL, 2 too old: floor, 3 failed)
 `X`  refused: volume u64, current epoch u32, reason as text
 `H`  hints from the writer: volume u64, VDL u64, PGMRPL u64
+`J`  from the writer, after hello: volume u64; threads are to carry the log on this connection. The node answers `J` as they begin
 ===  =========================================================================================
 """
 
@@ -22,6 +23,7 @@ READ_PAGE = struct.Struct("<QQ")
 PAGES_HEAD = struct.Struct("<cI")
 ACK_HEAD = struct.Struct("<cQ")
 REFUSED_HEAD = struct.Struct("<cQI")
+JOIN = struct.Struct("<cQ")
 HINTS = struct.Struct("<cQQQ")
 NUMBER = struct.Struct("<Q")
 OK, BEHIND, TOO_OLD, FAILED = range(4)

@@ -74,7 +74,9 @@ async def run_writer(config: WriterConfig) -> None:
     control = await _serve_status(runtime, config.control, status)
     try:
         # A volume that no node knows is made; where it exists this changes nothing.
-        opened = await _unless(stop, Writer.open(runtime, volume, config.sql.cache, create=True, options=options))
+        opened = await _unless(
+            stop, Writer.open(runtime, volume, config.sql.cache, create=True, options=options, carried=True)
+        )
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
     if opened is not None:

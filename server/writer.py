@@ -75,6 +75,7 @@ class Writer:
             runtime, volume=config.volume, epoch=recovered.epoch, vdl=recovered.vdl, tails=tracker.tails
         )
         writer.pump.on_flush = writer.publisher.flush
+        writer.publisher.before_first = writer.pump.attend
         writer.pages = PageReader(runtime, config, tail=tracker.tail, scls=tracker.scls)
         writer.log.attach(writer.pump)
         runtime.spawn(writer._keep_horizon(), "readers' horizon")

@@ -108,6 +108,17 @@ class TcpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """The socket for somebody else, and what has been read of the message that comes next. This connection is over, and tells nobody."""
+        assert self._transport is not None
+        known = self._transport.get_extra_info("socket")
+        found = socket.socket(known.family, known.type, known.proto, fileno=os.dup(known.fileno()))
+        self._told = self._lost = True
+        # It closes its own descriptor only.
+        self._transport.abort()
+        partial, self._partial = bytes(self._partial), bytearray()
+        return found, partial
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's callback."""
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
@@ -122,6 +133,8 @@ class TcpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's callback."""
+        if self._lost:
+            return
         if self._partial:
             self._partial += data
             if len(self._partial) < 4:
@@ -204,6 +217,14 @@ class TcpNet:
             transport.abort()
             raise ConnectionLost(f"could not connect to {address}: nobody listens")
         return connection
+
+
+def hand_over(connection: TcpConnection, door: int) -> bytes:
+    """Send a connection's socket through a kernel object's door; what has been read of the message that comes next."""
+    sock, partial = connection.detach()
+    with sock, socket.socket(fileno=os.dup(door)) as sender:
+        socket.send_fds(sender, [b"\0"], [sock.fileno()])
+    return partial
 
 
 class LocalConnection:

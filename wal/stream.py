@@ -55,7 +55,7 @@ class ReaderState:
 
 
 class LogPublisher:
-    """The writer's side. `flush` and `advance` are called for every flush and every rise of VDL."""
+    """The writer's side. `flush` and `advance` are called for every flush and every rise of VDL (see `before_first`)."""
 
     def __init__(
         self, runtime: Runtime, *, volume: int, epoch: int, vdl: int, tails: Callable[[], Sequence[Any]]
@@ -75,6 +75,8 @@ class LogPublisher:
         self.readers: dict[str, ReaderState] = {}
         # Called when a reader has come, before it is told anything: nothing that it may see is pruned from then on.
         self.on_reader: Callable[[], None] = lambda: None
+        # Called before a reader is told anything: `flush` and `advance` are called from then on.
+        self.before_first: Callable[[], None] = lambda: None
 
     async def serve(self, address: str) -> Listener:
         """Take readers at this address."""
@@ -163,6 +165,7 @@ class LogPublisher:
         """A reader comes: its state, the answer, and the flushes that it needs first."""
         if params["volume"] != self._volume:
             raise RemoteError("unknown volume", f"volume {params['volume']} is not written here")
+        self.before_first()
         name = params["name"]
         known = self.readers.get(name)
         if known is not None and known.rpc is not None:

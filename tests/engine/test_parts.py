@@ -55,7 +55,7 @@ def test_literals_are_lifted_only_where_they_shape_nothing(text: str, lifted: li
         ("work_mem", "1000", "1000", "1000kB"),
         ("statement_timeout", "1.5s", "1500", "1500ms"),
         ("enable_seqscan", "OF", "off", "off"),
-        ("DateStyle", "german", "German, MDY", "German, MDY"),
+        ("DateStyle", "german", "German, DMY", "German, DMY"),
         ("TimeZone", "europe/berlin", "Europe/Berlin", "Europe/Berlin"),
         ("TimeZone", "-3", "<-03>+03", "<-03>+03"),
         ("client_min_messages", "WARNING", "warning", "warning"),

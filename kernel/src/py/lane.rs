@@ -91,6 +91,7 @@ impl Lane {
             Event::Failed(error) => Ok(("failed", os_error(&error).into_bound_py_any(py)?)),
             Event::Durable => Ok(("durable", none())),
             Event::Holding => Ok(("holding", none())),
+            Event::Left(volume, ticket) => Ok(("left", (volume, ticket).into_bound_py_any(py)?)),
             Event::Told(volume, message) => {
                 let bytes = PyBytes::new(py, (*message).as_ref());
                 Ok(("told", (volume, bytes).into_bound_py_any(py)?))
@@ -102,6 +103,15 @@ impl Lane {
     /// Where writes go from now on: a file that is there.
     fn set_file(&self, path: &str) -> PyResult<()> {
         self.0.open_file(path).map_err(|error| os_error(&error))
+    }
+
+    fn door(&self) -> PyResult<RawFd> {
+        self.0.door().map_err(|error| os_error(&error))
+    }
+
+    fn link(&self, volume: u64, ticket: u64, greeting: &[u8]) -> PyResult<bool> {
+        let linked = self.0.link(volume, ticket, message(greeting.to_vec()));
+        linked.map_err(|error| os_error(&error))
     }
 
     fn kick(&self) {

@@ -2,10 +2,10 @@
 
 use super::lane::{os_error, Lane};
 use super::quorum::QuorumTracker;
-use super::segment::Part;
+use super::segment::{failed, Part};
 use super::volume::{cut_flush, flushed, Cut, Flushed, Volume};
-use crate::base::{GroupNo, Lsn, Stop};
-use crate::segment::batch::Batcher;
+use crate::base::{GroupNo, Lsn, Res, Stop};
+use crate::segment::batch::{Batcher, Header};
 use crate::segment::hot;
 use crate::segment::memory::Bytes;
 use crate::segment::pump::{Pump as Core, GATHER_BYTES};
@@ -20,7 +20,12 @@ use sixfold_lanes::{Message, Source};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// With so many transactions at work a flush that follows another one waits this long for one more commit: six
+/// copies write and sync it, which costs more than the wait (PostgreSQL's commit_delay and commit_siblings).
+const COMMIT_SIBLINGS: usize = 5;
+const COMMIT_DELAY: Duration = Duration::from_micros(200);
 /// A flush is at most this long, unless one mini-transaction is longer.
 const FLUSH_BYTES: usize = 1 << 20;
 
@@ -123,6 +128,15 @@ impl Source for Outflow {
         Some(message.shared())
     }
 
+    fn patience(&self) -> Duration {
+        let volume = &self.node.volume;
+        let many = self.node.txns.running.len() >= COMMIT_SIBLINGS;
+        match many && self.pump.lock().is_wanted(volume.taken()) {
+            true => COMMIT_DELAY,
+            false => Duration::ZERO,
+        }
+    }
+
     fn outstanding(&self) -> Vec<Message> {
         self.pump.lock().outstanding().map(Bytes::shared).collect()
     }
@@ -140,6 +154,23 @@ impl Source for Outflow {
 }
 
 impl Outflow {
+    /// Keep flushes from now on: VDL, and those above it so far.
+    fn keep(&self) -> Res<(Lsn, Vec<Cut>)> {
+        let pump = self.pump.lock();
+        self.keeps.store(true, Ordering::SeqCst);
+        let mut above = Vec::new();
+        for message in pump.outstanding() {
+            let mut cut: Cut = (Lsn::ZERO, Lsn::ZERO, Vec::new());
+            for batch in hot::parse_batches(message) {
+                let header = Header::parse(&batch)?;
+                (cut.0, cut.1) = (header.start, header.end);
+                cut.2.push((header.group, batch.to_vec()));
+            }
+            above.push(cut);
+        }
+        Ok((pump.vdl(), above))
+    }
+
     /// A quorum has everything up to `vcl`.
     fn moved(&self, vcl: Lsn) -> Option<u64> {
         let volume = &self.node.volume;
@@ -158,6 +189,7 @@ impl Outflow {
 
 /// A member, and its message.
 type Refusal<'py> = (usize, Bound<'py, PyBytes>);
+type Taken<'py> = (Vec<Refusal<'py>>, Vec<(usize, bool)>, Vec<Flushed<'py>>);
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct LogStreams {
@@ -197,9 +229,9 @@ impl LogStreams {
         self.streams.descriptor()
     }
 
-    /// Refusals by member, and the flushes since the last call (after `attend`).
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Refusal<'py>>, Vec<Flushed<'py>>)> {
-        let refusals = self.streams.take_refusals();
+    /// Refusals by member, members whose link is over and whether they were too slow, and the flushes since the last call (after `attend`).
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Taken<'py>> {
+        let (refusals, lost) = self.streams.take();
         if let Some(stop) = &*self.outflow.failure.lock() {
             return Err(PyRuntimeError::new_err(format!(
                 "the log can't go on: {stop:?}"
@@ -209,6 +241,7 @@ impl LogStreams {
         let refusal = |(member, message): (usize, Vec<u8>)| (member, PyBytes::new(py, &message));
         Ok((
             refusals.into_iter().map(refusal).collect(),
+            lost,
             kept.into_iter().map(|cut| flushed(py, cut)).collect(),
         ))
     }
@@ -222,6 +255,20 @@ impl LogStreams {
             }
             None => false,
         }
+    }
+
+    fn door(&self) -> PyResult<RawFd> {
+        self.streams.door().map_err(|error| os_error(&error))
+    }
+
+    fn link(&self, member: usize, first: &[u8]) -> PyResult<()> {
+        let linked = self.streams.link(member, first);
+        linked.map_err(|error| os_error(&error))
+    }
+
+    fn send(&self, message: &[u8]) {
+        let message: Message = Arc::new(message.to_vec());
+        self.streams.send(&message);
     }
 
     fn detach(&self, member: usize) {
@@ -249,13 +296,18 @@ impl LogStreams {
         self.streams.watch(lsn);
     }
 
-    fn attend(&self) {
-        self.outflow.keeps.store(true, Ordering::SeqCst);
+    /// From now on every rise of VDL is told, and flushes are kept: VDL, and the flushes above it so far.
+    fn attend<'py>(&self, py: Python<'py>) -> PyResult<(u64, Vec<Flushed<'py>>)> {
         self.streams.attend();
+        let (vdl, above) = self.outflow.keep().map_err(|stop| failed(py, stop))?;
+        Ok((
+            vdl.0,
+            above.into_iter().map(|cut| flushed(py, cut)).collect(),
+        ))
     }
 
-    fn close(&self) {
-        self.streams.close();
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.streams.close());
     }
 }
 

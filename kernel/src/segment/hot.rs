@@ -1,8 +1,9 @@
 //! The hot messages that carry the log, byte by byte (`pagestore/wire.py` lists all of them). Numbers are little-endian.
 //!
-//! `B` a batch · `M` several: (length u32, batch)* · `A` volume u64, (group u32, SCL u64)* · `X` volume u64, epoch u32, reason
+//! `B` a batch · `M` several: (length u32, batch)* · `A` volume u64, (group u32, SCL u64)* · `X` volume u64, epoch u32, reason ·
+//! `H` volume u64, VDL u64, PGMRPL u64
 
-use super::batch::u32_at;
+use super::batch::{u32_at, u64_at};
 use super::intake::{Acks, Refused};
 use super::memory::Bytes;
 
@@ -19,10 +20,12 @@ pub fn batches<'a>(batches: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> 
     out
 }
 
-/// The batches of a `B` or `M` message; what is cut short is left out.
+/// The batches of a `B` or `M` message; what is cut short is left out. Another message has none.
 pub fn parse_batches(message: &Bytes) -> Vec<Bytes> {
-    if message.first() == Some(&b'B') {
-        return vec![message.slice(1, message.len() - 1)];
+    match message.first() {
+        Some(b'B') => return vec![message.slice(1, message.len() - 1)],
+        Some(b'M') => {}
+        _ => return Vec::new(),
     }
     let mut found = Vec::new();
     let mut at = 1;
@@ -35,6 +38,15 @@ pub fn parse_batches(message: &Bytes) -> Vec<Bytes> {
         at += 4 + length;
     }
     found
+}
+
+/// (volume, VDL, PGMRPL) of an `H` message.
+pub fn parse_hints(message: &[u8]) -> Option<(u64, u64, u64)> {
+    if message.first() != Some(&b'H') {
+        return None;
+    }
+    let field = |at| u64_at(message, at).ok();
+    Some((field(1)?, field(9)?, field(17)?))
 }
 
 pub fn acks(acks: &Acks) -> Vec<u8> {

@@ -189,8 +189,14 @@ impl Intake {
         Ok(Some(verdict))
     }
 
-    /// A writer's `B` or `M` message; what it is told at once.
+    /// A writer's message, batches or hints; what it is told at once.
     pub fn message(&mut self, message: &Bytes) -> Vec<Refused> {
+        if let Some((volume, vdl, pgmrpl)) = hot::parse_hints(message) {
+            if let Some(segments) = self.volumes.get(&volume) {
+                segments.lock().store.set_hints(Lsn(vdl), Lsn(pgmrpl));
+            }
+            return Vec::new();
+        }
         let batches = hot::parse_batches(message);
         batches
             .into_iter()

@@ -1,5 +1,6 @@
 //! A storage node's foreground: accept, journal, fdatasync, acknowledge.
 
+use crate::link::{Answers, Door, Frames};
 use crate::{Message, Signal, Way};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
@@ -7,7 +8,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The system takes no more parts at once.
@@ -38,7 +39,7 @@ pub struct Written {
 
 /// What a node decides. No I/O.
 pub trait Intake: Send + Sync + 'static {
-    /// A writer's message; answers what the writer is told at once.
+    /// A writer's message (batches, hints); answers what the writer is told at once.
     fn message(&self, message: &Message) -> Vec<Message>;
     fn begin(&self) -> Begin;
     fn written(&self) -> Written;
@@ -57,18 +58,27 @@ pub enum Event {
     Holding,
     /// Acknowledgements for a volume that has no way to its writer here.
     Told(u64, Message),
+    /// The link of the writer with this ticket is over.
+    Left(u64, u64),
 }
 
 type Back = Arc<dyn Way>;
 
 #[derive(Default)]
 struct Queue {
-    messages: Vec<(Back, Message)>,
+    messages: Vec<(Arc<From>, Message)>,
     bytes: usize,
     /// Look what there is to write.
     kicked: bool,
     stopped: bool,
     asleep: bool,
+}
+
+/// Whom a message is from.
+struct From {
+    volume: u64,
+    ticket: u64,
+    back: Back,
 }
 
 /// Who may have acknowledgements of a volume: the holder of the ticket.
@@ -87,6 +97,9 @@ struct Shared {
     changed: Condvar,
     file: Mutex<Option<Arc<File>>>,
     writers: Mutex<HashMap<u64, Writer>>,
+    /// Connections that threads read, by ticket.
+    links: Mutex<HashMap<u64, Arc<Answers>>>,
+    stopped: AtomicBool,
     /// The host waits for so many entries.
     watched: AtomicU64,
     events: Mutex<Vec<Event>>,
@@ -96,6 +109,7 @@ struct Shared {
 /// One node's thread.
 pub struct Lane {
     shared: Arc<Shared>,
+    door: Door,
     thread: OnceLock<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
@@ -114,6 +128,8 @@ impl Lane {
             changed: Condvar::new(),
             file: Mutex::default(),
             writers: Mutex::default(),
+            links: Mutex::default(),
+            stopped: AtomicBool::new(false),
             watched: AtomicU64::new(u64::MAX),
             events: Mutex::default(),
             signal: Signal::new()?,
@@ -124,6 +140,7 @@ impl Lane {
             .spawn(move || running.run())?;
         let lane = Lane {
             shared,
+            door: Door::default(),
             thread: OnceLock::new(),
         };
         lane.thread.get_or_init(|| Mutex::new(Some(thread)));
@@ -185,7 +202,42 @@ impl Lane {
         }
         writer.back = Some(back.clone());
         let shared = self.shared.clone();
-        Some(Entrance { shared, back })
+        let from = From {
+            volume,
+            ticket,
+            back,
+        };
+        let from = Arc::new(from);
+        Some(Entrance { shared, from })
+    }
+
+    /// Where the host sends a connection for `link`.
+    pub fn door(&self) -> io::Result<RawFd> {
+        self.door.descriptor()
+    }
+
+    #[cfg(test)]
+    pub fn door_for_tests(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.door.outside()
+    }
+
+    /// Serve the connection that came through the door in a thread of its own: it is the writer's with this ticket. The first answer
+    /// is `greeting`. False: the ticket is not valid any more.
+    pub fn link(&self, volume: u64, ticket: u64, greeting: Message) -> io::Result<bool> {
+        let socket = self.door.take()?;
+        socket.set_nonblocking(false)?;
+        let answers = Arc::new(Answers::new(socket));
+        let Some(entrance) = self.enter(volume, ticket, answers.clone()) else {
+            answers.close();
+            return Ok(false);
+        };
+        self.shared.links.lock().insert(ticket, answers.clone());
+        answers.send(&greeting);
+        let Entrance { shared, from } = entrance;
+        std::thread::Builder::new()
+            .name(format!("link {ticket}"))
+            .spawn(move || shared.serve(&from, &answers))?;
+        Ok(true)
     }
 
     /// Send to the volume's writer, if it has a way here.
@@ -200,8 +252,12 @@ impl Lane {
             queue.stopped = true;
             queue.messages.clear();
         }
+        self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.changed.notify_one();
         self.shared.writers.lock().clear();
+        for answers in self.shared.links.lock().values() {
+            answers.close();
+        }
         let thread = self.thread.get().and_then(|thread| thread.lock().take());
         // A thread that panicked has ended too.
         let _ = thread.map(std::thread::JoinHandle::join);
@@ -211,7 +267,7 @@ impl Lane {
 /// A writer's way into a lane.
 pub struct Entrance {
     shared: Arc<Shared>,
-    back: Back,
+    from: Arc<From>,
 }
 
 impl Way for Entrance {
@@ -222,7 +278,7 @@ impl Way for Entrance {
             return;
         }
         queue.bytes += size;
-        queue.messages.push((self.back.clone(), message.clone()));
+        queue.messages.push((self.from.clone(), message.clone()));
         let asleep = std::mem::take(&mut queue.asleep);
         drop(queue);
         if asleep {
@@ -234,21 +290,62 @@ impl Way for Entrance {
 impl Shared {
     fn run(&self) {
         while let Some(messages) = self.next() {
-            for (back, message) in messages {
-                for answer in self.intake.message(&message) {
-                    back.send(&answer);
-                }
+            for (from, message) in messages {
+                self.deliver(&from, &message);
             }
+            self.work();
+        }
+    }
+
+    /// A link's thread: it writes what it brings, unless another thread is writing, which then does.
+    fn serve(&self, from: &From, answers: &Answers) {
+        let deliver = |message: &Message| self.deliver(from, message);
+        answers.serve(&mut Frames::new(&[]), deliver, || self.work());
+        answers.close();
+        self.links.lock().remove(&from.ticket);
+        let mut writers = self.writers.lock();
+        if writers
+            .get(&from.volume)
+            .is_some_and(|writer| writer.ticket == from.ticket)
+        {
+            writers.remove(&from.volume);
+        }
+        drop(writers);
+        self.event(Event::Left(from.volume, from.ticket));
+    }
+
+    fn deliver(&self, from: &From, message: &Message) {
+        if self.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        // Batches carry their epoch. What else a writer says counts only while it is one.
+        if (**message).as_ref().first() == Some(&b'H') {
+            let writers = self.writers.lock();
+            if writers
+                .get(&from.volume)
+                .is_none_or(|writer| writer.ticket != from.ticket)
+            {
+                return;
+            }
+        }
+        for answer in self.intake.message(message) {
+            from.back.send(&answer);
+        }
+    }
+
+    /// Write until there is nothing to write, or another thread does it.
+    fn work(&self) {
+        while !self.stopped.load(Ordering::SeqCst) {
             match self.intake.begin() {
-                Begin::Nothing => {}
-                Begin::File => self.event(Event::File),
+                Begin::Nothing => return,
+                Begin::File => return self.event(Event::File),
                 Begin::Write(write) => self.write(&write),
             }
         }
     }
 
     /// What has come; None: the end.
-    fn next(&self) -> Option<Vec<(Back, Message)>> {
+    fn next(&self) -> Option<Vec<(Arc<From>, Message)>> {
         let mut queue = self.queue.lock();
         loop {
             if queue.stopped {
@@ -292,8 +389,6 @@ impl Shared {
             self.watched.store(u64::MAX, Ordering::SeqCst);
             self.event(Event::Durable);
         }
-        // More may have been accepted meanwhile.
-        self.queue.lock().kicked = true;
     }
 
     fn tell(&self, volume: u64, message: Message) {

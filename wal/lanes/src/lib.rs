@@ -9,10 +9,12 @@
 //! Messages are those of the wire (`pagestore/wire.py`), also within one process.
 
 mod lane;
+mod link;
 mod signal;
 mod streams;
 
 pub use lane::{Begin, Event, Intake, Lane, Write, Written};
+pub use link::Door;
 pub use signal::Signal;
 use std::sync::Arc;
 pub use streams::{Source, Streams};
@@ -23,7 +25,11 @@ pub type Message = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// A way to the other side. Sending never waits; a way that is closed drops what it is given.
 pub trait Way: Send + Sync + 'static {
     fn send(&self, message: &Message);
+    /// Nobody sends here any more.
+    fn close(&self) {}
 }
 
+#[cfg(test)]
+mod link_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! The writer's side: every flush goes to all members, and VDL rises when a quorum has acknowledged.
 
+use crate::link::{Door, Heard, Links};
 use crate::{Message, Signal, Way};
 use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 /// What a writer decides. No I/O.
 pub trait Source: Send + Sync + 'static {
@@ -13,11 +15,16 @@ pub trait Source: Send + Sync + 'static {
     fn urge(&self);
     /// The next flush, if one is to go out now: it counts as sent.
     fn next(&self) -> Option<Message>;
+    /// How long what has gathered may wait for more, now that nothing is under way. The next commit ends the wait.
+    fn patience(&self) -> Duration;
     /// Flushes that no quorum has yet, oldest first.
     fn outstanding(&self) -> Vec<Message>;
     /// A member's acknowledgements; VDL, when it rose by them.
     fn ack(&self, member: usize, entries: &[u8]) -> Option<u64>;
 }
+
+/// (member, message)
+type Refusals = Vec<(usize, Vec<u8>)>;
 
 /// Called with every rise of VDL, by whatever thread learnt of it.
 type Listener = Box<dyn Fn(u64) + Send + Sync>;
@@ -30,10 +37,15 @@ pub struct Streams {
     listeners: RwLock<Vec<Listener>>,
     /// The host waits for VDL to reach this.
     watched: AtomicU64,
-    /// The host wants to know of every flush and every rise.
+    /// The host wants to know of every rise.
     attentive: AtomicBool,
     closed: AtomicBool,
-    refusals: Mutex<Vec<(usize, Vec<u8>)>>,
+    refusals: Mutex<Refusals>,
+    /// Members whose link is over, and whether they were too slow.
+    lost: Mutex<Vec<(usize, bool)>>,
+    door: Door,
+    /// Made with the first link.
+    links: OnceLock<Links>,
     signal: Signal,
 }
 
@@ -48,6 +60,9 @@ impl Streams {
             attentive: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             refusals: Mutex::default(),
+            lost: Mutex::default(),
+            door: Door::default(),
+            links: OnceLock::new(),
             signal: Signal::new()?,
         })
     }
@@ -57,10 +72,11 @@ impl Streams {
         self.signal.descriptor()
     }
 
-    /// What members have refused: (member, message).
-    pub fn take_refusals(&self) -> Vec<(usize, Vec<u8>)> {
+    /// What members have refused; and those that are gone, and whether they were too slow.
+    pub fn take(&self) -> (Refusals, Vec<(usize, bool)>) {
         self.signal.clear();
-        std::mem::take(&mut *self.refusals.lock())
+        let refusals = std::mem::take(&mut *self.refusals.lock());
+        (refusals, std::mem::take(&mut *self.lost.lock()))
     }
 
     pub fn listen(&self, listener: Listener) {
@@ -72,7 +88,7 @@ impl Streams {
         self.watched.fetch_min(lsn, Ordering::SeqCst);
     }
 
-    /// Signal on every flush and every rise from now on.
+    /// Signal on every rise from now on.
     pub fn attend(&self) {
         self.attentive.store(true, Ordering::SeqCst);
     }
@@ -91,9 +107,52 @@ impl Streams {
         }
     }
 
+    /// Where the host sends a connection for `link`.
+    pub fn door(&self) -> io::Result<RawFd> {
+        self.door.descriptor()
+    }
+
+    #[cfg(test)]
+    pub fn door_for_tests(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.door.outside()
+    }
+
+    /// The connection that came through the door leads to this member. `first`: what has been read of it so far.
+    pub fn link(self: &Arc<Streams>, member: usize, first: &[u8]) -> io::Result<()> {
+        let socket = self.door.take()?;
+        let streams = Arc::downgrade(self);
+        if self.links.get().is_none() {
+            let links = Links::new(Box::new(move |member, heard| {
+                if let Some(streams) = streams.upgrade() {
+                    match heard {
+                        Heard::Message(message) => streams.message(member, (**message).as_ref()),
+                        Heard::Over(slow) => streams.lost(member, slow),
+                    }
+                }
+            }))?;
+            // Only the host makes links: nobody was faster.
+            let _ = self.links.set(links);
+        }
+        if let Some(links) = self.links.get() {
+            let link = links.add(member, socket, first)?;
+            self.attach(member, link);
+        }
+        Ok(())
+    }
+
+    fn lost(&self, member: usize, slow: bool) {
+        self.detach(member);
+        self.lost.lock().push((member, slow));
+        self.signal.raise();
+    }
+
     pub fn detach(&self, member: usize) {
-        if let Some(place) = self.members.get(member) {
-            *place.write() = None;
+        let way = self
+            .members
+            .get(member)
+            .and_then(|place| place.write().take());
+        if let Some(way) = way {
+            way.close();
         }
     }
 
@@ -111,9 +170,6 @@ impl Streams {
         }
         while let Some(message) = self.source.next() {
             self.send(&message);
-            if self.attentive.load(Ordering::SeqCst) {
-                self.signal.raise();
-            }
         }
     }
 
@@ -133,9 +189,12 @@ impl Streams {
         let Some(vdl) = self.source.ack(member, entries) else {
             return;
         };
-        // What has gathered goes out before those who waited are woken: the disks are idle.
-        self.pump();
         self.moved(vdl);
+        let patience = self.source.patience();
+        if !patience.is_zero() {
+            std::thread::sleep(patience);
+        }
+        self.pump();
     }
 
     /// VDL rose.
@@ -171,6 +230,9 @@ impl Streams {
             self.detach(member);
         }
         self.listeners.write().clear();
+        if let Some(links) = self.links.get() {
+            links.stop();
+        }
     }
 
     /// The way back from a member.

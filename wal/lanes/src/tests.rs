@@ -6,13 +6,13 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-fn message(bytes: &[u8]) -> Message {
+pub fn message(bytes: &[u8]) -> Message {
     Arc::new(bytes.to_vec())
 }
 
 /// What came this way.
 #[derive(Default)]
-struct Seen(Mutex<Vec<Vec<u8>>>);
+pub struct Seen(Mutex<Vec<Vec<u8>>>);
 
 impl Way for Seen {
     fn send(&self, message: &Message) {
@@ -20,7 +20,7 @@ impl Way for Seen {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(20), "not {what}");
@@ -30,7 +30,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Takes every message but `no`, and writes what has come as one write.
 #[derive(Default)]
-struct Plain {
+pub struct Plain {
     pending: Mutex<Vec<Message>>,
     writing: Mutex<Vec<Message>>,
     at: AtomicU64,
@@ -84,11 +84,29 @@ impl Intake for Plain {
     }
 }
 
-fn begin_file(lane: &Lane, intake: &Plain, path: &std::path::Path) {
-    lane.set_file(File::create(path).unwrap());
-    intake.at.store(0, Ordering::SeqCst);
-    *intake.has_file.lock() = true;
-    lane.kick();
+impl Plain {
+    pub fn begin_file(&self, lane: &Lane, path: &std::path::Path) {
+        lane.set_file(File::create(path).unwrap());
+        self.at.store(0, Ordering::SeqCst);
+        *self.has_file.lock() = true;
+        lane.kick();
+    }
+
+    pub fn written_so_far(&self) -> u64 {
+        self.durable.load(Ordering::SeqCst)
+    }
+}
+
+impl Numbers {
+    pub fn add(&self, flushes: &[u8]) {
+        self.ready.lock().extend(flushes);
+    }
+}
+
+impl Seen {
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
 }
 
 #[test]
@@ -106,7 +124,7 @@ fn messages_are_written_in_order_and_told_once_they_are_durable() {
         matches!(lane.take()[..], [Event::File])
     });
     lane.watch(101);
-    begin_file(&lane, &intake, &path);
+    intake.begin_file(&lane, &path);
     for number in 0..100 {
         way.send(&message(format!("{number} ").as_bytes()));
     }
@@ -170,7 +188,7 @@ fn a_failed_write_is_made_again_in_another_file_and_nothing_is_told_before() {
     });
     assert_eq!(failure, Some(9), "opened for reading: EBADF");
     assert!(writer.0.lock().is_empty());
-    begin_file(&lane, &intake, &good);
+    intake.begin_file(&lane, &good);
     until("told", || !writer.0.lock().is_empty());
     assert_eq!(std::fs::read(&good).unwrap(), b"redo");
     lane.stop();
@@ -224,7 +242,7 @@ fn parts_go_one_behind_the_other_with_space_reserved_behind_them() {
 
 /// Flushes are numbers; one is under way at a time.
 #[derive(Default)]
-struct Numbers {
+pub struct Numbers {
     ready: Mutex<VecDeque<u8>>,
     under_way: Mutex<Option<u8>>,
     acks: Mutex<Vec<usize>>,
@@ -240,6 +258,10 @@ impl Source for Numbers {
         }
         *under_way = Some(self.ready.lock().pop_front()?);
         under_way.map(|number| message(&[number]))
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn outstanding(&self) -> Vec<Message> {
@@ -266,7 +288,7 @@ impl Source for Numbers {
     }
 }
 
-fn ack(number: u8) -> Message {
+pub fn ack(number: u8) -> Message {
     message(&[b"A12345678".as_slice(), &[number]].concat())
 }
 
@@ -297,7 +319,7 @@ fn a_flush_goes_to_all_members_and_the_next_one_when_a_quorum_has_it() {
     );
     assert_eq!(*risen.lock(), [1]);
     streams.back(0).send(&message(b"X no"));
-    assert_eq!(streams.take_refusals(), [(0, b"X no".to_vec())]);
+    assert_eq!(streams.take(), (vec![(0, b"X no".to_vec())], vec![]));
     streams.close();
     source.ready.lock().push_back(3);
     streams.back(0).send(&ack(2));
