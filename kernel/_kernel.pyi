@@ -1109,7 +1109,9 @@ class LogStreams:
     def fileno(self) -> int:
         """Readable when VDL has reached what is watched, a member has refused, or (after `attend`) at every rise."""
 
-    def take(self) -> tuple[list[tuple[int, bytes]], list[tuple[int, bool]], list[tuple[int, int, list[tuple[int, bytes]]]]]:
+    def take(
+        self,
+    ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bool]], list[tuple[int, int, list[tuple[int, bytes]]]]]:
         """Refusals by member; members whose link is over, and whether they were too slow; flushes as `Volume.take_flush` gives them, after `attend`."""
 
     def attach(self, member: int, lane: Lane, volume: int, ticket: int) -> bool:
