@@ -198,7 +198,12 @@ class StorageNode:
 
     def _acknowledge(self, number: int, message: bytes) -> None:
         volume = self.volumes.get(number)
-        if volume is not None and volume.writer is not None:
+        if volume is None or volume.writer is None:
+            return
+        if volume.writer.linked and self.journal.lane is not None:
+            # It was told before threads began to carry the log.
+            self.journal.lane.tell(number, message)
+        else:
             volume.writer.rpc.send(message)
 
     def tell(self, number: int, message: bytes) -> None:
@@ -374,8 +379,14 @@ class StorageNode:
             connection.abort()
             return
         client.linked = True
-        hand_over(connection, lane.door())
-        if not lane.link(number, client.writes[number], b"J"):
+        try:
+            hand_over(connection, lane.door())
+            linked = lane.link(number, client.writes[number], b"J")
+        except OSError as error:
+            log.error("a writer's connection could not be taken over", reason=str(error))
+            linked = False
+        if not linked:
+            connection.abort()
             self.disconnected(client)
 
     def _left(self, number: int, ticket: int) -> None:
