@@ -309,6 +309,7 @@ class StorageNode:
         await self.journal.barrier()
         if store.epoch != epoch:
             raise self._stale(volume, epoch)
+        self.filled(volume)
         return {
             "epoch": store.epoch,
             "voids_epoch": store.voids_epoch,

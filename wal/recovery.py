@@ -228,6 +228,8 @@ class Recovery:
         return await self._quorum(
             lambda _, link: link.call("fence", params),
             lambda answers: enough(answers, len(config.members), need),
+            # One that is being filled may be whole in a moment.
+            lambda answer: bool(answer["complete"]),
         )
 
     async def _voids(self, epoch: int, decision: Decision) -> dict[int, dict[int, int]]:
@@ -268,9 +270,13 @@ class Recovery:
         return await link.call("heal" if member in short else "scls", params)
 
     async def _quorum(
-        self, ask: Callable[[int, Rpc], Awaitable[Any]], is_enough: Callable[[Sequence[Any]], bool] | None = None
+        self,
+        ask: Callable[[int, Rpc], Awaitable[Any]],
+        is_enough: Callable[[Sequence[Any]], bool] | None = None,
+        is_final: Callable[[Any], bool] = lambda answer: True,
     ) -> dict[int, Any]:
-        """Ask all members, over and over, until a write quorum has answered, or `is_enough`. A refusal as stale ends it."""
+        """Ask all members, over and over, until a write quorum has answered, or `is_enough`. Who has not given a final answer is asked
+        again. A refusal as stale ends it."""
         config = self._config
         if is_enough is None:
 
@@ -282,9 +288,12 @@ class Recovery:
         refused: list[RemoteError] = []
 
         async def one(member: int) -> None:
-            while member not in answers:
+            while member not in answers or not is_final(answers[member]):
                 try:
                     answers[member] = await ask(member, await self._link(member))
+                    if not is_final(answers[member]):
+                        arrived.set()
+                        await self._runtime.clock.sleep(0.05)
                 except RemoteError as error:
                     if error.code == "stale":
                         refused.append(error)

@@ -208,3 +208,22 @@ def test_a_failing_journal_holds_acknowledgements_back_until_it_is_mended(cluste
         writer.close()
 
     clustered(body)
+
+
+def test_a_recovery_asks_a_node_again_that_is_being_filled(clustered: Callable[[Body], None]) -> None:
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer().open(cluster, create=True)
+        await writer.put(1)
+        writer.close()
+        crash(cluster, 0, 1)
+        node = cluster.nodes[cluster.members[2].name]
+        filling = node.volumes[1].state
+        filling.filling = [(0, 1 << 60)]
+        recovery = asyncio.ensure_future(Recovery(cluster.runtime, cluster.config).run())
+        await asyncio.sleep(0.3)
+        assert not recovery.done(), "three whole nodes are no read quorum"
+        filling.filling = [(0, 1)]
+        async with asyncio.timeout(5):
+            await recovery
+
+    clustered(body)
