@@ -862,7 +862,7 @@ class SegmentStore:
 
     LAYER_FOOTER: int
     def __new__(cls, volume: int, pages_per_group: int) -> SegmentStore: ...
-    def accept(self, message: bytes, fresh: bool, offset: int = 0) -> str:
+    def accept(self, batch: bytes, fresh: bool) -> str:
         """joined, held, known, stale, void, unknown, foreign, conflict, no room. `fresh`: from a writer, whose epoch must be current."""
 
     def all_durable(self) -> None: ...
@@ -999,7 +999,6 @@ class Intake:
     def set_volume(self, volume: int, store: SegmentStore) -> None:
         """Batches of this volume go to `store`, which must have all that is durable; what is accepted and not durable is put into it."""
 
-    def drop_volume(self, volume: int) -> None: ...
     def accept(self, batch: bytes, fresh: bool) -> str | None:
         """See `SegmentStore.accept`; what is new goes to the journal too. None: no such volume, or no room."""
 

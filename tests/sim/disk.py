@@ -202,7 +202,7 @@ class SimDisk:
         return "/".join(part for part in (self._root, path) if part)
 
     def full_path(self, path: str) -> str:
-        raise NotImplementedError("the system knows nothing of these files")
+        raise OSError(errno.ENOTSUP, "the system knows nothing of these files")
 
     def open(self, path: str, *, create: bool = False, exclusive: bool = False) -> SimFile:
         self.check()

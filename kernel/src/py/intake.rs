@@ -1,8 +1,7 @@
 //! `Intake`: a storage node's way from a batch to its acknowledgement, for `sixfold.pagestore`.
 
-use super::segment::{failed, verdict_name, Part, SegmentStore};
-use crate::base::GroupNo;
-use crate::base::Lsn;
+use super::segment::{failed, verdict_name, SegmentStore};
+use crate::base::{GroupNo, Lsn};
 use crate::segment::hot;
 use crate::segment::intake::{Acks, Begin, Intake as Core, Sizes};
 use crate::segment::memory::Bytes;
@@ -44,30 +43,20 @@ impl Intake {
         set.map_err(|stop| failed(py, stop))
     }
 
-    fn drop_volume(&self, volume: u64) {
-        self.0.lock().drop_volume(volume);
-    }
-
     /// The verdict; None: no such volume, or no room.
-    #[pyo3(signature = (batch, fresh))]
     fn accept(
         &self,
         py: Python<'_>,
         batch: PyBackedBytes,
         fresh: bool,
     ) -> PyResult<Option<&'static str>> {
-        let batch = Bytes::new(Part {
-            message: batch,
-            offset: 0,
-        });
-        let verdict = self.0.lock().accept(batch, fresh);
+        let verdict = self.0.lock().accept(Bytes::new(batch), fresh);
         let verdict = verdict.map_err(|stop| failed(py, stop))?;
         Ok(verdict.map(verdict_name))
     }
 
     fn message<'py>(&self, py: Python<'py>, message: PyBackedBytes) -> Vec<Bound<'py, PyBytes>> {
-        let message = Bytes::new(Part { message, offset: 0 });
-        let refused = self.0.lock().message(&message);
+        let refused = self.0.lock().message(&Bytes::new(message));
         refused
             .iter()
             .map(|one| PyBytes::new(py, &hot::refused(one)))

@@ -59,18 +59,6 @@ fn read_pieces(pieces: &PyPieces) -> Pieces {
         .collect()
 }
 
-/// The end of a Python bytes object.
-pub struct Part {
-    pub message: PyBackedBytes,
-    pub offset: usize,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        self.message.get(self.offset..).unwrap_or(&[])
-    }
-}
-
 type MetaFields = (u32, u64, u64, u64, u32, Vec<u32>);
 
 #[pymethods]
@@ -86,20 +74,9 @@ impl SegmentStore {
         )
     }
 
-    /// A batch that stands in `message` from `offset` on. The message is shared, not copied.
-    #[pyo3(signature = (message, fresh, offset = 0))]
-    fn accept(
-        &self,
-        py: Python<'_>,
-        message: PyBackedBytes,
-        fresh: bool,
-        offset: usize,
-    ) -> PyResult<&'static str> {
-        let verdict = self
-            .0
-            .lock()
-            .store
-            .accept(Bytes::new(Part { message, offset }), fresh);
+    /// The batch's bytes are shared, not copied.
+    fn accept(&self, py: Python<'_>, batch: PyBackedBytes, fresh: bool) -> PyResult<&'static str> {
+        let verdict = self.0.lock().store.accept(Bytes::new(batch), fresh);
         verdict.map(verdict_name).map_err(|stop| failed(py, stop))
     }
 

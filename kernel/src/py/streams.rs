@@ -2,7 +2,7 @@
 
 use super::lane::{os_error, Lane};
 use super::quorum::QuorumTracker;
-use super::segment::{failed, Part};
+use super::segment::failed;
 use super::volume::{cut_flush, flushed, Cut, Flushed, Volume};
 use crate::base::{GroupNo, Lsn, Res, Stop};
 use crate::segment::batch::{Batcher, Header};
@@ -55,8 +55,7 @@ impl Pump {
     }
 
     fn sent(&self, end: u64, message: PyBackedBytes) {
-        let message = Bytes::new(Part { message, offset: 0 });
-        self.0.lock().sent(Lsn(end), message);
+        self.0.lock().sent(Lsn(end), Bytes::new(message));
     }
 
     fn moved(&self, vcl: u64) -> bool {

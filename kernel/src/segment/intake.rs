@@ -168,10 +168,6 @@ impl Intake {
         Ok(())
     }
 
-    pub fn drop_volume(&mut self, volume: u64) {
-        self.volumes.remove(&volume);
-    }
-
     /// A batch: from its writer (`fresh`), or by gossip. What is new goes to the journal. `None`: no such volume, or no room.
     pub fn accept(&mut self, batch: Bytes, fresh: bool) -> Res<Option<Verdict>> {
         let Some(segments) = self.volumes.get(&u64_at(&batch, 8)?) else {

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The system takes no more parts at once.
 const PARTS_MAX: usize = 1000;
@@ -110,7 +110,7 @@ struct Shared {
 pub struct Lane {
     shared: Arc<Shared>,
     door: Door,
-    thread: OnceLock<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Lane {
@@ -138,13 +138,11 @@ impl Lane {
         let thread = std::thread::Builder::new()
             .name(format!("lane {name}"))
             .spawn(move || running.run())?;
-        let lane = Lane {
+        Ok(Lane {
             shared,
             door: Door::default(),
-            thread: OnceLock::new(),
-        };
-        lane.thread.get_or_init(|| Mutex::new(Some(thread)));
-        Ok(lane)
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Readable when `take` has something.
@@ -258,7 +256,7 @@ impl Lane {
         for answers in self.shared.links.lock().values() {
             answers.close();
         }
-        let thread = self.thread.get().and_then(|thread| thread.lock().take());
+        let thread = self.thread.lock().take();
         // A thread that panicked has ended too.
         let _ = thread.map(std::thread::JoinHandle::join);
     }
