@@ -940,8 +940,8 @@ class Reactor:
     """A listening socket and threads that serve its clients without the GIL: they read, let `Wire` answer, and write. What only Python
     can do is handed over: then Python owns the connection, and uses its `Wire`, until `release`. Tokens number connections."""
 
-    def __new__(cls, host: str, port: int, threads: int, gather_bytes: int) -> Reactor:
-        """Raises OSError (EADDRINUSE, …)."""
+    def __new__(cls, host: str, port: int, threads: int, gather_bytes: int, connections_max: int) -> Reactor:
+        """Who comes when there are `connections_max` sockets is closed at once. Raises OSError (EADDRINUSE, …)."""
 
     @property
     def address(self) -> tuple[str, int]:

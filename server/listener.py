@@ -41,6 +41,12 @@ def clients_max() -> int:
     return max(soft - FILES, soft // 2)
 
 
+def sockets_max() -> int:
+    """How many sockets of clients there are at most: some more, so that those beyond can be told why they are refused."""
+    clients = clients_max()
+    return clients + min(FILES, clients) // 4
+
+
 class PortTaken(ConfigError):
     """The address can't be listened on; the message says why, in one line."""
 
@@ -114,11 +120,8 @@ class Listener:
         database.waits.elsewhere = self._reactor.wake
         connection = Connection(database, self._policy, self._runtime, self._members)
         self._carried[token] = connection
-        # Who comes beyond is told so when it says who it is; much beyond, nobody waits for that.
-        beyond = len(self._members) - self._clients_max
-        connection.accepted(self._reactor, token, peer, crowded=beyond >= 0)
-        if beyond >= FILES // 4:
-            connection.abort()
+        # Who comes beyond is told so when it says who it is. Much beyond, the reactor closes it.
+        connection.accepted(self._reactor, token, peer, crowded=len(self._members) >= self._clients_max)
 
     async def close(self) -> None:
         """Accept no more, tell every client 57P01, close."""
@@ -143,7 +146,7 @@ async def listen(
 ) -> Listener:
     """Raises PortTaken."""
     try:
-        reactor = Reactor(host, port, THREADS, Pump.GATHER_BYTES)
+        reactor = Reactor(host, port, THREADS, Pump.GATHER_BYTES, sockets_max())
     except OSError as error:
         raise PortTaken(f"cannot listen on {host}:{port}: {_reason(error)}") from error
     return Listener(reactor, current, durability, policy, runtime)

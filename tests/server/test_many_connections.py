@@ -118,7 +118,8 @@ def test_clients_leave_descriptors_to_the_server(tmp_path: Path) -> None:
             for _ in range(150):
                 silent(server, stack)
             ask(first, query("CREATE TABLE left_over (a int)"))
-            ask(first, query("INSERT INTO left_over SELECT generate_series(1, 100000)"))
+            put = ask(first, query("INSERT INTO left_over SELECT generate_series(1, 100000)"))
+            assert (b"C", b"INSERT 0 100000\x00") in put, put
             ask(first, query("SET work_mem = '64kB'"))
             assert values(ask(first, query("SELECT count(DISTINCT a) FROM left_over"))) == [b"100000"]
         comes_in(server)

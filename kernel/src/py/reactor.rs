@@ -76,8 +76,14 @@ struct Reactor(sixfold_reactor::Reactor);
 #[pymethods]
 impl Reactor {
     #[new]
-    fn new(host: &str, port: u16, threads: usize, gather_bytes: u64) -> PyResult<Reactor> {
-        sixfold_reactor::Reactor::open(host, port, threads, gather_bytes)
+    fn new(
+        host: &str,
+        port: u16,
+        threads: usize,
+        gather_bytes: u64,
+        connections_max: usize,
+    ) -> PyResult<Reactor> {
+        sixfold_reactor::Reactor::open(host, port, threads, gather_bytes, connections_max)
             .map(Reactor)
             .map_err(|error| os_error(&error))
     }

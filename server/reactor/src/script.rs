@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub const BIG: usize = 3 << 20;
+/// So many sockets are kept.
+pub const CONNECTIONS: usize = 64;
 
 /// What sessions share.
 #[derive(Default)]
@@ -178,7 +180,8 @@ pub struct Host {
 
 impl Host {
     pub fn new(threads: usize) -> Host {
-        let reactor = Arc::new(Reactor::open("127.0.0.1", 0, threads, 1 << 20).unwrap());
+        let reactor =
+            Arc::new(Reactor::open("127.0.0.1", 0, threads, 1 << 20, CONNECTIONS).unwrap());
         let world = Arc::new(World::default());
         world.sleeps_here.store(true, Ordering::SeqCst);
         let mut host = Host {

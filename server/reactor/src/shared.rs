@@ -57,6 +57,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The host is told of so much redo although nobody waits for it.
     pub gather_bytes: u64,
+    /// So many sockets are kept at once.
+    pub connections_max: usize,
     /// The log, when threads carry it; else the host does.
     pub log: RwLock<Option<Arc<Streams>>>,
     /// Nobody is accepted any more.
@@ -94,8 +96,15 @@ fn listener(host: &str, port: u16) -> io::Result<TcpListener> {
 }
 
 impl Reactor {
-    /// Listen at the first of the host's addresses that can be listened at.
-    pub fn open(host: &str, port: u16, threads: usize, gather_bytes: u64) -> io::Result<Reactor> {
+    /// Listen at the first of the host's addresses that can be listened at. Who comes when there are `connections_max` sockets
+    /// is closed at once: a burst of clients never takes the descriptors that the host's files need.
+    pub fn open(
+        host: &str,
+        port: u16,
+        threads: usize,
+        gather_bytes: u64,
+        connections_max: usize,
+    ) -> io::Result<Reactor> {
         let listener = listener(host, port)?;
         let address = listener.local_addr()?;
         let mut listener = Some(mio::net::TcpListener::from_std(listener));
@@ -124,6 +133,7 @@ impl Reactor {
             tokens: AtomicU64::new(thread::FIRST_TOKEN),
             stopping: AtomicBool::new(false),
             gather_bytes,
+            connections_max,
             log: RwLock::default(),
             deaf: AtomicBool::new(false),
         });

@@ -1,6 +1,6 @@
 //! Each state of a connection and what may happen in it, one a test.
 
-use crate::script::{Client, Host, BIG};
+use crate::script::{Client, Host, BIG, CONNECTIONS};
 use std::io::Read;
 use std::net::Shutdown;
 use std::sync::atomic::Ordering;
@@ -218,4 +218,23 @@ fn a_client_that_reads_late_gets_everything() {
         while client.line().as_deref() != Some(id) {}
     }
     assert!(!host.is_over(token));
+}
+
+#[test]
+fn a_burst_of_clients_keeps_no_more_sockets_than_it_may() {
+    let host = Host::new(2);
+    let mut inside: Vec<Client> = (0..CONNECTIONS).map(|_| host.client()).collect();
+    for client in &mut inside {
+        client.send("echo in\n");
+        client.expect(&["in"]);
+    }
+    for _ in 0..100 {
+        assert_eq!(host.client().line(), None);
+    }
+    // One goes, one comes.
+    drop(inside.pop());
+    host.until("one has gone", |host| !host.lost.lock().is_empty());
+    let mut next = host.client();
+    next.send("echo in\n");
+    next.expect(&["in"]);
 }

@@ -160,6 +160,7 @@ impl Thread {
         self.accept_failed = false;
         loop {
             match listener.accept() {
+                Ok(_) if self.shared.connections.read().len() >= self.shared.connections_max => {}
                 Ok((socket, address)) => {
                     // A socket without it is slower, not wrong.
                     let _ = socket.set_nodelay(true);
