@@ -148,7 +148,8 @@ class Statements:
         statements = parser.parse(text)
         if "$" in text and len(statements) == 1:
             refuse_parameters(statements[0].node)
-        if len(statements) == 1 and self._register(statements[0].node, text, key, literals):
+        # All texts of very many literals have one key.
+        if len(statements) == 1 and key != MANY and self._register(statements[0].node, text, key, literals):
             return
         if not statements:
             session.wire.empty()

@@ -141,6 +141,16 @@ def test_it_can_be_prepared_with_parameters_of_its_own(both: tuple[Connection, C
             assert found == [(n, "x") for n in range(0, 5001, 7) if n > low]
 
 
+def test_a_text_that_does_not_fold_is_not_taken_for_the_next_one(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        for first in (1, 2):
+            total = "+".join(f"({n} + {first})" for n in range(50))
+            text = f"SELECT {first}, {', '.join(f'abs({n}) + {n}' for n in range(1000))}, {total}"
+            row = connection.execute(text).fetchone()  # type: ignore[call-overload]
+            assert row is not None
+            assert (row[0], row[-1]) == (first, 1225 + 50 * first)
+
+
 def test_nobody_waits_for_a_long_statement(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         prepare(connection)
