@@ -19,4 +19,5 @@ pub mod width;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use run::{Deferred, Execution, Prepared};
+pub use ops::Queue;
+pub use run::{Execution, Prepared};

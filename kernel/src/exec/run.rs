@@ -3,8 +3,9 @@
 use super::batch::Batch;
 use super::compile::{self, SubPlan};
 use super::explain::Counters;
+use super::kept::Room;
 use super::nodes::{AfterNode, Expect, PNode};
-use super::ops::{shared, Op, Opener, Queued, Shared};
+use super::ops::{shared, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
 use crate::base::{Oid, Res, Stop};
@@ -80,12 +81,6 @@ impl Plans for RunPlans {
     }
 }
 
-/// What a deferred constraint still has to do at COMMIT (or SET CONSTRAINTS … IMMEDIATE).
-pub struct Deferred {
-    pub constraint: String,
-    queued: Queued,
-}
-
 /// An action under way.
 struct Action {
     queued: Queued,
@@ -100,9 +95,6 @@ pub struct Execution {
     /// None: the plan itself is done, or there is none (deferred actions).
     root: Option<Op>,
     action: Option<Action>,
-    put_off: Vec<Deferred>,
-    /// Deferred actions are run too.
-    immediate: bool,
     /// Rows beyond what the caller asked for.
     rest: Option<Batch>,
     returned: u64,
@@ -122,11 +114,10 @@ impl Execution {
     }
 
     /// Runs actions of one plan that were put off to COMMIT, in order.
-    pub fn deferred(prepared: Arc<Prepared>, actions: Vec<Deferred>, setup: Setup) -> Execution {
+    pub fn deferred(prepared: Arc<Prepared>, actions: Queue, setup: Setup) -> Execution {
         let mut execution = Execution::empty(prepared, Vec::new(), setup);
-        execution.immediate = true;
-        let queue = &mut shared(&mut execution.env).queue;
-        queue.extend(actions.into_iter().map(|a| a.queued));
+        let shared = shared(&mut execution.env);
+        (shared.queue, shared.immediate) = (actions, true);
         execution
     }
 
@@ -159,8 +150,6 @@ impl Execution {
             env,
             root: None,
             action: None,
-            put_off: Vec::new(),
-            immediate: false,
             rest: None,
             returned: 0,
             counters,
@@ -197,14 +186,10 @@ impl Execution {
     fn actions(&mut self) -> Res<()> {
         loop {
             if self.action.is_none() {
-                let Some(queued) = shared(&mut self.env).queue.pop_front() else {
+                let room = Room::of(&self.env);
+                let Some(queued) = shared(&mut self.env).queue.pop(&room)? else {
                     return Ok(());
                 };
-                if queued.after.deferred && !self.immediate {
-                    let constraint = queued.after.constraint.clone();
-                    self.put_off.push(Deferred { constraint, queued });
-                    continue;
-                }
                 self.begin(queued);
             }
             let Some(action) = &mut self.action else {
@@ -285,8 +270,8 @@ impl Execution {
     }
 
     /// Actions for COMMIT, in order; the caller keeps them with the `Prepared` for `Execution::deferred`.
-    pub fn take_deferred(&mut self) -> Vec<Deferred> {
-        std::mem::take(&mut self.put_off)
+    pub fn take_deferred(&mut self) -> Queue {
+        std::mem::take(&mut shared(&mut self.env).put_off)
     }
 
     pub fn prepared(&self) -> &Arc<Prepared> {

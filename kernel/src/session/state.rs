@@ -17,6 +17,7 @@ use crate::exec::run::{Execution, Prepared};
 use crate::func::ctx::Rng;
 use crate::txn::locks::{Level as Keep, OnConflict};
 use crate::txn::modes::LockKey;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub struct Session {
@@ -258,7 +259,7 @@ impl Session {
 
     pub fn put_off(&mut self, put: Put) {
         if !put.actions.is_empty() {
-            self.txn().deferred.push(put);
+            self.txn().deferred.push_back(put);
         }
     }
 
@@ -329,20 +330,13 @@ impl Session {
                 self.checking = None;
                 self.advance(command);
             }
-            let Some(put) = self
-                .txn
-                .as_mut()
-                .and_then(|txn| match txn.deferred.is_empty() {
-                    true => None,
-                    false => Some(txn.deferred.remove(0)),
-                })
-            else {
+            let Some(put) = self.txn.as_mut().and_then(|txn| txn.deferred.pop_front()) else {
                 return Ok(());
             };
             let (view, held) = match self.take_view() {
                 Ok(taken) => taken,
                 Err(stop) => {
-                    self.txn().deferred.insert(0, put);
+                    self.txn().deferred.push_front(put);
                     return Err(stop);
                 }
             };
@@ -569,14 +563,12 @@ impl Session {
             return self.run_deferred();
         };
         let all = std::mem::take(&mut self.txn().deferred);
-        let (mut now, mut later) = (Vec::new(), Vec::new());
+        let (mut now, mut later) = (VecDeque::new(), VecDeque::new());
         for Put { plan, actions } in all {
-            let (wanted, rest): (Vec<_>, Vec<_>) = actions
-                .into_iter()
-                .partition(|action| names.contains(&action.constraint));
+            let (wanted, rest) = actions.split(names);
             for (list, actions) in [(&mut now, wanted), (&mut later, rest)] {
                 if !actions.is_empty() {
-                    list.push(Put {
+                    list.push_back(Put {
                         plan: plan.clone(),
                         actions,
                     });

@@ -2,7 +2,8 @@
 
 use super::run::Held;
 use crate::base::Lsn;
-use crate::exec::run::{Deferred, Prepared};
+use crate::exec::{Prepared, Queue};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +43,7 @@ impl Isolation {
 /// Work for COMMIT, with the plan that it belongs to.
 pub struct Put {
     pub plan: Arc<Prepared>,
-    pub actions: Vec<Deferred>,
+    pub actions: Queue,
 }
 
 /// A savepoint; its xids and locks are the backend's, under the number of its level.
@@ -66,7 +67,7 @@ pub struct Txn {
     pub command: u32,
     /// Outermost first: the one at index i is the backend's level i + 1.
     pub savepoints: Vec<Savepoint>,
-    pub deferred: Vec<Put>,
+    pub deferred: VecDeque<Put>,
     /// The catalogue has changed: the commit raises its version.
     pub catalog: bool,
     /// The commit record's LSN, while it is not durable.
@@ -84,7 +85,7 @@ impl Txn {
             used: false,
             command: 0,
             savepoints: Vec::new(),
-            deferred: Vec::new(),
+            deferred: VecDeque::new(),
             catalog: false,
             committing: None,
         }

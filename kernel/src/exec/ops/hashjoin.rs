@@ -1,16 +1,19 @@
 //! Hash joins: the right side is held in memory by the hash of its keys, the left side streams and keeps its order.
 //! A right side beyond work_mem is cut into partitions in files, and so is the left side then; pairs of partitions are
-//! joined one after the other.
+//! joined one after the other. A partition that can't be cut smaller is joined by pieces of its right side, each with the
+//! whole left side: what a piece has shown of the left rows is noted for the next one.
 
 use super::matched::{joined, Matched, NONE};
 use super::source::Nothing;
-use super::split::{Part, Split, LEFT, LEVELS, RIGHT};
+use super::split::{Part, Split, LEFT, RIGHT};
 use super::{Input, Op};
+use crate::base::error::corrupt;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::{hash_rows, same_rows, HashIndex};
 use crate::exec::nodes::KeyJoinNode;
 use crate::exec::plan::JoinKind;
+use crate::exec::spill::SpillFile;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
 use crate::types::Datum;
@@ -107,6 +110,19 @@ struct Probe {
     right: Vec<u32>,
     pairs: Option<Batch>,
     matched: Matched,
+    /// NOT IN: rows that a null may make equal to some row of a piece before; empty: none.
+    unknown: Vec<bool>,
+}
+
+/// A right side that is joined by pieces.
+#[derive(Default)]
+struct Pieces {
+    /// Of the left rows, a block for each batch: what the pieces before have shown, and what this one does.
+    known: Option<SpillFile>,
+    noted: Option<SpillFile>,
+    /// The left batch's number.
+    at: usize,
+    last: bool,
 }
 
 pub struct HashJoin {
@@ -122,13 +138,14 @@ pub struct HashJoin {
     states: [State; 3],
     out: Batch,
     ended: bool,
-    /// Rows with a null in one of several keys must meet all rows of the right side: no partitions.
+    /// Rows with a null in one of several keys must meet all rows of the right side: one partition.
     whole: bool,
     /// Of a right side that is cut: has any of its keys a null?
     right_nulls: bool,
     split: Option<Split>,
     parts: Vec<Part>,
     level: u32,
+    pieces: Option<Pieces>,
     /// The right side must begin again.
     stale: bool,
     /// The node's own inputs, while partitions stand in their place.
@@ -167,30 +184,22 @@ impl HashJoin {
             split: None,
             parts: Vec::new(),
             level: 0,
+            pieces: None,
             stale: false,
             inputs: None,
         }
     }
 
     fn build(&mut self, env: &mut Env) -> Res<()> {
-        let spills = !self.whole && self.level < LEVELS && env.setup.spill.is_some();
-        let most = if spills {
-            env.setup.hash_mem()
-        } else {
-            usize::MAX
+        let most = match env.setup.spill {
+            Some(_) => env.setup.hash_mem(),
+            None => usize::MAX,
         };
-        if !self.building.collect(&mut self.right, env, most)? {
-            let build = &self.building;
-            let keys = self
-                .node
-                .right_keys
-                .eval(env, &mut self.states[0], &build.rows)?;
-            let mut split = Split::new(self.level);
-            self.right_nulls |= (0..build.rows.len).any(|i| has_null(&keys, i));
-            split.add(RIGHT, &build.rows, &keys, &self.node.infos);
-            self.split = Some(split);
-            self.building = Build::default();
-            return Ok(());
+        let fits = self.building.collect(&mut self.right, env, most)?;
+        match &mut self.pieces {
+            Some(pieces) => pieces.last = fits,
+            None if fits => {}
+            None => return self.start_cut(env),
         }
         self.building.index(&self.node, &mut self.states[0], env)?;
         self.build = Arc::new(std::mem::take(&mut self.building));
@@ -199,6 +208,24 @@ impl HashJoin {
             _ => Vec::new(),
         };
         self.ready = true;
+        Ok(())
+    }
+
+    /// The right side has grown too big.
+    fn start_cut(&mut self, env: &mut Env) -> Res<()> {
+        let build = &self.building;
+        let keys = self
+            .node
+            .right_keys
+            .eval(env, &mut self.states[0], &build.rows)?;
+        let mut split = match self.whole {
+            true => Split::uncut(),
+            false => Split::new(self.level),
+        };
+        self.right_nulls |= (0..build.rows.len).any(|i| has_null(&keys, i));
+        split.add(RIGHT, &build.rows, &keys, &self.node.infos);
+        self.split = Some(split);
+        self.building = Build::default();
         Ok(())
     }
 
@@ -252,18 +279,83 @@ impl HashJoin {
         let right = std::mem::replace(&mut self.right, part.right);
         self.inputs.get_or_insert((left, right));
         self.level = part.level;
+        self.pieces = part.stubborn.then(Pieces::default);
         self.forget();
         true
     }
 
+    /// Go on with the right side's next piece; false when there is none.
+    fn next_piece(&mut self, env: &mut Env) -> Res<bool> {
+        let Some(pieces) = self.pieces.as_mut().filter(|p| !p.last) else {
+            return Ok(false);
+        };
+        self.left.rescan(env)?;
+        (pieces.known, pieces.at) = (pieces.noted.take(), 0);
+        self.forget();
+        Ok(true)
+    }
+
+    /// What the pieces before have shown of the left batch.
+    fn known(&self) -> Res<(Matched, Vec<bool>)> {
+        let mut matched = Matched::new(self.left.batch().len);
+        let Some(pieces) = &self.pieces else {
+            return Ok((matched, Vec::new()));
+        };
+        let block = match &pieces.known {
+            Some(file) => file.block(pieces.at)?.unwrap_or_default(),
+            None => Batch::default(),
+        };
+        let mut flags = block.columns.into_iter().map(|column| match column {
+            Vector::Bool(flags, _) => flags,
+            _ => Vec::new(),
+        });
+        if let Some(rows) = flags.next() {
+            if rows.len() != matched.rows.len() {
+                return corrupt("notes of a join in a temporary file are of other rows");
+            }
+            matched.rows = rows;
+        }
+        if !pieces.last {
+            matched.keep_lonely();
+        }
+        Ok((matched, flags.next().unwrap_or_default()))
+    }
+
+    /// The left batch has met all its partners in a piece that is not the last one.
+    fn note(&mut self, env: &mut Env) -> Res<()> {
+        if let (Some(probe), false) = (&self.probe, self.forgetful()) {
+            let flags = |flags: Vec<bool>| Vector::Bool(flags, Vec::new());
+            let len = probe.matched.rows.len();
+            let mut columns = vec![flags(probe.matched.rows.clone())];
+            if matches!(self.node.kind, JoinKind::NullAnti | JoinKind::Mark) {
+                let unknown = (0..len).map(|i| !probe.matched.rows[i] && self.unknown(probe, i));
+                columns.push(flags(unknown.collect()));
+            }
+            if let (Some(pieces), Some(spill)) = (&mut self.pieces, env.setup.spill.clone()) {
+                let noted = pieces.noted.get_or_insert_with(|| SpillFile::new(spill));
+                noted.push(&Batch { columns, len })?;
+            }
+        }
+        self.probe = None;
+        self.left.at = self.left.batch().len;
+        Ok(())
+    }
+
+    /// Does what a left row has met not matter in the end?
+    fn forgetful(&self) -> bool {
+        matches!(self.node.kind, JoinKind::Inner | JoinKind::Right)
+    }
+
     fn start_probe(&mut self, env: &mut Env) -> Res<()> {
+        let (matched, unknown) = self.known()?;
         let batch = self.left.batch();
         let keys = self.node.left_keys.eval(env, &mut self.states[1], batch)?;
         let hashes = hash_rows(&self.node.infos, &keys, batch.len);
         self.probe = Some(Probe {
             keys,
             hashes,
-            matched: Matched::new(batch.len),
+            matched,
+            unknown,
             ..Probe::default()
         });
         Ok(())
@@ -290,7 +382,8 @@ impl HashJoin {
             let hash = probe.hashes[probe.row];
             if !probe.begun {
                 probe.begun = true;
-                let skip = has_null(&probe.keys, probe.row);
+                let skip =
+                    has_null(&probe.keys, probe.row) || first_only && probe.matched.rows[probe.row];
                 probe.entry = if skip {
                     None
                 } else {
@@ -433,7 +526,9 @@ impl HashJoin {
                 left.is_null(i) || right.is_null(r) || equal(info, left, i, right, r)
             })
         };
-        if self.inputs.is_some() {
+        if probe.unknown.get(i) == Some(&true) {
+            true
+        } else if self.inputs.is_some() && !self.whole {
             // The other partitions count too; together they have rows.
             has_null(&probe.keys, i) || self.right_nulls
         } else if !has_null(&probe.keys, i) {
@@ -490,7 +585,7 @@ impl Operator for HashJoin {
             if self.probe.is_none() {
                 if !self.left.fill(env)? {
                     self.rest();
-                    self.ended = !self.next_part();
+                    self.ended = !self.next_piece(env)? && !self.next_part();
                     continue;
                 }
                 self.start_probe(env)?;
@@ -506,7 +601,13 @@ impl Operator for HashJoin {
             env.charge(pairs);
             let exhausted = self.probe.as_ref().is_some_and(|p| p.row >= p.hashes.len());
             if done || exhausted {
-                self.close_batch();
+                match self.pieces.as_ref().is_some_and(|p| !p.last) {
+                    true => self.note(env)?,
+                    false => self.close_batch(),
+                }
+                if let Some(pieces) = &mut self.pieces {
+                    pieces.at += 1;
+                }
             }
         }
         let out = std::mem::take(&mut self.out);
@@ -521,6 +622,7 @@ impl Operator for HashJoin {
         if cut || !self.node.right.repeatable {
             self.split = None;
             self.parts.clear();
+            self.pieces = None;
             (self.level, self.right_nulls) = (0, false);
             self.forget();
             self.stale = true;

@@ -24,6 +24,11 @@ impl Matched {
         }
     }
 
+    /// More partners may come with another part of the right side: `partners` puts out no row as lonely.
+    pub fn keep_lonely(&mut self) {
+        self.closed = self.rows.len();
+    }
+
     /// These pairs have passed all conditions. Answers what is to be put out, in the left side's order: left rows without a partner
     /// come with `NONE` where the kind of join keeps them. Pairs come in the left side's order, all of one row before the next row's.
     pub fn partners(

@@ -5,6 +5,7 @@ mod aggregate;
 mod aggstate;
 mod cte;
 mod frame;
+mod hashagg;
 mod hashjoin;
 mod inorder;
 mod insert;
@@ -18,6 +19,7 @@ mod nestloop;
 mod parallel;
 mod parsort;
 mod partition;
+mod queue;
 mod scan;
 mod seen;
 mod setop;
@@ -29,7 +31,7 @@ mod update;
 mod window;
 mod windowcall;
 
-pub use modify::Queued;
+pub use queue::{Queue, Queued};
 pub use window::is_window_function;
 
 use super::batch::Batch;
@@ -48,7 +50,11 @@ pub struct Shared {
     pub ctes: Vec<Option<cte::CteState>>,
     pub work: Vec<Arc<Kept>>,
     /// Actions for the statement's end.
-    pub queue: std::collections::VecDeque<Queued>,
+    pub queue: Queue,
+    /// Actions for COMMIT.
+    pub put_off: Queue,
+    /// It is COMMIT: nothing is put off.
+    pub immediate: bool,
     /// Something was written since the command id last rose.
     pub dirty: bool,
 }

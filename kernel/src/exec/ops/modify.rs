@@ -5,18 +5,13 @@ use crate::base::error::SqlError;
 use crate::base::{Res, Stop};
 use crate::exec::access::{ColumnDef, TableDef};
 use crate::exec::batch::{Batch, Vector};
+use crate::exec::kept::Room;
 use crate::exec::nodes::{AfterNode, CheckNode, Rules};
 use crate::expr::{Env, Program, State};
 use crate::types::registry;
 use crate::types::settings::Settings;
 use crate::types::Datum;
 use std::sync::Arc;
-
-/// An action for the statement's end, or for COMMIT.
-pub struct Queued {
-    pub after: Arc<AfterNode>,
-    pub params: Vec<Datum>,
-}
 
 /// Types of a table's columns.
 pub fn types(table: &TableDef) -> Vec<crate::base::Oid> {
@@ -177,6 +172,10 @@ impl Finish {
             self.enqueue(env, after, changed)?;
             self.at += 1;
         }
+        let room = Room::of(env);
+        let shared = shared(env);
+        shared.queue.settle(&room)?;
+        shared.put_off.settle(&room)?;
         let out = match returning {
             None => None,
             Some(program) => {
@@ -213,14 +212,16 @@ impl Finish {
         };
         if let Some(chosen) = chosen {
             let params = after.params.eval(env, &mut self.param_state, &chosen)?;
-            let queue = &mut shared(env).queue;
-            for row in 0..chosen.len {
-                let params = params.iter().map(|p| p.get(row)).collect();
-                queue.push_back(Queued {
-                    after: after.clone(),
-                    params,
-                });
-            }
+            let shared = shared(env);
+            let queue = match after.deferred && !shared.immediate {
+                true => &mut shared.put_off,
+                false => &mut shared.queue,
+            };
+            let rows = Batch {
+                columns: params,
+                len: chosen.len,
+            };
+            queue.push(after, rows);
         }
         self.kept = None;
         self.when_state = State::default();

@@ -2,7 +2,8 @@
 //! parts' order. Only what is pure and can be merged runs this way, and a table of groups that outgrows work_mem is given
 //! up for the ordinary operator, which can spill: nothing has been put out by then.
 
-use super::aggregate::{Prepared, Table};
+use super::aggregate::Prepared;
+use super::hashagg::Table;
 use super::hashjoin::{Build, Building};
 use super::{Input, Op, Opener};
 use crate::base::error::fail;

@@ -10,7 +10,7 @@ use crate::types::registry::TypeInfo;
 use std::sync::Arc;
 
 pub const PARTITIONS: usize = 16;
-/// A partition that is still too big after so many cuts (one key, mostly) is joined in memory.
+/// A partition is not cut more often than this.
 pub const LEVELS: u32 = 6;
 
 /// One partition: the right side's rows, the left side's, and how often they were cut.
@@ -18,10 +18,13 @@ pub struct Part {
     pub right: Op,
     pub left: Op,
     pub level: u32,
+    /// Cutting it again would not make it smaller: nearly all of the right side is in it (one key, mostly).
+    pub stubborn: bool,
 }
 
 pub struct Split {
     level: u32,
+    ways: usize,
     /// Right files, then left files.
     files: [Vec<Option<SpillFile>>; 2],
     unwritten: Vec<(usize, usize, Batch)>,
@@ -35,9 +38,19 @@ pub const LEFT: usize = 1;
 
 impl Split {
     pub fn new(level: u32) -> Split {
-        let empty = || (0..PARTITIONS).map(|_| None).collect();
+        Split::of(level, PARTITIONS)
+    }
+
+    /// Both sides as they are, in one partition.
+    pub fn uncut() -> Split {
+        Split::of(0, 1)
+    }
+
+    fn of(level: u32, ways: usize) -> Split {
+        let empty = || (0..ways).map(|_| None).collect();
         Split {
             level,
+            ways,
             files: [empty(), empty()],
             unwritten: Vec::new(),
             right_done: false,
@@ -53,9 +66,9 @@ impl Split {
         keys: &[Vector],
         infos: &[&'static TypeInfo],
     ) {
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); PARTITIONS];
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.ways];
         for (i, hash) in hash_rows(infos, keys, batch.len).into_iter().enumerate() {
-            rows[(hash >> (4 * self.level)) as usize % PARTITIONS].push(i as u32);
+            rows[(hash >> (4 * self.level)) as usize % self.ways].push(i as u32);
         }
         for (partition, rows) in rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
             self.unwritten.push((side, partition, batch.gather(rows)));
@@ -75,11 +88,14 @@ impl Split {
     pub fn parts(self) -> impl Iterator<Item = Part> {
         let level = self.level + 1;
         let [right, left] = self.files;
+        let rows = |file: &Option<SpillFile>| file.as_ref().map_or(0, |f| f.rows);
+        let most = right.iter().map(rows).sum::<usize>() / 10 * 9;
         right
             .into_iter()
             .zip(left)
             .filter(|(r, l)| r.is_some() || l.is_some())
             .map(move |(right, left)| Part {
+                stubborn: level >= LEVELS || rows(&right) > most,
                 right: FileScan::open(right),
                 left: FileScan::open(left),
                 level,

@@ -1,6 +1,7 @@
 //! Plans over tables in memory. Each plan runs without waiting, then again with a `Need` at every legal point, chosen by
 //! seed: the result must be the same.
 
+mod bounded;
 mod explain;
 mod expressions;
 mod functions;

@@ -7,13 +7,13 @@ use crate::exec::keys::Order;
 use crate::exec::order::sorted;
 use crate::types::registry;
 
-fn series(to: i64) -> Value {
+pub fn series(to: i64) -> Value {
     json!({"op": "function_scan", "calls": [{"func": "test_series", "args": [int(1), int(to)], "arg_types": [INT4, INT4],
         "types": [INT4]}], "ordinality": false})
 }
 
 /// 20,000 rows in no order: i * 7919 mod 20011, and a text.
-fn mixed(rows: i64) -> Value {
+pub fn mixed(rows: i64) -> Value {
     let spread = f("mod", &[f("mul", &[c(0), int(7919)]), int(20011)]);
     let label = json!({"e": "cast_io", "arg": spread, "from": INT4, "to": TEXT, "typmod": -1});
     project(series(rows), &[spread.clone(), label])
@@ -201,7 +201,7 @@ fn a_big_sort_in_memory_is_stable_and_ends_when_it_is_cancelled() {
 }
 
 /// The same rows with memory for all of them, with little, and with little and waits; only little writes files.
-fn same_when_spilled(plan: Value, count: usize) {
+pub fn same_when_spilled(plan: Value, count: usize) {
     let plan = case(plan);
     let mut execution = Execution::new(plan.prepared(), Vec::new(), Setup::bare());
     let mut all = Vec::new();
