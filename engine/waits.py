@@ -267,14 +267,14 @@ class Waits:
     def _exchange(self, session: Session, request: SpillRequest) -> None:
         """Do what an operator wants of its temporary file; also those that it has done with go."""
         self.drop_spilled(session)
-        kind, file, *rest = request
         try:
-            handle = self._spill_file((session.session_id, file))
-            if kind == "write":
-                handle.pwrite(rest[0], rest[1])
+            if request[0] == "write":
+                for file, offset, data in request[1]:
+                    self._spill_file((session.session_id, file)).pwrite(offset, data)
                 session.spill_done(None)
             else:
-                session.spill_done(handle.pread(rest[0], rest[1]))
+                _, file, offset, length = request
+                session.spill_done(self._spill_file((session.session_id, file)).pread(offset, length))
         except OSError as error:
             session.cancel("53100", f"could not use a temporary file: {error}")
 

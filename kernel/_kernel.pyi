@@ -38,7 +38,7 @@ from typing import Any, Literal, TypeAlias, final
 Need: TypeAlias = tuple[Any, ...]
 Step: TypeAlias = tuple[str, Any]
 Event: TypeAlias = tuple[Any, ...]
-#: ("write", file, offset, data) | ("read", file, offset, length): `file` is an int that the kernel chose, unique within the session.
+#: ("write", [(file, offset, data), …]) | ("read", file, offset, length): `file` is an int that the kernel chose, unique within the session.
 SpillRequest: TypeAlias = tuple[Any, ...]
 
 class PanicException(BaseException):

@@ -319,6 +319,23 @@ impl Vector {
         }
     }
 
+    /// The same, of a column that is not needed elsewhere.
+    pub fn take_in(&mut self, other: Vector) {
+        match (&mut *self, other) {
+            (Vector::Any(v), Vector::Any(mut o)) => v.append(&mut o),
+            (own, other) if own.is_empty() => *own = other,
+            (own, other) => own.append(&other),
+        }
+    }
+
+    /// Row `i` of another column, where it is not needed any more.
+    pub fn push_taken(&mut self, other: &mut Vector, i: usize) {
+        match (&mut *self, other) {
+            (Vector::Any(v), Vector::Any(o)) => v.push(std::mem::take(&mut o[i])),
+            (own, other) => own.push_from(other, i),
+        }
+    }
+
     /// The rows named, in that order; a row may be named several times.
     pub fn gather(&self, rows: &[u32]) -> Vector {
         match self {
@@ -480,15 +497,27 @@ impl Batch {
         self.len += 1;
     }
 
-    /// All rows of a batch with the same columns; an empty batch without columns takes its shape over.
-    /// Append rows that are not needed elsewhere.
-    pub fn take_in(&mut self, other: Batch) {
-        match self.len {
-            0 => *self = other,
-            _ => self.append(&other),
+    /// Row `i` of a batch with the same columns, where it is not needed any more.
+    pub fn push_taken(&mut self, other: &mut Batch, i: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&mut other.columns) {
+            column.push_taken(from, i);
         }
+        self.len += 1;
     }
 
+    /// Append rows that are not needed elsewhere.
+    pub fn take_in(&mut self, other: Batch) {
+        if self.len == 0 {
+            *self = other;
+            return;
+        }
+        for (column, from) in self.columns.iter_mut().zip(other.columns) {
+            column.take_in(from);
+        }
+        self.len += other.len;
+    }
+
+    /// All rows of a batch with the same columns; an empty batch without columns takes its shape over.
     pub fn append(&mut self, other: &Batch) {
         if self.len == 0 && self.columns.len() != other.columns.len() {
             *self = other.clone();

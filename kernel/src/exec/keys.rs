@@ -4,6 +4,7 @@ use super::batch::{Batch, Vector};
 use crate::types::oids;
 use crate::types::registry::TypeInfo;
 use crate::types::{float, Datum};
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 /// One column of an order.
@@ -58,9 +59,15 @@ fn compare_values(info: &TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) -
     }
 }
 
-pub fn compare_rows(orders: &[Order], a: &[Vector], i: usize, b: &[Vector], j: usize) -> Ordering {
+pub fn compare_rows<V: Borrow<Vector>>(
+    orders: &[Order],
+    a: &[V],
+    i: usize,
+    b: &[V],
+    j: usize,
+) -> Ordering {
     for (k, order) in orders.iter().enumerate() {
-        let result = order.compare(&a[k], i, &b[k], j);
+        let result = order.compare(a[k].borrow(), i, b[k].borrow(), j);
         if result != Ordering::Equal {
             return result;
         }
@@ -141,12 +148,16 @@ fn hash_value(info: &TypeInfo, value: &Datum) -> u64 {
 }
 
 /// A hash for each row. Equal keys have equal hashes, however their vectors hold them.
-pub fn hash_rows(infos: &[&'static TypeInfo], columns: &[Vector], len: usize) -> Vec<u64> {
+pub fn hash_rows<V: Borrow<Vector>>(
+    infos: &[&'static TypeInfo],
+    columns: &[V],
+    len: usize,
+) -> Vec<u64> {
     let mut out = vec![0x9e37_79b9_7f4a_7c15u64; len];
     for (column, info) in columns.iter().zip(infos) {
         let add =
             |h: &mut u64, v: u64| *h = h.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ v;
-        match column {
+        match column.borrow() {
             Vector::Int(v, n) if n.is_empty() => {
                 out.iter_mut()
                     .zip(v)

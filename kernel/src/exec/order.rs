@@ -6,6 +6,7 @@ use super::keys::{compare_rows, Order};
 use crate::base::{pace, Res};
 use crate::types::registry::TypeInfo;
 use crate::types::{oids, Datum};
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 /// The first key's numbers, with the rows they are of.
@@ -20,10 +21,23 @@ struct Lead {
 /// Rows that are sorted without looking whether somebody has cancelled.
 const SORT_STEP: usize = 32 << 10;
 
-pub fn sorted(orders: &[Order], keys: &[Vector], len: usize) -> Res<Vec<u32>> {
+/// Of each row of a column a pair: where two differ, the rows come in that order.
+pub type Leads = Option<Vec<(u8, u64)>>;
+
+pub fn leads(order: &Order, column: &Vector, len: usize) -> Leads {
+    let lead = Lead::of(order, column, len)?;
+    let null = if order.nulls_first { 0 } else { 2 };
+    let mut out = vec![(null, 0); len];
+    for (number, row) in lead.rows {
+        out[row as usize] = (1, number);
+    }
+    Some(out)
+}
+
+pub fn sorted<V: Borrow<Vector>>(orders: &[Order], keys: &[V], len: usize) -> Res<Vec<u32>> {
     let all = |a: u32, b: u32| compare_rows(orders, keys, a as usize, keys, b as usize);
     let lead = match (orders.first(), keys.first()) {
-        (Some(order), Some(column)) => Lead::of(order, column, len),
+        (Some(order), Some(column)) => Lead::of(order, column.borrow(), len),
         _ => None,
     };
     let Some(Lead {

@@ -1,15 +1,13 @@
 //! Sorted runs in temporary files, and their merge. Rows that are equal come in the runs' order.
 
 use super::batch::{Batch, BATCH_ROWS};
-use super::keys::{compare_rows, Order};
-use super::spill::SpillFile;
+use super::keys::Order;
+use super::order::{leads, Leads};
+use super::spill::{SpillFile, BLOCK_BYTES};
 use crate::base::Res;
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Blocks of runs are made no bigger than this, where a single row is not: a merge has one of each run in memory.
-const BLOCK_BYTES: usize = 64 << 10;
 
 /// How many rows of such a batch make a block.
 pub fn block_rows(rows: &Batch) -> usize {
@@ -27,18 +25,24 @@ struct Run {
     file: Arc<SpillFile>,
     blocks: Range<usize>,
     batch: Batch,
+    /// What the first key's values say of the rows' order.
+    leads: Leads,
     at: usize,
 }
 
 impl Run {
     /// Makes sure of a row; false at the end.
-    fn fill(&mut self) -> Res<bool> {
+    fn fill(&mut self, orders: &[Order], keys: &[usize]) -> Res<bool> {
         while self.at >= self.batch.len {
             if self.blocks.is_empty() {
                 return Ok(false);
             }
             match self.file.block(self.blocks.start)? {
                 Some(batch) => {
+                    self.leads = match (orders.first(), keys.first()) {
+                        (Some(order), Some(&key)) => leads(order, &batch.columns[key], batch.len),
+                        _ => None,
+                    };
                     self.batch = batch;
                     self.blocks.start += 1;
                     self.at = 0;
@@ -53,8 +57,8 @@ impl Run {
 /// Runs on their way to be one.
 pub struct Merge {
     runs: Vec<Run>,
-    /// The first of the key columns, which are the last ones.
-    keys: usize,
+    /// The key columns.
+    keys: Vec<usize>,
     /// Numbers of the runs that have rows, best first.
     heap: Option<Vec<usize>>,
     out: Batch,
@@ -63,16 +67,20 @@ pub struct Merge {
 }
 
 impl Merge {
-    pub fn new(runs: impl Iterator<Item = (Arc<SpillFile>, Range<usize>)>, keys: usize) -> Merge {
+    pub fn new(
+        runs: impl Iterator<Item = (Arc<SpillFile>, Range<usize>)>,
+        keys: &[usize],
+    ) -> Merge {
         let run = |(file, blocks)| Run {
             file,
             blocks,
             batch: Batch::default(),
+            leads: None,
             at: 0,
         };
         Merge {
             runs: runs.map(run).collect(),
-            keys,
+            keys: keys.to_vec(),
             heap: None,
             out: Batch::default(),
             most: BATCH_ROWS,
@@ -86,7 +94,7 @@ impl Merge {
             None => {
                 let mut heap = Vec::new();
                 for (i, run) in self.runs.iter_mut().enumerate() {
-                    if run.fill()? {
+                    if run.fill(orders, &self.keys)? {
                         heap.push(i);
                     }
                 }
@@ -110,7 +118,7 @@ impl Merge {
             };
             // The best run's row was given; it needs another before it can be compared again.
             if self.runs[first].at >= self.runs[first].batch.len {
-                if !self.runs[first].fill()? {
+                if !self.runs[first].fill(orders, &self.keys)? {
                     heap.swap_remove(0);
                 }
                 self.sift(orders, heap, 0);
@@ -121,7 +129,7 @@ impl Merge {
                 self.most = block_rows(&run.batch);
                 self.out = run.batch.slice(0, 0);
             }
-            self.out.push_from(&run.batch, run.at);
+            self.out.push_taken(&mut run.batch, run.at);
             run.at += 1;
             if run.at < run.batch.len {
                 self.sift(orders, heap, 0);
@@ -132,9 +140,20 @@ impl Merge {
 
     fn better(&self, orders: &[Order], a: usize, b: usize) -> bool {
         let (x, y) = (&self.runs[a], &self.runs[b]);
-        let (k, l) = (&x.batch.columns[self.keys..], &y.batch.columns[self.keys..]);
-        let order = compare_rows(orders, k, x.at, l, y.at);
-        order.then(a.cmp(&b)) == Ordering::Less
+        if let (Some(x_leads), Some(y_leads)) = (&x.leads, &y.leads) {
+            match x_leads[x.at].cmp(&y_leads[y.at]) {
+                Ordering::Equal => {}
+                order => return order == Ordering::Less,
+            }
+        }
+        for (order, &key) in orders.iter().zip(&self.keys) {
+            let (k, l) = (&x.batch.columns[key], &y.batch.columns[key]);
+            match order.compare(k, x.at, l, y.at) {
+                Ordering::Equal => {}
+                order => return order == Ordering::Less,
+            }
+        }
+        a < b
     }
 
     fn sift(&self, orders: &[Order], heap: &mut [usize], mut at: usize) {

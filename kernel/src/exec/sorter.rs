@@ -1,4 +1,4 @@
-//! Rows in the order of their last columns: in memory up to work_mem, beyond that in sorted runs in a temporary file, which are merged;
+//! Rows in the order of some of their columns: in memory up to work_mem, beyond that in sorted runs in a temporary file, which are merged;
 //! in several passes where there are many. Rows with equal keys keep the order in which they came.
 
 use super::batch::{Batch, Vector, BATCH_ROWS};
@@ -48,12 +48,12 @@ struct Runs {
 }
 
 impl Runs {
-    fn push(&mut self, spill: Arc<dyn Spill>, rows: &Batch) -> Res<()> {
+    fn file(&mut self, spill: Arc<dyn Spill>) -> Res<&mut SpillFile> {
         let file = self
             .file
             .get_or_insert_with(|| Arc::new(SpillFile::new(spill)));
         match Arc::get_mut(file) {
-            Some(file) => file.push(rows),
+            Some(file) => Ok(file),
             None => fail("XX000", "a file of sorted runs is written while it is read"),
         }
     }
@@ -63,7 +63,7 @@ impl Runs {
     }
 
     /// The merge of some of the runs.
-    fn merge(&self, runs: Range<usize>, keys: usize) -> Merge {
+    fn merge(&self, runs: Range<usize>, keys: &[usize]) -> Merge {
         let starts = std::iter::once(&0).chain(&self.ends);
         let blocks = starts.zip(&self.ends).map(|(from, to)| *from..*to);
         let blocks = blocks.skip(runs.start).take(runs.len());
@@ -76,7 +76,9 @@ pub struct Sorter {
     orders: Vec<Order>,
     /// The first key is a number of a group, from 0 on.
     grouped: bool,
-    /// What is not in runs yet; the keys are the last columns.
+    /// The columns that it is sorted by.
+    keys: Vec<usize>,
+    /// What is not in runs yet.
     pub rows: Batch,
     pub bytes: usize,
     phase: Phase,
@@ -84,9 +86,11 @@ pub struct Sorter {
 }
 
 impl Sorter {
-    pub fn new(orders: &[Order], grouped: bool) -> Sorter {
+    /// `keys`: the columns that `orders` are of.
+    pub fn new(orders: &[Order], keys: Vec<usize>, grouped: bool) -> Sorter {
         Sorter {
             orders: orders.to_vec(),
+            keys,
             grouped,
             rows: Batch::default(),
             bytes: 0,
@@ -95,14 +99,19 @@ impl Sorter {
         }
     }
 
-    pub fn push(&mut self, rows: &Batch) {
-        self.bytes += rows.bytes();
-        self.rows.append(rows);
+    /// Before the first rows.
+    pub fn set_keys(&mut self, keys: Vec<usize>) {
+        self.keys = keys;
     }
 
-    /// The first key column.
-    fn keys(&self) -> usize {
-        self.rows.width() - self.orders.len()
+    pub fn push(&mut self, rows: Batch) {
+        self.bytes += rows.bytes();
+        self.rows.take_in(rows);
+    }
+
+    /// The columns of some rows that they are sorted by.
+    pub fn keys<'r>(&self, rows: &'r Batch) -> Vec<&'r Vector> {
+        self.keys.iter().map(|&k| &rows.columns[k]).collect()
     }
 
     /// The order of the rows in memory.
@@ -111,12 +120,12 @@ impl Sorter {
             return Ok(Vec::new());
         }
         pace::heavy(self.rows.len * ROW_COST)?;
-        let keys = &self.rows.columns[self.keys()..];
+        let keys = self.keys(&self.rows);
         match keys.split_first() {
             Some((Vector::Int(groups, _), keys)) if self.grouped => {
                 sorted_in_groups(&self.orders[1..], groups, keys)
             }
-            _ => sorted(&self.orders, keys, self.rows.len),
+            _ => sorted(&self.orders, &keys, self.rows.len),
         }
     }
 
@@ -194,8 +203,9 @@ impl Sorter {
         let rows = block_rows(&self.rows);
         while *at < order.len() {
             let to = (*at + rows).min(order.len());
-            let block = self.rows.gather(&order[*at..to]);
-            self.runs.push(spill.clone(), &block)?;
+            self.runs
+                .file(spill.clone())?
+                .push_rows(&self.rows, &order[*at..to])?;
             *at = to;
         }
         let last = *last;
@@ -213,12 +223,12 @@ impl Sorter {
     fn start_merge(&mut self, env: &Env) {
         let (count, fan) = (self.runs.ends.len(), fan(env.setup.work_mem));
         if count <= fan {
-            self.phase = Phase::Merging(self.runs.merge(0..count, self.keys()));
+            self.phase = Phase::Merging(self.runs.merge(0..count, &self.keys));
             return;
         }
-        let (old, keys) = (std::mem::take(&mut self.runs), self.keys());
+        let old = std::mem::take(&mut self.runs);
         self.phase = Phase::Combining {
-            merge: old.merge(0..fan, keys),
+            merge: old.merge(0..fan, &self.keys),
             old,
             done: fan,
             waiting: None,
@@ -228,7 +238,6 @@ impl Sorter {
     /// One block of a run that is made of several.
     fn combining(&mut self, env: &mut Env) -> Res<()> {
         env.pulse()?;
-        let keys = self.keys();
         let (
             Phase::Combining {
                 old,
@@ -245,7 +254,7 @@ impl Sorter {
             *waiting = merge.next(&self.orders)?;
         }
         if let Some(block) = waiting {
-            self.runs.push(spill, block)?;
+            self.runs.file(spill)?.push(block)?;
             env.charge(block.len);
             *waiting = None;
             return Ok(());
@@ -254,7 +263,7 @@ impl Sorter {
         let (from, all) = (*done, old.ends.len());
         if from < all {
             *done = all.min(from + fan(env.setup.work_mem));
-            *merge = old.merge(from..*done, keys);
+            *merge = old.merge(from..*done, &self.keys);
         } else {
             self.start_merge(env);
         }
@@ -296,7 +305,7 @@ impl Sorter {
 }
 
 /// Each group's rows are sorted by themselves: what `sorted` is quick at are first keys that differ.
-fn sorted_in_groups(orders: &[Order], groups: &[i64], keys: &[Vector]) -> Res<Vec<u32>> {
+fn sorted_in_groups(orders: &[Order], groups: &[i64], keys: &[&Vector]) -> Res<Vec<u32>> {
     let count = groups.iter().max().map_or(0, |&g| g as usize + 1);
     let mut ends = vec![0; count + 1];
     groups.iter().for_each(|&g| ends[g as usize + 1] += 1);

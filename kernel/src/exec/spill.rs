@@ -11,6 +11,9 @@ use crate::types::array::Array;
 use crate::types::{oids, store, Datum, Interval, Record, Text, TimeTz};
 use std::sync::Arc;
 
+/// Blocks of runs and partitions are made no bigger than this, where a single row is not: a merge has one of each run in memory.
+pub const BLOCK_BYTES: usize = 64 << 10;
+
 /// A temporary file; removed when dropped.
 pub struct SpillFile {
     spill: Arc<dyn Spill>,
@@ -33,16 +36,29 @@ impl SpillFile {
 
     /// Append one block. After `Need` call again with the same batch.
     pub fn push(&mut self, batch: &Batch) -> Res<()> {
+        self.put(batch, None)
+    }
+
+    /// Append one block of these rows of a batch. After `Need` call again with the same.
+    pub fn push_rows(&mut self, batch: &Batch, rows: &[u32]) -> Res<()> {
+        self.put(batch, Some(rows))
+    }
+
+    fn put(&mut self, batch: &Batch, rows: Option<&[u32]>) -> Res<()> {
         let file = match self.file {
             Some(file) => file,
             None => *self.file.insert(self.spill.create()?),
         };
-        let mut bytes = Vec::with_capacity(batch.bytes());
-        put_batch(batch, &mut bytes)?;
+        let len = rows.map_or(batch.len, <[u32]>::len);
+        let mut bytes = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
+        match rows {
+            Some(rows) => put_batch(batch, len, rows.iter().map(|&r| r as usize), &mut bytes)?,
+            None => put_batch(batch, len, 0..len, &mut bytes)?,
+        }
         self.spill.write(file, &bytes)?;
         self.blocks.push((self.end, bytes.len()));
         self.end += bytes.len() as u64;
-        self.rows += batch.len;
+        self.rows += len;
         Ok(())
     }
 
@@ -71,6 +87,89 @@ impl Drop for SpillFile {
     }
 }
 
+/// Rows in a temporary file, in blocks that are put together of what comes; the last rows, which make no block, stay in memory.
+pub struct RowFile {
+    file: SpillFile,
+    last: Batch,
+    bytes: usize,
+    block: usize,
+}
+
+impl RowFile {
+    /// Blocks are made of about so many bytes.
+    pub fn new(spill: Arc<dyn Spill>, block: usize) -> RowFile {
+        RowFile {
+            file: SpillFile::new(spill),
+            last: Batch::default(),
+            bytes: 0,
+            block,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.file.rows + self.last.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Write a block if there is one; after `Need` call again.
+    pub fn settle(&mut self) -> Res<()> {
+        if self.bytes >= self.block {
+            self.file.push(&self.last)?;
+            self.last.clear();
+            self.bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Block `i`, the rows in memory being the last one; after `Need` call again.
+    pub fn block(&self, i: usize) -> Res<Option<Batch>> {
+        if i == self.file.blocks() && self.last.len > 0 {
+            return Ok(Some(self.last.clone()));
+        }
+        self.file.block(i)
+    }
+}
+
+/// Each row to the file that `to` has for it, if there is one; to be followed by `settle` of all.
+pub fn scatter(rows: Batch, to: &[u32], files: &mut [RowFile]) {
+    let row_bytes = rows.bytes() / rows.len.max(1);
+    for file in files.iter_mut().filter(|f| f.last.width() != rows.width()) {
+        file.last = rows.slice(0, 0);
+    }
+    for (c, column) in rows.columns.into_iter().enumerate() {
+        match column {
+            Vector::Any(values) => {
+                for (value, &to) in values.into_iter().zip(to) {
+                    if let Some(file) = files.get_mut(to as usize) {
+                        file.last.columns[c].push(value);
+                    }
+                }
+            }
+            column => {
+                for (i, &to) in to.iter().enumerate() {
+                    if let Some(file) = files.get_mut(to as usize) {
+                        file.last.columns[c].push_from(&column, i);
+                    }
+                }
+            }
+        }
+    }
+    for &to in to {
+        if let Some(file) = files.get_mut(to as usize) {
+            file.last.len += 1;
+            file.bytes += row_bytes;
+        }
+    }
+}
+
+/// Bytes of a block of one of many partitions that are written at once, of a hash table that may take so much.
+pub fn partition_block(hash_mem: usize) -> usize {
+    (hash_mem / 64).clamp(1 << 10, BLOCK_BYTES)
+}
+
 /// Where this execution may spill to, if anywhere.
 pub fn spill(env: &Env) -> Option<Arc<dyn Spill>> {
     env.setup.spill.clone()
@@ -78,33 +177,40 @@ pub fn spill(env: &Env) -> Option<Arc<dyn Spill>> {
 
 const NULLS: u8 = 0x80;
 
-fn put_batch(batch: &Batch, out: &mut Vec<u8>) -> Res<()> {
-    out.extend_from_slice(&(batch.len as u32).to_le_bytes());
+fn put_batch(
+    batch: &Batch,
+    len: usize,
+    rows: impl Iterator<Item = usize> + Clone,
+    out: &mut Vec<u8>,
+) -> Res<()> {
+    out.extend_from_slice(&(len as u32).to_le_bytes());
     out.extend_from_slice(&(batch.columns.len() as u32).to_le_bytes());
     for column in &batch.columns {
         let mut header = |kind: u8, nulls: &[bool]| {
             out.push(kind | if nulls.is_empty() { 0 } else { NULLS });
-            out.extend(nulls.iter().map(|&n| u8::from(n)));
+            if !nulls.is_empty() {
+                out.extend(rows.clone().map(|r| u8::from(nulls[r])));
+            }
         };
         match column {
             Vector::Bool(v, n) => {
                 header(0, n);
-                out.extend(v.iter().map(|&b| u8::from(b)));
+                out.extend(rows.clone().map(|r| u8::from(v[r])));
             }
             Vector::Int(v, n) => {
                 header(1, n);
-                v.iter()
-                    .for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
+                rows.clone()
+                    .for_each(|r| out.extend_from_slice(&v[r].to_le_bytes()));
             }
             Vector::Float(v, n) => {
                 header(2, n);
-                v.iter()
-                    .for_each(|x| out.extend_from_slice(&x.to_bits().to_le_bytes()));
+                rows.clone()
+                    .for_each(|r| out.extend_from_slice(&v[r].to_bits().to_le_bytes()));
             }
             Vector::Any(v) => {
                 header(3, &[]);
-                for value in v {
-                    put_datum(value, out)?;
+                for r in rows.clone() {
+                    put_datum(&v[r], out)?;
                 }
             }
         }

@@ -239,15 +239,17 @@ impl Program {
         self.codes.is_empty()
     }
 
+    /// Of each expression the column that it is, if it is one.
+    pub fn each_column(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        self.codes.iter().map(|code| match code {
+            Code::Col(column) => Some(*column),
+            _ => None,
+        })
+    }
+
     /// The columns it hands on, when it does nothing else.
     pub fn columns(&self) -> Option<Vec<usize>> {
-        self.codes
-            .iter()
-            .map(|c| match c {
-                Code::Col(i) => Some(*i),
-                _ => None,
-            })
-            .collect()
+        self.each_column().collect()
     }
 }
 

@@ -7,6 +7,7 @@ use super::{logic, rows, sub};
 use crate::base::{Need, Res, Stop};
 use crate::exec::batch::{Batch, Kind, Vector};
 use crate::types::Datum;
+use std::borrow::Cow;
 
 /// A column that may be one value for all rows, or borrowed.
 pub enum Value<'a> {
@@ -341,6 +342,24 @@ impl Program {
                 .iter()
                 .map(|c| Ok(eval(cx, c, input, None)?.vector(input.len)))
                 .collect()
+        })
+    }
+
+    /// The same; what is a column of the batch is lent.
+    pub fn eval_lent<'b>(
+        &self,
+        env: &mut Env,
+        state: &mut State,
+        input: &'b Batch,
+    ) -> Res<Vec<Cow<'b, Vector>>> {
+        self.pass(env, state, |cx| {
+            let column = |c| {
+                Ok(match eval(cx, c, input, None)? {
+                    Value::Ref(column) => Cow::Borrowed(column),
+                    value => Cow::Owned(value.vector(input.len)),
+                })
+            };
+            self.codes.iter().map(column).collect()
         })
     }
 

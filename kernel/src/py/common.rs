@@ -99,11 +99,12 @@ pub fn slices(budget_us: u64) -> u32 {
 pub fn spill<'py>(py: Python<'py>, core: &Session) -> PyResult<Option<Bound<'py, PyAny>>> {
     Ok(match core.spill.request() {
         None => None,
-        Some(Request::Write {
-            file,
-            offset,
-            bytes,
-        }) => Some(("write", file, offset, PyBytes::new(py, &bytes)).into_bound_py_any(py)?),
+        Some(Request::Write(writes)) => {
+            let writes = writes
+                .iter()
+                .map(|(file, offset, bytes)| (*file, *offset, PyBytes::new(py, bytes)));
+            Some(("write", writes.collect::<Vec<_>>()).into_bound_py_any(py)?)
+        }
         Some(Request::Read { file, offset, len }) => {
             Some(("read", file, offset, len).into_bound_py_any(py)?)
         }

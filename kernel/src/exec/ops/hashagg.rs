@@ -10,7 +10,7 @@ use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::{hash_rows, Groups};
 use crate::exec::nodes::AggregateNode;
-use crate::exec::spill::{spill, SpillFile};
+use crate::exec::spill::{partition_block, scatter, spill, RowFile};
 use crate::expr::{Env, Operator};
 use crate::types::Datum;
 use std::borrow::Cow;
@@ -20,6 +20,8 @@ use std::sync::Arc;
 const PARTITIONS: usize = 16;
 /// Hash bits run out after this many levels; then a table grows as it must.
 const LEVELS: u32 = 12;
+/// The partition of a row whose group is in the table.
+const STAYS: u32 = u32::MAX;
 
 /// A table of groups.
 pub struct Table {
@@ -71,13 +73,11 @@ struct Grouping {
     set: Option<Vec<usize>>,
     table: Table,
     /// Input rows of groups that are not in the table, by partition.
-    files: Vec<Option<SpillFile>>,
-    /// Rows on their way to the files.
-    unwritten: Vec<(usize, Batch)>,
+    files: Vec<RowFile>,
     /// Partitions still to be aggregated, with their level.
-    waiting: VecDeque<(SpillFile, u32)>,
+    waiting: VecDeque<(RowFile, u32)>,
     /// The partition being read, and its next block; none: the input.
-    source: Option<(SpillFile, u32, usize)>,
+    source: Option<(RowFile, u32, usize)>,
     /// A block of the partition that is not taken in yet.
     block: Option<Batch>,
     prepared: Prepared,
@@ -90,7 +90,6 @@ impl Grouping {
             set,
             table: Table::new(node),
             files: Vec::new(),
-            unwritten: Vec::new(),
             waiting: VecDeque::new(),
             source: None,
             block: None,
@@ -122,7 +121,7 @@ impl Grouping {
         &mut self,
         node: &AggregateNode,
         env: &mut Env,
-        batch: &Batch,
+        batch: Cow<'_, Batch>,
         keys: &[Vector],
         evaluated: &[Evaluated],
     ) -> Res<()> {
@@ -131,13 +130,13 @@ impl Grouping {
         let room = env.setup.hash_mem() / node.sets.as_ref().map_or(1, |sets| sets.len().max(1));
         let level = self.level();
         let full = self.table.bytes() > room && env.setup.spill.is_some() && level < LEVELS;
-        let mut away: Vec<Vec<u32>> = vec![Vec::new(); if full { PARTITIONS } else { 0 }];
+        let mut away = vec![STAYS; if full { batch.len } else { 0 }];
         let mut groups = Vec::with_capacity(batch.len);
         for (i, &hash) in hashes.iter().enumerate() {
             if full {
                 let found = self.table.groups.find(&keys, i, hash);
                 if found.is_none() {
-                    away[(hash >> (4 * level)) as usize % PARTITIONS].push(i as u32);
+                    away[i] = (hash >> (4 * level)) as u32 % PARTITIONS as u32;
                 }
                 groups.push(found.unwrap_or(u32::MAX));
             } else {
@@ -147,27 +146,21 @@ impl Grouping {
         let states = &mut self.table.states;
         states.grow(node, self.table.groups.len())?;
         states.update(node, env, evaluated, Some(&groups), batch.len)?;
-        for (partition, rows) in away.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-            self.unwritten.push((partition, batch.gather(rows)));
+        self.spilled += away.iter().filter(|&&to| to != STAYS).count();
+        if let (true, Some(spill)) = (away.iter().any(|&to| to != STAYS), spill(env)) {
+            if self.files.is_empty() {
+                let block = partition_block(room);
+                self.files
+                    .resize_with(PARTITIONS, || RowFile::new(spill.clone(), block));
+            }
+            scatter(batch.into_owned(), &away, &mut self.files);
         }
         Ok(())
     }
 
     /// Write what was taken in and does not fit; after `Need` call again.
     fn settle(&mut self, env: &mut Env) -> Res<()> {
-        while let Some((partition, batch)) = self.unwritten.last() {
-            if self.files.is_empty() {
-                self.files.resize_with(PARTITIONS, || None);
-            }
-            let file = match (&mut self.files[*partition], spill(env)) {
-                (Some(file), _) => file,
-                (empty, Some(spill)) => empty.insert(SpillFile::new(spill)),
-                (_, None) => return Ok(()),
-            };
-            file.push(batch)?;
-            self.spilled += batch.len;
-            self.unwritten.pop();
-        }
+        self.files.iter_mut().try_for_each(RowFile::settle)?;
         self.table.states.settle(env)
     }
 
@@ -188,16 +181,15 @@ impl Grouping {
             };
             let (keys, evaluated) = self.prepared.eval(node, env, block)?;
             let block = self.block.take().expect("looked at above");
-            self.take_in(node, env, &block, &keys, &evaluated)?;
+            self.take_in(node, env, Cow::Owned(block), &keys, &evaluated)?;
         }
     }
 
     /// The table is given out: go on with a partition, if one is left.
     fn next_source(&mut self, node: &AggregateNode) -> bool {
         let level = self.level() + 1;
-        let done: Vec<SpillFile> = self.files.drain(..).flatten().collect();
-        self.waiting
-            .extend(done.into_iter().map(|file| (file, level)));
+        let done = self.files.drain(..).filter(|file| !file.is_empty());
+        self.waiting.extend(done.map(|file| (file, level)));
         let Some((file, level)) = self.waiting.pop_front() else {
             return false;
         };
@@ -262,8 +254,11 @@ impl HashAggregate {
     fn take_in(&mut self, env: &mut Env) -> Res<()> {
         let (keys, evaluated) = self.prepared.eval(&self.node, env, self.input.batch())?;
         let batch = self.input.take();
+        if let [grouping] = self.groupings.as_mut_slice() {
+            return grouping.take_in(&self.node, env, Cow::Owned(batch), &keys, &evaluated);
+        }
         for grouping in &mut self.groupings {
-            grouping.take_in(&self.node, env, &batch, &keys, &evaluated)?;
+            grouping.take_in(&self.node, env, Cow::Borrowed(&batch), &keys, &evaluated)?;
         }
         Ok(())
     }

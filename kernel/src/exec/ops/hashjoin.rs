@@ -17,6 +17,7 @@ use crate::exec::spill::SpillFile;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
 use crate::types::Datum;
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// Candidate pairs that are tested at once.
@@ -152,8 +153,8 @@ pub struct HashJoin {
     inputs: Option<(Input, Op)>,
 }
 
-fn has_null(keys: &[Vector], i: usize) -> bool {
-    keys.iter().any(|k| k.is_null(i))
+fn has_null<V: Borrow<Vector>>(keys: &[V], i: usize) -> bool {
+    keys.iter().any(|k| k.borrow().is_null(i))
 }
 
 impl HashJoin {
@@ -213,19 +214,13 @@ impl HashJoin {
 
     /// The right side has grown too big.
     fn start_cut(&mut self, env: &mut Env) -> Res<()> {
-        let build = &self.building;
-        let keys = self
-            .node
-            .right_keys
-            .eval(env, &mut self.states[0], &build.rows)?;
-        let mut split = match self.whole {
-            true => Split::uncut(),
-            false => Split::new(self.level),
+        self.split = match self.whole {
+            true => Split::uncut(env),
+            false => Split::new(self.level, env),
         };
-        self.right_nulls |= (0..build.rows.len).any(|i| has_null(&keys, i));
-        split.add(RIGHT, &build.rows, &keys, &self.node.infos);
-        self.split = Some(split);
-        self.building = Build::default();
+        if let Some(split) = &mut self.split {
+            split.pending = Some(std::mem::take(&mut self.building).rows);
+        }
         Ok(())
     }
 
@@ -235,11 +230,11 @@ impl HashJoin {
 
     /// Cut both sides; afterwards the partitions stand in their place.
     fn cut(&mut self, env: &mut Env) -> Res<()> {
-        let (Some(split), Some(spill)) = (&mut self.split, env.setup.spill.clone()) else {
+        let Some(split) = &mut self.split else {
             return Ok(());
         };
         loop {
-            split.write(&spill)?;
+            split.write()?;
             if !split.right_done {
                 if split.pending.is_none() {
                     split.pending = self.right.next(env)?;
@@ -248,17 +243,25 @@ impl HashJoin {
                 let Some(batch) = &split.pending else {
                     continue;
                 };
-                let keys = self.node.right_keys.eval(env, &mut self.states[0], batch)?;
+                let keys = self
+                    .node
+                    .right_keys
+                    .eval_lent(env, &mut self.states[0], batch)?;
+                self.right_nulls |= (0..batch.len).any(|i| has_null(&keys, i));
+                let places = split.places(&keys, &self.node.infos, batch.len);
+                drop(keys);
                 if let Some(batch) = split.pending.take() {
-                    self.right_nulls |= (0..batch.len).any(|i| has_null(&keys, i));
-                    split.add(RIGHT, &batch, &keys, &self.node.infos);
+                    split.add(RIGHT, batch, &places);
                 }
             } else if self.left.fill(env)? {
+                let batch = self.left.batch();
                 let keys = self
                     .node
                     .left_keys
-                    .eval(env, &mut self.states[1], self.left.batch())?;
-                split.add(LEFT, &self.left.take(), &keys, &self.node.infos);
+                    .eval_lent(env, &mut self.states[1], batch)?;
+                let places = split.places(&keys, &self.node.infos, batch.len);
+                drop(keys);
+                split.add(LEFT, self.left.take(), &places);
             } else {
                 break;
             }

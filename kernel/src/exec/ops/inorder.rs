@@ -32,6 +32,11 @@ pub struct InOrder {
     state: Option<Box<dyn Accumulator>>,
 }
 
+/// Of rows of so many columns, by the last ones.
+fn sorter(orders: &[Order], grouped: bool, width: usize) -> Sorter {
+    Sorter::new(orders, (width - orders.len()..width).collect(), grouped)
+}
+
 impl InOrder {
     pub fn new(agg: &AggCall, grouped: bool) -> InOrder {
         let ascending = |info| Order {
@@ -59,10 +64,11 @@ impl InOrder {
         } else {
             0..0
         };
+        let width = agg.arg_count + sorted + first;
         InOrder {
-            sorter: Sorter::new(&orders, grouped),
+            sorter: sorter(&orders, grouped, width),
             grouped: grouped.then(|| by - 1),
-            width: agg.arg_count + sorted + first,
+            width,
             orders,
             args: taken,
             distinct,
@@ -92,7 +98,7 @@ impl InOrder {
             columns.extend(take(own));
         }
         let len = rows.len();
-        self.sorter.push(&Batch { columns, len });
+        self.sorter.push(Batch { columns, len });
     }
 
     /// Keep to work_mem; after `Need` call again.
@@ -115,13 +121,13 @@ impl InOrder {
 
     /// All is done but for the rows that are held: they are the first group's now.
     pub fn restart(&mut self) {
-        self.sorter = Sorter::new(&self.orders, self.grouped.is_some());
+        self.sorter = sorter(&self.orders, self.grouped.is_some(), self.width);
         let mut held = std::mem::take(&mut self.held);
         if let Some(Vector::Int(groups, _)) = self.grouped.and_then(|g| held.columns.get_mut(g)) {
             groups.fill(0);
         }
         if held.len > 0 {
-            self.sorter.push(&held);
+            self.sorter.push(held);
         }
         (self.ended, self.rows, self.at) = (false, Batch::default(), 0);
         self.before.clear();

@@ -163,7 +163,7 @@ impl Seen {
                 } else if let Some(level) = self.levels.iter().position(|l| l.len() >= RUNS) {
                     let runs = self.levels[level].iter();
                     let runs = runs.map(|r| (r.file.clone(), 0..r.fences.len()));
-                    let merge = Merge::new(runs, self.infos.len());
+                    let merge = Merge::new(runs, &[self.infos.len()]);
                     (level + 1, From::Runs(Box::new(merge)))
                 } else {
                     return Ok(());

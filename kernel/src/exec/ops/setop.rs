@@ -7,7 +7,6 @@ use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::{hash_rows, same_rows, Groups};
 use crate::exec::nodes::{DistinctNode, SetOpNode};
 use crate::exec::plan::SetOpKind;
-use crate::exec::spill::spill;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
 use std::sync::Arc;
@@ -55,7 +54,7 @@ impl Distinct {
                     rows.push(i as u32);
                 }
             }
-            self.over.put(LEFT, batch, &over, &self.node.infos);
+            self.over.put(env, LEFT, batch, &over, &self.node.infos);
             return Ok(rows);
         };
         let keys = keys.eval(env, &mut self.state, batch)?;
@@ -82,7 +81,7 @@ impl Distinct {
 impl Operator for Distinct {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
-            self.over.write(env)?;
+            self.over.write()?;
             if !self.input.fill(env)? {
                 let Some(part) = self.over.next_part() else {
                     return Ok(None);
@@ -130,21 +129,30 @@ impl Over {
         env.setup.spill.is_some() && self.level < LEVELS && table.bytes() > env.setup.work_mem
     }
 
-    fn put(&mut self, side: usize, batch: &Batch, rows: &[u32], infos: &[&'static TypeInfo]) {
-        if !rows.is_empty() {
+    fn put(
+        &mut self,
+        env: &Env,
+        side: usize,
+        batch: &Batch,
+        rows: &[u32],
+        infos: &[&'static TypeInfo],
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        if self.split.is_none() {
+            self.split = Split::new(self.level, env);
+        }
+        if let Some(split) = &mut self.split {
             let batch = batch.gather(rows);
-            self.split
-                .get_or_insert_with(|| Split::new(self.level))
-                .add(side, &batch, &batch.columns, infos);
+            let places = split.places(&batch.columns, infos, batch.len);
+            split.add(side, batch, &places);
         }
     }
 
     /// What was put; after `Need` call again.
-    fn write(&mut self, env: &Env) -> Res<()> {
-        match (&mut self.split, spill(env)) {
-            (Some(split), Some(spill)) => split.write(&spill),
-            _ => Ok(()),
-        }
+    fn write(&mut self) -> Res<()> {
+        self.split.as_mut().map_or(Ok(()), Split::write)
     }
 
     /// The input is at its end: what comes next.
@@ -205,7 +213,7 @@ impl SetOp {
 
     fn count(&mut self, env: &mut Env) -> Res<()> {
         while self.node.kind != SetOpKind::Union {
-            self.over.write(env)?;
+            self.over.write()?;
             if !self.right.fill(env)? {
                 break;
             }
@@ -218,7 +226,7 @@ impl SetOp {
                     None => over.push(i as u32),
                 }
             }
-            self.over.put(RIGHT, &batch, &over, &self.node.infos);
+            self.over.put(env, RIGHT, &batch, &over, &self.node.infos);
         }
         self.counted = true;
         Ok(())
@@ -255,7 +263,7 @@ impl SetOp {
                 None => over.push(i as u32),
             }
         }
-        self.over.put(LEFT, &batch, &over, &self.node.infos);
+        self.over.put(env, LEFT, &batch, &over, &self.node.infos);
         match rows.len() {
             0 => None,
             n if n == batch.len => Some(batch),
@@ -288,7 +296,7 @@ impl SetOp {
             self.count(env)?;
         }
         loop {
-            self.over.write(env)?;
+            self.over.write()?;
             let batch = if !self.left_done && self.left.fill(env)? {
                 self.left.take()
             } else {

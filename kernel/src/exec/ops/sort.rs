@@ -2,7 +2,7 @@
 
 use super::{Input, Op};
 use crate::base::Res;
-use crate::exec::batch::{Batch, BATCH_ROWS};
+use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::compare_rows;
 use crate::exec::nodes::SortNode;
 use crate::exec::sorter::Sorter;
@@ -16,9 +16,11 @@ pub struct Sort {
     input: Input,
     states: [State; 2],
     limit: Option<Option<usize>>,
-    /// Input columns, then keys.
+    /// Input columns, then keys that are none of them.
     sorter: Sorter,
     width: usize,
+    /// Which keys are worked out.
+    made: Vec<bool>,
     /// The first rows in memory, as many as the limit, are the best so far, in order.
     ordered: bool,
     given: usize,
@@ -26,9 +28,11 @@ pub struct Sort {
 
 impl Sort {
     pub fn new(node: Arc<SortNode>, input: Op) -> Sort {
+        let made: Vec<bool> = node.keys.each_column().map(|c| c.is_none()).collect();
         Sort {
-            sorter: Sorter::new(&node.orders, false),
+            sorter: Sorter::new(&node.orders, Vec::new(), false),
             node,
+            made,
             input: Input::new(input),
             states: Default::default(),
             limit: None,
@@ -63,14 +67,19 @@ impl Sort {
         let keys = self
             .node
             .keys
-            .eval(env, &mut self.states[1], self.input.batch())?;
+            .eval_lent(env, &mut self.states[1], self.input.batch())?;
+        let made = keys.into_iter().zip(&self.made).filter(|(_, made)| **made);
+        let made: Vec<Vector> = made.map(|(key, _)| key.into_owned()).collect();
         let mut batch = self.input.take();
         self.width = batch.width();
-        batch.columns.extend(keys);
+        if self.sorter.rows.len == 0 {
+            self.sorter.set_keys(self.keys());
+        }
+        batch.columns.extend(made);
         if let Some(better) = self.better_rows(&batch) {
             batch = batch.gather(&better);
         }
-        self.sorter.push(&batch);
+        self.sorter.push(batch);
         if let Some(limit) = self.limit() {
             let sorter = &mut self.sorter;
             if sorter.rows.len > limit.saturating_mul(2).max(BATCH_ROWS) {
@@ -84,6 +93,15 @@ impl Sort {
         Ok(true)
     }
 
+    /// Where the keys are in rows.
+    fn keys(&self) -> Vec<usize> {
+        let mut next = self.width..;
+        let columns = self.node.keys.each_column();
+        columns
+            .map(|c| c.or_else(|| next.next()).unwrap_or_default())
+            .collect()
+    }
+
     /// Rows of a batch that are better than the worst of the best so far; none: all may be.
     fn better_rows(&self, batch: &Batch) -> Option<Vec<u32>> {
         let worst = self.limit().filter(|_| self.ordered)?.checked_sub(1)?;
@@ -91,10 +109,9 @@ impl Sort {
         if worst >= rows.len {
             return None;
         }
-        let keys = batch.columns.get(self.width..)?;
-        let best = rows.columns.get(self.width..)?;
+        let (keys, best) = (self.sorter.keys(batch), self.sorter.keys(rows));
         let better = |row: &u32| {
-            compare_rows(&self.node.orders, keys, *row as usize, best, worst) == Ordering::Less
+            compare_rows(&self.node.orders, &keys, *row as usize, &best, worst) == Ordering::Less
         };
         Some((0..batch.len as u32).filter(better).collect())
     }
@@ -133,7 +150,7 @@ impl Operator for Sort {
         }
         self.input.rescan(env)?;
         self.limit = None;
-        self.sorter = Sorter::new(&self.node.orders, false);
+        self.sorter = Sorter::new(&self.node.orders, Vec::new(), false);
         self.ordered = false;
         Ok(())
     }

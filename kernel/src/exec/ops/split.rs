@@ -4,10 +4,10 @@ use super::Op;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::hash_rows;
-use crate::exec::spill::SpillFile;
-use crate::expr::{Env, Operator, Spill};
+use crate::exec::spill::{partition_block, scatter, spill, RowFile};
+use crate::expr::{Env, Operator};
 use crate::types::registry::TypeInfo;
-use std::sync::Arc;
+use std::borrow::Borrow;
 
 pub const PARTITIONS: usize = 16;
 /// A partition is not cut more often than this.
@@ -26,8 +26,9 @@ pub struct Split {
     level: u32,
     ways: usize,
     /// Right files, then left files.
-    files: [Vec<Option<SpillFile>>; 2],
-    unwritten: Vec<(usize, usize, Batch)>,
+    files: [Vec<RowFile>; 2],
+    /// Blocks may be full.
+    settled: bool,
     pub right_done: bool,
     /// A right batch whose keys are not evaluated yet.
     pub pending: Option<Batch>,
@@ -37,50 +38,60 @@ pub const RIGHT: usize = 0;
 pub const LEFT: usize = 1;
 
 impl Split {
-    pub fn new(level: u32) -> Split {
-        Split::of(level, PARTITIONS)
+    pub fn new(level: u32, env: &Env) -> Option<Split> {
+        Split::of(level, PARTITIONS, env)
     }
 
     /// Both sides as they are, in one partition.
-    pub fn uncut() -> Split {
-        Split::of(0, 1)
+    pub fn uncut(env: &Env) -> Option<Split> {
+        Split::of(0, 1, env)
     }
 
-    fn of(level: u32, ways: usize) -> Split {
-        let empty = || (0..ways).map(|_| None).collect();
-        Split {
+    /// None: there is no place for files.
+    fn of(level: u32, ways: usize, env: &Env) -> Option<Split> {
+        let spill = spill(env)?;
+        let block = partition_block(env.setup.hash_mem());
+        let files = || {
+            (0..ways)
+                .map(|_| RowFile::new(spill.clone(), block))
+                .collect()
+        };
+        Some(Split {
             level,
             ways,
-            files: [empty(), empty()],
-            unwritten: Vec::new(),
+            files: [files(), files()],
+            settled: true,
             right_done: false,
             pending: None,
-        }
+        })
+    }
+
+    /// Where rows with such keys belong, for `add`.
+    pub fn places<V: Borrow<Vector>>(
+        &self,
+        keys: &[V],
+        infos: &[&'static TypeInfo],
+        len: usize,
+    ) -> Vec<u32> {
+        let place = |hash: u64| (hash >> (4 * self.level)) as usize % self.ways;
+        let hashes = hash_rows(infos, keys, len).into_iter();
+        hashes.map(|hash| place(hash) as u32).collect()
     }
 
     /// Rows of one side on their way to its files.
-    pub fn add(
-        &mut self,
-        side: usize,
-        batch: &Batch,
-        keys: &[Vector],
-        infos: &[&'static TypeInfo],
-    ) {
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.ways];
-        for (i, hash) in hash_rows(infos, keys, batch.len).into_iter().enumerate() {
-            rows[(hash >> (4 * self.level)) as usize % self.ways].push(i as u32);
-        }
-        for (partition, rows) in rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-            self.unwritten.push((side, partition, batch.gather(rows)));
-        }
+    pub fn add(&mut self, side: usize, batch: Batch, places: &[u32]) {
+        self.settled = false;
+        scatter(batch, places, &mut self.files[side]);
     }
 
-    pub fn write(&mut self, spill: &Arc<dyn Spill>) -> Res<()> {
-        while let Some((side, partition, batch)) = self.unwritten.last() {
-            let file =
-                self.files[*side][*partition].get_or_insert_with(|| SpillFile::new(spill.clone()));
-            file.push(batch)?;
-            self.unwritten.pop();
+    /// What was added, as far as it makes blocks; after `Need` call again.
+    pub fn write(&mut self) -> Res<()> {
+        if !self.settled {
+            self.files
+                .iter_mut()
+                .flatten()
+                .try_for_each(RowFile::settle)?;
+            self.settled = true;
         }
         Ok(())
     }
@@ -88,14 +99,13 @@ impl Split {
     pub fn parts(self) -> impl Iterator<Item = Part> {
         let level = self.level + 1;
         let [right, left] = self.files;
-        let rows = |file: &Option<SpillFile>| file.as_ref().map_or(0, |f| f.rows);
-        let most = right.iter().map(rows).sum::<usize>() / 10 * 9;
+        let most = right.iter().map(RowFile::len).sum::<usize>() / 10 * 9;
         right
             .into_iter()
             .zip(left)
-            .filter(|(r, l)| r.is_some() || l.is_some())
+            .filter(|(r, l)| !r.is_empty() || !l.is_empty())
             .map(move |(right, left)| Part {
-                stubborn: level >= LEVELS || rows(&right) > most,
+                stubborn: level >= LEVELS || right.len() > most,
                 right: FileScan::open(right),
                 left: FileScan::open(left),
                 level,
@@ -105,23 +115,20 @@ impl Split {
 
 /// Rows of a temporary file.
 struct FileScan {
-    file: Option<SpillFile>,
+    file: RowFile,
     at: usize,
 }
 
 impl FileScan {
-    fn open(file: Option<SpillFile>) -> Op {
+    fn open(file: RowFile) -> Op {
         Box::new(FileScan { file, at: 0 })
     }
 }
 
 impl Operator for FileScan {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        let Some(file) = &self.file else {
-            return Ok(None);
-        };
         env.pulse()?;
-        let batch = file.block(self.at)?;
+        let batch = self.file.block(self.at)?;
         env.charge(batch.as_ref().map_or(0, |b| b.len));
         self.at += usize::from(batch.is_some());
         Ok(batch)
