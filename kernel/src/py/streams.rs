@@ -22,10 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// With so many transactions at work a flush that follows another one waits this long for one more commit: six
-/// copies write and sync it, which costs more than the wait (PostgreSQL's commit_delay and commit_siblings).
-const COMMIT_SIBLINGS: usize = 5;
-const COMMIT_DELAY: Duration = Duration::from_micros(200);
+/// A commit waits this long at most for others to go with it (PostgreSQL's commit_delay).
+const COMMIT_DELAY: Duration = Duration::from_micros(300);
 /// A flush is at most this long, unless one mini-transaction is longer.
 const FLUSH_BYTES: usize = 1 << 20;
 
@@ -101,6 +99,7 @@ impl Source for Outflow {
     fn next(&self) -> Option<Message> {
         let volume = &self.node.volume;
         let mut pump = self.pump.lock();
+        pump.gather(self.node.txns.running.len());
         if !pump.is_due(volume.taken(), volume.tail()) || self.failure.lock().is_some() {
             return None;
         }
@@ -128,12 +127,14 @@ impl Source for Outflow {
     }
 
     fn patience(&self) -> Duration {
-        let volume = &self.node.volume;
-        let many = self.node.txns.running.len() >= COMMIT_SIBLINGS;
-        match many && self.pump.lock().is_wanted(volume.taken()) {
+        match self.pump.lock().is_held(self.node.volume.taken()) {
             true => COMMIT_DELAY,
             false => Duration::ZERO,
         }
+    }
+
+    fn hurry(&self) {
+        self.pump.lock().hurry();
     }
 
     fn outstanding(&self) -> Vec<Message> {
@@ -218,10 +219,7 @@ impl LogStreams {
         });
         let streams = sixfold_lanes::Streams::new(outflow.clone(), members)
             .map_err(|error| os_error(&error))?;
-        Ok(LogStreams {
-            streams: Arc::new(streams),
-            outflow,
-        })
+        Ok(LogStreams { streams, outflow })
     }
 
     fn fileno(&self) -> RawFd {

@@ -1,18 +1,14 @@
 //! A storage node's foreground: accept, journal, fdatasync, acknowledge.
 
+use crate::file::LogFile;
 use crate::link::{Answers, Door, Frames};
 use crate::{Message, Signal, Way};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-
-/// The system takes no more parts at once.
-const PARTS_MAX: usize = 1000;
 
 /// What is to be written: `parts` one behind the other at `offset`; before that so many zeros at `reserve.0`.
 pub struct Write {
@@ -95,7 +91,7 @@ struct Shared {
     queue_bytes: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
-    file: Mutex<Option<Arc<File>>>,
+    file: Mutex<Option<Arc<LogFile>>>,
     writers: Mutex<HashMap<u64, Writer>>,
     /// Connections that threads read, by ticket.
     links: Mutex<HashMap<u64, Arc<Answers>>>,
@@ -156,13 +152,13 @@ impl Lane {
         std::mem::take(&mut *self.shared.events.lock())
     }
 
-    /// Writes go to this file from now on, which is there already.
+    /// Writes go to this file from now on, which is there already, and empty.
     pub fn open_file(&self, path: &str) -> io::Result<()> {
-        self.set_file(File::options().write(true).open(path)?);
+        self.set_file(LogFile::open(path, self.shared.durable)?);
         Ok(())
     }
 
-    pub(crate) fn set_file(&self, file: File) {
+    pub(crate) fn set_file(&self, file: LogFile) {
         *self.shared.file.lock() = Some(Arc::new(file));
         self.kick();
     }
@@ -363,10 +359,7 @@ impl Shared {
     fn write(&self, write: &Write) {
         let file = self.file.lock().clone();
         let result = match file {
-            Some(file) => put(&file, write).and_then(|()| match self.durable {
-                true => file.sync_data(),
-                false => Ok(()),
-            }),
+            Some(file) => file.write(write),
             None => Err(io::Error::from_raw_os_error(
                 rustix::io::Errno::BADF.raw_os_error(),
             )),
@@ -404,35 +397,4 @@ impl Shared {
         self.events.lock().push(event);
         self.signal.raise();
     }
-}
-
-/// All parts, one behind the other, with the space that is reserved behind them.
-pub(crate) fn put(file: &File, write: &Write) -> io::Result<()> {
-    if let Some((at, size)) = write.reserve {
-        file.write_all_at(&vec![0; size], at)?;
-    }
-    let mut offset = write.offset;
-    for some in write.parts.chunks(PARTS_MAX) {
-        let mut slices: Vec<IoSlice<'_>> = some
-            .iter()
-            .map(|part| IoSlice::new((**part).as_ref()))
-            .collect();
-        let mut rest = slices.as_mut_slice();
-        while rest.iter().any(|slice| !slice.is_empty()) {
-            match rustix::io::pwritev(file, rest, offset) {
-                Ok(0) => {
-                    return Err(io::Error::from_raw_os_error(
-                        rustix::io::Errno::NOSPC.raw_os_error(),
-                    ));
-                }
-                Ok(size) => {
-                    offset += size as u64;
-                    IoSlice::advance_slices(&mut rest, size);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(())
 }

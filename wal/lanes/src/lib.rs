@@ -8,10 +8,12 @@
 //!
 //! Messages are those of the wire (`pagestore/wire.py`), also within one process.
 
+mod file;
 mod lane;
 mod link;
 mod signal;
 mod streams;
+mod timer;
 
 pub use lane::{Begin, Event, Intake, Lane, Write, Written};
 pub use link::Door;
@@ -29,6 +31,8 @@ pub trait Way: Send + Sync + 'static {
     fn close(&self) {}
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod link_tests;
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn what_is_no_message_ends_a_link() {
 #[test]
 fn a_writer_sends_by_its_links_and_hears_of_their_ends() {
     let source = Arc::new(Numbers::default());
-    let streams = Arc::new(Streams::new(source.clone(), 2).unwrap());
+    let streams = Streams::new(source.clone(), 2).unwrap();
     let mut nodes = Vec::new();
     for member in 0..2 {
         let (here, node) = pair();
@@ -142,7 +142,7 @@ fn a_writer_sends_by_its_links_and_hears_of_their_ends() {
 
 #[test]
 fn a_member_that_takes_nothing_is_dropped_before_it_fills_the_memory() {
-    let streams = Arc::new(Streams::new(Arc::new(Numbers::default()), 1).unwrap());
+    let streams = Streams::new(Arc::new(Numbers::default()), 1).unwrap();
     let (here, _node) = pair();
     hand_over(&here, streams.door_for_tests());
     streams.link(0, &[]).unwrap();
@@ -156,7 +156,7 @@ fn a_member_that_takes_nothing_is_dropped_before_it_fills_the_memory() {
 
 #[test]
 fn a_link_that_is_let_go_tells_nobody() {
-    let streams = Arc::new(Streams::new(Arc::new(Numbers::default()), 1).unwrap());
+    let streams = Streams::new(Arc::new(Numbers::default()), 1).unwrap();
     let (here, mut node) = pair();
     hand_over(&here, streams.door_for_tests());
     streams.link(0, &[]).unwrap();

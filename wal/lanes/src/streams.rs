@@ -1,6 +1,7 @@
 //! The writer's side: every flush goes to all members, and VDL rises when a quorum has acknowledged.
 
 use crate::link::{Door, Heard, Links};
+use crate::timer::Timer;
 use crate::{Message, Signal, Way};
 use parking_lot::{Mutex, RwLock};
 use std::io;
@@ -15,8 +16,10 @@ pub trait Source: Send + Sync + 'static {
     fn urge(&self);
     /// The next flush, if one is to go out now: it counts as sent.
     fn next(&self) -> Option<Message>;
-    /// How long what has gathered may wait for more, now that nothing is under way. The next commit ends the wait.
+    /// How long what waits now may go on waiting for more to go with it. Zero: nothing waits for that.
     fn patience(&self) -> Duration;
+    /// It has waited long enough.
+    fn hurry(&self);
     /// Flushes that no quorum has yet, oldest first.
     fn outstanding(&self) -> Vec<Message>;
     /// A member's acknowledgements; VDL, when it rose by them.
@@ -29,11 +32,20 @@ type Refusals = Vec<(usize, Vec<u8>)>;
 /// Called with every rise of VDL, by whatever thread learnt of it.
 type Listener = Box<dyn Fn(u64) + Send + Sync>;
 
+#[derive(Default)]
+struct Sending {
+    /// Flushes so far.
+    count: u64,
+    /// The flush after these many is waited for.
+    timed: Option<u64>,
+}
+
 pub struct Streams {
     source: Arc<dyn Source>,
     members: Vec<RwLock<Option<Arc<dyn Way>>>>,
     /// Held while a flush goes out: all members get all flushes in one order.
-    sending: Mutex<()>,
+    sending: Mutex<Sending>,
+    timer: Timer,
     listeners: RwLock<Vec<Listener>>,
     /// The host waits for VDL to reach this.
     watched: AtomicU64,
@@ -50,11 +62,19 @@ pub struct Streams {
 }
 
 impl Streams {
-    pub fn new(source: Arc<dyn Source>, members: usize) -> io::Result<Streams> {
-        Ok(Streams {
+    pub fn new(source: Arc<dyn Source>, members: usize) -> io::Result<Arc<Streams>> {
+        let itself: Arc<OnceLock<Weak<Streams>>> = Arc::default();
+        let timed = itself.clone();
+        let timer = Timer::new(move |count| {
+            if let Some(streams) = timed.get().and_then(Weak::upgrade) {
+                streams.waited(count);
+            }
+        })?;
+        let streams = Arc::new(Streams {
             source,
+            timer,
             members: (0..members).map(|_| RwLock::default()).collect(),
-            sending: Mutex::new(()),
+            sending: Mutex::default(),
             listeners: RwLock::default(),
             watched: AtomicU64::new(u64::MAX),
             attentive: AtomicBool::new(false),
@@ -64,7 +84,10 @@ impl Streams {
             door: Door::default(),
             links: OnceLock::new(),
             signal: Signal::new()?,
-        })
+        });
+        // It is the first and only one.
+        let _ = itself.set(Arc::downgrade(&streams));
+        Ok(streams)
     }
 
     /// Readable when VDL has risen to what is watched, or a member has refused.
@@ -164,12 +187,30 @@ impl Streams {
 
     /// Send what is to go out.
     pub fn pump(&self) {
-        let _order = self.sending.lock();
+        self.pump_in(&mut self.sending.lock());
+    }
+
+    fn pump_in(&self, sending: &mut Sending) {
         if self.closed.load(Ordering::SeqCst) {
             return;
         }
         while let Some(message) = self.source.next() {
+            sending.count += 1;
             self.send(&message);
+        }
+        let patience = self.source.patience();
+        if !patience.is_zero() && sending.timed != Some(sending.count) {
+            sending.timed = Some(sending.count);
+            self.timer.set(sending.count, patience);
+        }
+    }
+
+    /// The flush after these many has been waited for.
+    fn waited(&self, count: u64) {
+        let mut sending = self.sending.lock();
+        if sending.count == count {
+            self.source.hurry();
+            self.pump_in(&mut sending);
         }
     }
 
@@ -190,10 +231,6 @@ impl Streams {
             return;
         };
         self.moved(vdl);
-        let patience = self.source.patience();
-        if !patience.is_zero() {
-            std::thread::sleep(patience);
-        }
         self.pump();
     }
 
@@ -230,6 +267,7 @@ impl Streams {
             self.detach(member);
         }
         self.listeners.write().clear();
+        self.timer.stop();
         if let Some(links) = self.links.get() {
             links.stop();
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lane::put;
+use crate::file::LogFile;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -86,7 +86,8 @@ impl Intake for Plain {
 
 impl Plain {
     pub fn begin_file(&self, lane: &Lane, path: &std::path::Path) {
-        lane.set_file(File::create(path).unwrap());
+        File::create(path).unwrap();
+        lane.open_file(path.to_str().unwrap()).unwrap();
         self.at.store(0, Ordering::SeqCst);
         *self.has_file.lock() = true;
         lane.kick();
@@ -136,7 +137,9 @@ fn messages_are_written_in_order_and_told_once_they_are_durable() {
     });
     let expected: String = (0..100).map(|number| format!("{number} ")).collect();
     assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .trim_end_matches('\0'),
         format!("first {expected}")
     );
     until("refused", || {
@@ -175,7 +178,7 @@ fn a_failed_write_is_made_again_in_another_file_and_nothing_is_told_before() {
     lane.set_writer(1, Some(1));
     let way = lane.enter(1, 1, writer.clone()).unwrap();
     *intake.has_file.lock() = true;
-    lane.set_file(File::open(&bad).unwrap());
+    lane.set_file(LogFile::new(File::open(&bad).unwrap(), true, true));
     way.send(&message(b"redo"));
     let mut failure = None;
     until("failed", || {
@@ -190,7 +193,7 @@ fn a_failed_write_is_made_again_in_another_file_and_nothing_is_told_before() {
     assert!(writer.0.lock().is_empty());
     intake.begin_file(&lane, &good);
     until("told", || !writer.0.lock().is_empty());
-    assert_eq!(std::fs::read(&good).unwrap(), b"redo");
+    assert!(std::fs::read(&good).unwrap().starts_with(b"redo"));
     lane.stop();
 }
 
@@ -213,31 +216,6 @@ fn a_lane_that_does_not_keep_up_drops_what_is_too_much() {
         "those at work, and 100 bytes"
     );
     lane.stop();
-}
-
-#[test]
-fn parts_go_one_behind_the_other_with_space_reserved_behind_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal");
-    let file = File::create(&path).unwrap();
-    // More parts than the system takes at once, some of them empty.
-    let parts: Vec<Message> = (0..2100)
-        .map(|part: usize| message(&vec![7; part % 3]))
-        .collect();
-    let size: usize = parts.iter().map(|part| (**part).as_ref().len()).sum();
-    let write = Write {
-        offset: 10,
-        parts,
-        reserve: Some((0, 4096)),
-    };
-    put(&file, &write).unwrap();
-    let written = std::fs::read(&path).unwrap();
-    assert_eq!(written.len(), 4096);
-    assert!(written[10..10 + size].iter().all(|byte| *byte == 7));
-    assert!(written[..10]
-        .iter()
-        .chain(&written[10 + size..])
-        .all(|byte| *byte == 0));
 }
 
 /// Flushes are numbers; one is under way at a time.
@@ -263,6 +241,8 @@ impl Source for Numbers {
     fn patience(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn hurry(&self) {}
 
     fn outstanding(&self) -> Vec<Message> {
         self.under_way
@@ -295,7 +275,7 @@ pub fn ack(number: u8) -> Message {
 #[test]
 fn a_flush_goes_to_all_members_and_the_next_one_when_a_quorum_has_it() {
     let source = Arc::new(Numbers::default());
-    let streams = Arc::new(Streams::new(source.clone(), 3).unwrap());
+    let streams = Streams::new(source.clone(), 3).unwrap();
     let members: Vec<Arc<Seen>> = (0..3).map(|_| Arc::default()).collect();
     streams.attach(0, members[0].clone());
     streams.attach(1, members[1].clone());
