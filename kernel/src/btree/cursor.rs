@@ -59,6 +59,11 @@ impl Cursor {
         Ok(())
     }
 
+    /// Hold no leaf any more, at the end of a walk: `next` and the like are errors until the next seek.
+    pub fn leave(&mut self) {
+        self.place = None;
+    }
+
     pub fn seek_first(&mut self, pages: &impl Pages) -> Res<()> {
         self.seek(pages, &[])
     }

@@ -123,6 +123,9 @@ impl Scan {
             self.walk.seek(&*volume, &self.low)?;
             self.started = true;
         }
+        if self.walk.place().is_none() {
+            return Ok(false); // it has been at the end
+        }
         let end = out.len + max;
         loop {
             if let Some(leaf) = &mut self.leaf {
@@ -137,6 +140,8 @@ impl Scan {
                         .as_deref()
                         .is_some_and(|high| row.0.to_be_bytes().as_slice() >= high)
                     {
+                        self.leaf = None;
+                        self.walk.leave();
                         return Ok(false);
                     }
                     match self.eyes.see(&self.what.core.txns, cell)? {
@@ -156,7 +161,10 @@ impl Scan {
             }
             match self.walk.next_leaf(&*volume)? {
                 Some(leaf) => self.leaf = Some(leaf),
-                None => return Ok(false),
+                None => {
+                    self.walk.leave();
+                    return Ok(false);
+                }
             }
         }
     }
@@ -243,6 +251,9 @@ impl IndexScan {
             }
         }
         self.done = true;
+        // A page that nobody holds is changed in place: what a statement has found is often what it changes next.
+        self.leaf = None;
+        self.walk.leave();
         Ok(false)
     }
 
