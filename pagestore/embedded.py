@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from sixfold.pagestore import manifest
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
 from sixfold.wal.real import RealDisk
 from sixfold.wal.runtime import Disk, Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_config
+
+log = structlog.get_logger("sixfold.pagestore")
+
+# A node that could not start is tried again.
+RETRY_SECONDS = 5.0
 
 
 class EmbeddedNodes:
@@ -23,10 +30,36 @@ class EmbeddedNodes:
         self.config: VolumeConfig = make_config(topology, self.members, volume)
         self.memory_bytes = memory_bytes
         self.nodes: dict[str, StorageNode] = {}
+        self._retrying: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Start all; a node that can't start is an error, since nobody else would start it again."""
-        await asyncio.gather(*(self.start_node(member.name) for member in self.members))
+    async def start(self, *, all_of_them: bool = True) -> None:
+        """Start all. Unless `all_of_them` must, those that can't are tried again later when the others are a write quorum.
+        OSError (ManifestDamaged is one) when too many can't; then none is left running."""
+        names = [member.name for member in self.members]
+        outcomes = await asyncio.gather(*map(self.start_node, names), return_exceptions=True)
+        failures = {
+            name: error for name, error in zip(names, outcomes, strict=True) if isinstance(error, BaseException)
+        }
+        others = [error for error in failures.values() if not isinstance(error, OSError)]
+        enough = not failures or (not all_of_them and len(self.nodes) >= self.config.write_quorum)
+        if others or not enough:
+            await self.stop()
+            raise [*others, *failures.values()][0]
+        for name, error in failures.items():
+            log.error("a storage node can't start; the others serve without it", node=name, reason=str(error))
+        if failures:
+            self._retrying = self.runtime.spawn(self._try_again(list(failures)), "nodes-again")
+
+    async def _try_again(self, names: list[str]) -> None:
+        while names:
+            await self.runtime.clock.sleep(RETRY_SECONDS)
+            for name in list(names):
+                try:
+                    await self.start_node(name)
+                except OSError:
+                    continue  # it has been said
+                names.remove(name)
+                log.info("the storage node has started", node=name)
 
     async def start_node(self, name: str) -> StorageNode:
         """Start one (again)."""
@@ -41,13 +74,20 @@ class EmbeddedNodes:
         node = StorageNode(config, self.runtime.with_disk(self._node_disk(name)))
         try:
             await node.start()
-        except manifest.ManifestDamaged as error:
-            raise manifest.ManifestDamaged(f"{name}: {error}") from error
+        except OSError as error:
+            node.crash()
+            if isinstance(error, manifest.ManifestDamaged):
+                raise manifest.ManifestDamaged(f"{name}: {error}") from error
+            raise
         self.nodes[name] = node
         return node
 
     async def stop(self) -> None:
         """Stop all, cleanly."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.wait([self._retrying])
+            self._retrying = None
         for node in self.nodes.values():
             await node.stop()
         self.nodes.clear()

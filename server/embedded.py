@@ -47,9 +47,9 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         runtime = real_runtime(str(folder), durable=config.fsync)
         nodes = EmbeddedNodes(runtime, config.topology)
         try:
-            await nodes.start()
+            await nodes.start(all_of_them=new)
         except OSError as error:
-            raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror}") from error
+            raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror or error}") from error
         writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
         if new:
             write_toml(folder / "sixfold.toml", Marker(config.topology))

@@ -17,12 +17,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import structlog
+
 from sixfold.kernel import _kernel
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import ConnectionLost, Runtime
 from sixfold.wal.volume import VolumeConfig
 
+log = structlog.get_logger("sixfold.wal")
+
 Void = tuple[int, int, int]
+# Whoever waits longer for storage nodes says so, and again after each such time.
+_SAY_SECONDS = 3.0
 # Healing that brings nothing new for this long begins again with the decision.
 _STALL_SECONDS = 3.0
 
@@ -304,7 +310,14 @@ class Recovery:
                     await self._runtime.clock.sleep(0.05)
             arrived.set()
 
+        async def say() -> None:
+            while True:
+                await self._runtime.clock.sleep(_SAY_SECONDS)
+                missing = [member.name for number, member in enumerate(config.members) if number not in answers]
+                log.warning("waiting for storage nodes", need=config.write_quorum, missing=missing)
+
         tasks = [self._runtime.spawn(one(member), f"recovery of {member}") for member in range(len(config.members))]
+        tasks.append(self._runtime.spawn(say(), "recovery waits"))
         try:
             while not is_enough(list(answers.values())):
                 await arrived.wait()

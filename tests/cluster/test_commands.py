@@ -50,6 +50,22 @@ def test_start_starts_only_what_is_dead(cluster: Cluster) -> None:
     assert changed == {"node-b2", "reader-1"}
 
 
+def test_a_writer_names_the_nodes_it_waits_for(cluster: Cluster) -> None:
+    log = cluster.folder / "log" / "writer.log"
+    before = len(log.read_text())
+    cluster.kill("writer", "node-a1", "node-b2", "node-c1")
+    cluster.launch("writer")
+    deadline = time.monotonic() + 15
+    while "waiting for storage nodes" not in log.read_text()[before:]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    said = next(line for line in log.read_text()[before:].splitlines() if "waiting" in line)
+    assert all(name in said for name in ("node-a1", "node-b2", "node-c1")) and "node-a2" not in said, said
+    assert "3 started" in cluster.command("start")
+    with psycopg.connect(cluster.uri) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_status_says_who_is_there(cluster: Cluster) -> None:
     with psycopg.connect(cluster.uri, autocommit=True) as connection:
         connection.execute("CREATE TABLE told (a int)")
