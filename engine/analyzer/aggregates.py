@@ -24,6 +24,7 @@ PLACES = {
     "where": "WHERE",
     "on": "JOIN conditions",
     "from": "functions in FROM",
+    "subselect": "FROM clause of their own query level",
     "group": "GROUP BY",
     "limit": "LIMIT",
     "offset": "OFFSET",

@@ -74,6 +74,8 @@ class Assigner:
         self.relation = relation
         self.override = override
         self.update = update
+        # Columns that get more than their defaults.
+        self.given: set[int] = set()
 
     def value(self, scope: Scope, place: int, raw: Any) -> Expr:
         """One value."""
@@ -82,14 +84,21 @@ class Assigner:
             return default_of(scope, self.relation, column)
         if column.identity and not self.update and self.override == enums.OverridingKind.OVERRIDING_USER_VALUE:
             return default_of(scope, self.relation, column)
-        refuse_generated(self, place, None)
-        expr = transform(scope, raw)
-        return assigned(scope, expr, column, position_of(raw))
+        return self.given_value(scope, place, transform(scope, raw), position_of(raw))
+
+    def given_value(self, scope: Scope, place: int, expr: Expr, position: int | None) -> Expr:
+        """A value that is analysed already."""
+        self.given.add(place)
+        return assigned(scope, expr, self.relation.columns[place], position)
+
+    def finish(self) -> None:
+        """What is only refused when the whole statement is known to make sense."""
+        for place in sorted(self.given):
+            _refuse_generated(self, self.relation.columns[place])
 
 
-def refuse_generated(assigner: Assigner, place: int, position: int | None) -> None:
+def _refuse_generated(assigner: Assigner, column: Column) -> None:
     """Generated columns take no values, ALWAYS identity ones only when overridden."""
-    column = assigner.relation.columns[place]
     name = column.name
     if column.generated:
         if assigner.update:
@@ -186,6 +195,5 @@ __all__ = [
     "default_of",
     "domain_checks",
     "generated_columns",
-    "refuse_generated",
     "target_column",
 ]

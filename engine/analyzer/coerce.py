@@ -274,6 +274,8 @@ def function_cast(scope: Scope, cast: Cast, expr: Expr, source: int, target: int
         args.append(nodes.Const(oids.BOOL, "t" if explicit else "f"))
     if (source in oids.REG_TYPES or target in oids.REG_TYPES) and is_host(cast.func):
         return nodes.Host(cast.func, args, types, target)
+    if source == oids.INT2 and oids.is_oid(target):
+        return _relabel(nodes.Func(cast.func, args, types, oids.INT4), target)
     return nodes.Func(cast.func, args, types, target)
 
 
@@ -314,7 +316,14 @@ def _read(scope: Scope, typ: int, text: str, position: int | None) -> str:
             return scope.context.reading.settled(typ, text)
         scope.context.reading.check(typ, text)
     except KernelError as error:
-        raise SqlError(error.code, error.message, detail=error.detail, hint=error.hint, position=position) from None
+        raise SqlError(
+            error.code,
+            error.message,
+            detail=error.detail,
+            hint=error.hint,
+            position=position,
+            context=error.context,
+        ) from None
     return text
 
 

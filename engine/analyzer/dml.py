@@ -7,11 +7,9 @@ from typing import Any
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.assign import (
     Assigner,
-    assigned,
     check_constraints,
     default_of,
     generated_columns,
-    refuse_generated,
     target_column,
 )
 from sixfold.engine.analyzer.exprs import boolean, position_of, transform
@@ -100,6 +98,7 @@ def insert(scope: Scope, node: Any) -> Query:
         dml.conflict = _conflict(scope, node.onConflictClause, relation, item)
     scope.items = [item]
     dml.returning = returning(scope, node.returningList)
+    assigner.finish()
     return query
 
 
@@ -128,8 +127,7 @@ def _insert_source(scope: Scope, node: Any, dml: Dml, assigner: Assigner) -> Que
     rte = context.new_rte("subquery", "*SELECT*", [RteColumn(t.name, t.typ, t.typmod) for t in targets])
     for i, (place, t) in enumerate(zip(dml.columns, targets, strict=False)):
         value: Expr = t.expr if isinstance(t.expr, nodes.Const | nodes.Param) else Var(rte.id, i, t.typ, t.typmod)
-        refuse_generated(assigner, place, None)
-        expr = assigned(scope, value, assigner.relation.columns[place], t.position)
+        expr = assigner.given_value(scope, place, value, t.position)
         if type(t.expr) is nodes.Param and isinstance(expr, nodes.Param):
             t.expr, t.typ = expr, expr.typ
         exprs.append(expr)
@@ -206,8 +204,11 @@ def _insert_values(scope: Scope, node: Any, dml: Dml, assigner: Assigner) -> Que
 def _conflict(scope: Scope, clause: Any, relation: Relation, item: NsItem) -> Conflict:
     result = Conflict()
     update = clause.action == enums.OnConflictAction.ONCONFLICT_UPDATE
-    if clause.infer is not None:
-        result.arbiters = _arbiters(scope, clause.infer, relation)
+    wanted: set[int] = set()
+    if clause.infer is not None and clause.infer.conname is not None:
+        result.arbiters = [_named_arbiter(relation, clause.infer.conname)]
+    elif clause.infer is not None:
+        wanted = _arbiter_columns(clause.infer, relation)
     elif update:
         raise SqlError(
             "42601",
@@ -215,8 +216,14 @@ def _conflict(scope: Scope, clause: Any, relation: Relation, item: NsItem) -> Co
             hint="For example, ON CONFLICT (column_name).",
             position=pos(clause),
         )
-    if not update:
-        return result
+    if update:
+        _do_update(scope, clause, relation, item, result)
+    if wanted:
+        result.arbiters = _arbiters(relation, wanted)
+    return result
+
+
+def _do_update(scope: Scope, clause: Any, relation: Relation, item: NsItem, result: Conflict) -> None:
     excluded = scope.context.new_rte("relation", "excluded", relation_columns(relation))
     excluded.relation = relation
     result.excluded = excluded
@@ -225,26 +232,31 @@ def _conflict(scope: Scope, clause: Any, relation: Relation, item: NsItem) -> Co
     item.lateral_only = False
     scope.query.rtes.append(excluded)
     try:
-        result.assign = assignments(scope, relation, clause.targetList, None)
+        result.assign = assignments(scope, relation, clause.targetList)
         if clause.whereClause is not None:
             scope.kind = "where"
             result.where = boolean(scope, clause.whereClause, "WHERE")
     finally:
         scope.query.rtes.remove(excluded)
-    return result
 
 
-def _arbiters(scope: Scope, infer: Any, relation: Relation) -> list[int]:
-    if infer.conname is not None:
-        for constraint in relation.constraints:
-            if constraint.name == infer.conname and constraint.kind in ("p", "u"):
-                return [constraint.index]
-        raise SqlError("42704", f'constraint "{infer.conname}" for table "{relation.name}" does not exist')
+def _named_arbiter(relation: Relation, name: str) -> int:
+    for constraint in relation.constraints:
+        if constraint.name == name and constraint.kind in ("p", "u"):
+            return constraint.index
+    raise SqlError("42704", f'constraint "{name}" for table "{relation.name}" does not exist')
+
+
+def _arbiter_columns(infer: Any, relation: Relation) -> set[int]:
     wanted: set[int] = set()
     for elem in infer.indexElems or ():
         if elem.name is None:
             raise not_built("ON CONFLICT on an expression", pos(infer))
         wanted.add(target_name(relation, elem.name, pos(infer)) + 1)
+    return wanted
+
+
+def _arbiters(relation: Relation, wanted: set[int]) -> list[int]:
     found = [
         index.oid
         for index in relation.indexes
@@ -270,31 +282,53 @@ def target_name(relation: Relation, name: str, position: int | None) -> int:
 # ---- UPDATE and DELETE
 
 
-def assignments(scope: Scope, relation: Relation, items: Any, query: Query | None) -> list[tuple[int, Expr]]:
-    """SET."""
+def assignments(scope: Scope, relation: Relation, items: Any) -> list[tuple[int, Expr]]:
+    """SET: all values are analysed before any of them meets its column."""
     scope.kind = "update"
     assigner = Assigner(scope, relation, enums.OverridingKind.OVERRIDING_NOT_SET, update=True)
-    result: list[tuple[int, Expr]] = []
-    seen: set[int] = set()
     multi: dict[int, Rte] = {}
+    values = [_value(scope, item, multi) for item in items]
+    result: list[tuple[int, Expr]] = []
+    seen: dict[int, bool] = {}
     # Columns of which parts are set.
     parts: dict[int, Expr] = {}
-    for item in items:
+    again = None
+    for item, value in zip(items, values, strict=True):
         place = target_column(relation, item.name, pos(item))
-        if place in seen and not (item.indirection and place in parts):
-            raise SqlError("42601", f'multiple assignments to same column "{item.name}"', position=None)
-        seen.add(place)
+        if place in seen and not (item.indirection and seen[place]):
+            again = again or item.name
+        seen.setdefault(place, bool(item.indirection))
         if item.indirection:
-            refuse_generated(assigner, place, None)
+            assigner.given.add(place)
             parts[place] = part_assigned(scope, relation.columns[place], parts.get(place) or _old(scope, place), item)
-            continue
-        value = item.val
-        if type(value) is ast.MultiAssignRef:
-            expr = _multi(scope, value, relation, place, assigner, multi)
+        elif value is None:
+            result.append((place, default_of(scope, relation, relation.columns[place])))
         else:
-            expr = assigner.value(scope, place, value)
-        result.append((place, expr))
+            result.append((place, assigner.given_value(scope, place, value, _value_position(item))))
+    if again is not None:
+        raise SqlError("42601", f'multiple assignments to same column "{again}"')
+    assigner.finish()
     return result + list(parts.items())
+
+
+def _value(scope: Scope, item: Any, multi: dict[int, Rte]) -> Expr | None:
+    """What is assigned, as far as it is known without the column; None is DEFAULT, and what belongs to a part of a column."""
+    raw = item.val
+    if type(raw) is ast.MultiAssignRef:
+        return _multi(scope, raw, multi)
+    if item.indirection or type(raw) is ast.SetToDefault:
+        return None
+    return transform(scope, raw)
+
+
+def _value_position(item: Any) -> int | None:
+    raw = item.val
+    if type(raw) is ast.MultiAssignRef:
+        if type(raw.source) is ast.RowExpr:
+            return position_of(raw.source.args[raw.colno - 1])
+        targets = _leaf_targets(raw.source.subselect)
+        return position_of(targets[raw.colno - 1].val if len(targets) == raw.ncolumns else raw.source)
+    return position_of(raw)
 
 
 def _old(scope: Scope, place: int) -> Expr:
@@ -305,12 +339,13 @@ def _old(scope: Scope, place: int) -> Expr:
     return Var(dml.target.id, place, column.typ, column.typmod)
 
 
-def _multi(scope: Scope, ref: Any, relation: Relation, place: int, assigner: Assigner, multi: dict[int, Rte]) -> Expr:
+def _multi(scope: Scope, ref: Any, multi: dict[int, Rte]) -> Expr | None:
     source = ref.source
     if type(source) is ast.RowExpr:
         if len(source.args or ()) != ref.ncolumns:
             raise SqlError("42601", "number of columns does not match number of values", position=pos(source))
-        return assigner.value(scope, place, source.args[ref.colno - 1])
+        raw = source.args[ref.colno - 1]
+        return None if type(raw) is ast.SetToDefault else transform(scope, raw)
     if type(source) is not ast.SubLink:
         raise SqlError(
             "0A000",
@@ -333,8 +368,7 @@ def _multi(scope: Scope, ref: Any, relation: Relation, place: int, assigner: Ass
         multi[source.location] = rte
     i = ref.colno - 1
     column = rte.columns[i]
-    refuse_generated(assigner, place, pos(source))
-    return assigned(scope, Var(rte.id, i, column.typ, column.typmod), relation.columns[place], pos(source))
+    return Var(rte.id, i, column.typ, column.typmod)
 
 
 def update(scope: Scope, node: Any) -> Query:
@@ -349,13 +383,13 @@ def update(scope: Scope, node: Any) -> Query:
     query.from_items.append(FromRel(rte))
     scope.items = [item]
     from_clause(scope, node.fromClause)
-    dml.assign = assignments(scope, relation, node.targetList, query)
     if node.whereClause is not None:
         scope.kind = "where"
         query.where = boolean(scope, node.whereClause, "WHERE")
+    dml.returning = returning(scope, node.returningList)
+    dml.assign = assignments(scope, relation, node.targetList)
     dml.generated = generated_columns(scope, relation, rte)
     dml.checks = check_constraints(scope, relation, rte)
-    dml.returning = returning(scope, node.returningList)
     return query
 
 

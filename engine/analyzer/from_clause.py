@@ -214,7 +214,7 @@ def _subselect(scope: Scope, node: Any) -> NsItem:
         )
     alias = node.alias.aliasname
     saved, scope.lateral_active = scope.lateral_active, bool(node.lateral)
-    kind, scope.kind = scope.kind, "from"
+    kind, scope.kind = scope.kind, "subselect"
     try:
         query = scope.context.subquery(scope, node.subquery)
     finally:

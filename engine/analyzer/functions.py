@@ -105,7 +105,7 @@ def _function(scope: Scope, node: Any) -> Expr:
         kept = [i for i, a in enumerate(args) if not _is_out(a)]
         args, places = [args[i] for i in kept], [places[i] for i in kept]
     actual = [type_of(a) for a in args]
-    _check_variadic(scope, node, args, position)
+    _check_variadic(scope, node, args, places)
     resolved = find_function(scope, name, schema, actual, names, bool(node.func_variadic), position)
     if resolved.coercion:
         return _cast_call(scope, node, resolved, name, args[0], places[0])
@@ -134,11 +134,11 @@ def _projection(scope: Scope, name: str, schema: str | None, arg: Expr) -> Expr 
         return None
 
 
-def _check_variadic(scope: Scope, node: Any, args: list[Expr], position: int | None) -> None:
+def _check_variadic(scope: Scope, node: Any, args: list[Expr], places: list[int | None]) -> None:
     if node.func_variadic and args:
         typ = type_of(args[-1])
         if typ != UNKNOWN and not type_row(scope.catalog, typ).is_array:
-            raise SqlError("42804", "VARIADIC argument must be an array", position=position)
+            raise SqlError("42804", "VARIADIC argument must be an array", position=places[-1])
 
 
 def _cast_call(scope: Scope, node: Any, resolved: Resolved, name: str, arg: Expr, place: int | None) -> Expr:

@@ -64,6 +64,12 @@ ANYCOMPATIBLEMULTIRANGE: Final = 4538
 # Types whose values name catalogue objects: text to and from them asks the catalogue.
 REG_TYPES: Final = frozenset({24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191})
 
+
+def is_oid(typ: int) -> bool:
+    """Is it a number of an object, which has no sign?"""
+    return typ == OID or typ in REG_TYPES
+
+
 FAMILY_ELEMENT: Final = frozenset({ANYELEMENT, ANYARRAY, ANYNONARRAY, ANYENUM, ANYRANGE, ANYMULTIRANGE})
 FAMILY_COMPATIBLE: Final = frozenset(
     {ANYCOMPATIBLE, ANYCOMPATIBLEARRAY, ANYCOMPATIBLENONARRAY, ANYCOMPATIBLERANGE, ANYCOMPATIBLEMULTIRANGE}

@@ -23,6 +23,7 @@ _FORBIDDEN = {
     "index": "cannot use subquery in index expression",
     "predicate": "cannot use subquery in index predicate",
     "generated": "cannot use subquery in column generation expression",
+    "using": "cannot use subquery in transform expression",
     "execute": "cannot use subquery in EXECUTE parameter",
 }
 

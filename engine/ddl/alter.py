@@ -24,7 +24,6 @@ from .columns import (
     Spec,
     add_columns,
     add_defaults,
-    can_assign,
     check_built,
     drop_default,
     is_volatile,
@@ -34,7 +33,8 @@ from .columns import (
 )
 from .constraints import add_constraint, constraint_names, set_not_null, validate
 from .dependencies import Dropper, describe
-from .indexes import rebuild
+from .expressions import can_assign, check_using
+from .indexes import rebuild, renew_attributes
 from .roles import rename_role
 from .schemas import new_owner, own_schema, rename_schema
 from .sequences import Options, change_sequence, make_sequence, qualified, read_options
@@ -52,6 +52,7 @@ CASCADE = enums.DropBehavior.DROP_CASCADE
 async def alter_table(session: Session, node: Any, context: Context) -> None:
     """ALTER TABLE, ALTER INDEX, ALTER VIEW, ALTER SEQUENCE (those parts that share its tree)."""
     change = await Change.begin(session)
+    change.altering = (node, context.text)
     tag = {
         OBJECT.OBJECT_INDEX: "ALTER INDEX",
         OBJECT.OBJECT_VIEW: "ALTER VIEW",
@@ -255,11 +256,13 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
                 detail=f'Column "{column.name}" is used by generated column "{other.name}".',
             )
     using = definition.raw_default
+    if using is not None:
+        check_using(change, table, column, using, typ.oid)
     if using is None and typ.oid != column.typ and not can_assign(change, column.typ, typ.oid):
         shown = format_type(change.catalog, typ.oid, typmod)
         raise SqlError(
             "42804",
-            f'column "{column.name}" cannot be cast automatically to type {shown}',
+            f'column "{column.name}" cannot be cast automatically to type {format_type(change.catalog, typ.oid)}',
             hint=f'You might need to specify "USING {quote_ident(column.name)}::{shown}".',
         )
     default = None if column.identity else column.default
@@ -305,6 +308,7 @@ async def _retype(change: Change, table: Relation, column: Column, typ: Any, typ
         attmissingval=None,
     )
     await change.depend((CLASS, table.oid, column.attnum), (TYPE, typ.oid, 0))
+    await renew_attributes(change, change.must_oid(table.oid), column.attnum)
 
 
 async def rewrite(
@@ -364,6 +368,8 @@ async def rebuild_indexes(change: Change, table: Relation) -> None:
 
 async def _add_identity(change: Change, table: Relation, command: Any) -> None:
     column = column_of(table, command.name)
+    if column.typ not in (20, 21, 23):
+        raise SqlError("22023", "identity column type must be smallint, integer, or bigint")
     if column.identity:
         raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is already an identity column')
     if column.default is not None:
@@ -373,8 +379,6 @@ async def _add_identity(change: Change, table: Relation, command: Any) -> None:
             "55000",
             f'column "{column.name}" of relation "{table.name}" must be declared NOT NULL before identity can be added',
         )
-    if column.typ not in (20, 21, 23):
-        raise SqlError("22023", "identity column type must be smallint, integer, or bigint")
     options = read_options(change.session, command.def_.options, Options(typ=column.typ))
     name = change.free_name(table.namespace, table.name, column.name, "seq")
     oid = await make_sequence(change, name, table.namespace, options, table.persistence, table.owner)
@@ -581,11 +585,6 @@ async def _rename_column(change: Change, table: Relation, old: str, new: str) ->
             await change.writer.update(
                 "pg_rewrite", rule, ev_action=renamed_column(rule["ev_action"], table.oid, old, new)
             )
-    for index in table.indexes:
-        for number, key in enumerate(index.keys, 1):
-            if key.attnum == column.attnum:
-                row = change.rows["pg_attribute"].get(index.oid, number)  # type: ignore[assignment]
-                await change.writer.update("pg_attribute", row, attname=new)
 
 
 def _renamed(text: str, old: str, new: str) -> str:

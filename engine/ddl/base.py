@@ -52,6 +52,8 @@ class Change:
         self.volume = session.database.volume
         # The statement whose expressions are read, and the text that they stand in; ALTER TABLE tells no positions.
         self.source: tuple[Any, str] | None = None
+        # ALTER TABLE and its text: of its errors, only those in USING have positions.
+        self.altering: tuple[Any, str] | None = None
         self._begun = self._extent()
 
     @classmethod

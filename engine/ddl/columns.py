@@ -22,7 +22,7 @@ from sixfold.engine.stored import kept_expression
 
 from .base import ATTRDEF, CLASS, TYPE, Change, truncated
 from .dependencies import remove_default
-from .expressions import analysed
+from .expressions import analysed, can_assign
 from .sequences import Options, make_sequence, read_options
 
 if TYPE_CHECKING:
@@ -334,22 +334,6 @@ def check_expression(
             f'column "{column}" is of type {name} but default expression is of type {format_type(change.catalog, given)}',
             hint="You will need to rewrite or cast the expression.",
         )
-
-
-def can_assign(change: Change, source: int, target: int) -> bool:
-    """Is there an assignment cast?"""
-    catalog = change.catalog
-    cast = catalog.cast(source, target)
-    if cast is not None:
-        return cast.context in ("i", "a")
-    one, two = catalog.type_by_oid(source), catalog.type_by_oid(target)
-    if one is None or two is None:
-        return False
-    if two.kind == "d":
-        return can_assign(change, source, two.basetype) or source == two.basetype
-    if one.is_array and two.is_array:
-        return one.elem == two.elem or can_assign(change, one.elem, two.elem)
-    return two.category == "S" or source == 2249
 
 
 def _sequences_of(node: Any) -> list[str]:

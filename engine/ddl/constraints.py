@@ -201,8 +201,8 @@ async def add_key(change: Change, table: Relation, node: Any, column: str | None
         table = change.must_oid(table.oid)
     if node.conname:
         name = truncated(node.conname)
-        _check_new_name(change, table, name)
         change.check_free(table.namespace, name, row_type=False)
+        _check_new_name(change, table, name)
     elif primary:
         name = change.free_name(table.namespace, table.name, None, "pkey", constraint_names(change, table.oid))
     else:

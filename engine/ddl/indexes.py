@@ -10,6 +10,7 @@ import msgspec
 from sixfold.engine.access import check_superuser
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Relation, Type
+from sixfold.engine.catalog.rows import Row
 from sixfold.engine.catalog.store import kernel_table
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.facts import FACTS
@@ -109,6 +110,24 @@ def read_keys(change: Change, table: Relation, elements: Any) -> list[Key]:
     return keys
 
 
+def _attribute(change: Change, index: int, number: int, column: Column) -> Row:
+    """An index's column, as its table's column is now. It keeps the name that was when the index was made."""
+    typ = change.catalog.type_by_oid(column.typ)
+    assert typ is not None
+    return attribute_row(index, Spec(column.name, typ, column.typmod, column.collation, attnum=number))
+
+
+async def renew_attributes(change: Change, table: Relation, attnum: int) -> None:
+    """What indexes over a column say of their columns, after it has got another type."""
+    for index in table.indexes:
+        if any(key.attnum == attnum for key in index.keys):
+            for number, key in enumerate(index.keys, 1):
+                row = change.rows["pg_attribute"].get(index.oid, number)
+                assert row is not None
+                new = _attribute(change, index.oid, number, table.columns[key.attnum - 1])
+                await change.writer.update("pg_attribute", row, **new)
+
+
 async def make_index(
     change: Change,
     table: Relation,
@@ -127,10 +146,7 @@ async def make_index(
     row = class_row(oid, name, table.namespace, "i", table.owner, relnatts=len(keys), relpersistence=table.persistence)
     await change.writer.insert("pg_class", row)
     for number, key in enumerate(keys, 1):
-        typ = change.catalog.type_by_oid(key.column.typ)
-        assert typ is not None
-        spec = Spec(key.column.name, typ, key.column.typmod, key.column.collation, attnum=number)
-        await change.writer.insert("pg_attribute", attribute_row(oid, spec))
+        await change.writer.insert("pg_attribute", _attribute(change, oid, number, key.column))
     await change.writer.insert("sixfold_storage", {"relid": oid, "root": root, "overflow": 0})
     await change.writer.insert(
         "pg_index",

@@ -187,7 +187,7 @@ class Env:
             if known == expr:
                 return nodes.Col(column, type_of(expr)) if column >= 0 else nodes.Const(oids.INT4, "0")
         if kind is tree.Relabel:
-            return self.lower(expr.arg)  # type: ignore[attr-defined]
+            return _relabelled(expr, self.lower(expr.arg))  # type: ignore[arg-type, attr-defined]
         if kind is tree.ArrayCast:
             cast = _unlabel(expr.cast)  # type: ignore[attr-defined]
             return nodes.CastArray(self.lower(expr.arg), cast, expr.from_elem, expr.to_elem)  # type: ignore[attr-defined]
@@ -246,12 +246,22 @@ class Env:
         return params
 
 
+def _relabelled(label: tree.Relabel, arg: Expr) -> Expr:
+    """The same bits under another type; for the kernel, whose integers are wide, a sign makes two numbers of them."""
+    source = type_of(label.arg)
+    if source == oids.INT4 and oids.is_oid(label.typ):
+        return nodes.Func("int4_as_oid", [arg], [oids.INT4], label.typ)
+    if label.typ == oids.INT4 and oids.is_oid(source):
+        return nodes.Func("oid_as_int4", [arg], [oids.OID], oids.INT4)
+    return arg
+
+
 def _unlabel(expr: Expr) -> Expr:
     """An expression without analysis-only nodes (a cast over one array element)."""
 
     def change(part: Expr) -> Expr | None:
         if type(part) is tree.Relabel:
-            return _unlabel(part.arg)
+            return _relabelled(part, _unlabel(part.arg))
         if type(part) is tree.ArrayCast:
             return nodes.CastArray(_unlabel(part.arg), _unlabel(part.cast), part.from_elem, part.to_elem)
         return None

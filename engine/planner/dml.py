@@ -12,7 +12,14 @@ from sixfold.engine.planner.context import Built, Env, Key, PlanContext
 from sixfold.engine.planner.foreign_keys import after_delete, after_insert, after_update
 from sixfold.engine.planner.nodes import Expr, Node
 from sixfold.engine.planner.paths import CPU_ROW, cheapest
-from sixfold.engine.planner.quals import conjunction, conjuncts, expr_vars, is_false
+from sixfold.engine.planner.quals import (
+    conjunction,
+    conjuncts,
+    expr_vars,
+    is_false,
+    is_volatile,
+    volatile_functions,
+)
 from sixfold.engine.planner.search import plan_from
 from sixfold.engine.planner.select import prepare, used_columns
 from sixfold.engine.planner.setops import plan_ctes
@@ -80,12 +87,12 @@ def _insert(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     width = len(columns)
     free: set[Key] = set()
     env: Env
+    node: Node
     if not source.from_items and source.setop is None and not source.ctes and not source.has_srfs:
-        node: Node = nodes.Single()
         env = Env(ctx)
         values = {p: t.expr for p, t in zip(dml.columns, source.targets, strict=True)}
         rows, total = 1.0, 0.01
-        node = _values_or_project(ctx, env, dml, values, node)
+        node = nodes.Values([_row_exprs(env, dml, values)], [c.typ for c in columns])
     else:
         built = ctx.plan_query(source)
         # Over the source's result columns.
@@ -106,7 +113,7 @@ def _insert(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     ctx.estimate(node, rows, total)
     insert = nodes.Insert(
         ctx.table(relation),
-        node,
+        _with_generated(ctx, dml, node, rows, total),
         checks(ctx, dml),
         _conflict(ctx, dml),
         _returning(ctx, dml, None),
@@ -134,13 +141,17 @@ def _row_exprs(env: Env, dml: Dml, values: dict[int, Expr]) -> list[Expr]:
     values = dict(values)
     for place, expr in dml.fill.items():
         values.setdefault(place, expr)
-    values.update(_generated(dml, values))
     return [env.lower(values.get(i, nodes.Const(c.typ, None))) for i, c in enumerate(dml.relation.columns)]
 
 
-def _values_or_project(ctx: PlanContext, env: Env, dml: Dml, values: dict[int, Expr], node: Node) -> Node:
-    exprs = _row_exprs(env, dml, values)
-    return nodes.Values([exprs], [c.typ for c in dml.relation.columns])
+def _with_generated(ctx: PlanContext, dml: Dml, node: Node, rows: float, total: float) -> Node:
+    """Rows with their generated columns, which are made from the others' values: those may be another each time they are asked for."""
+    if not dml.generated:
+        return node
+    env = row_env(ctx, dml.relation, dml.target.id)
+    made = {place: env.lower(expr) for place, expr in dml.generated}
+    exprs = [made.get(i, nodes.Col(i, c.typ)) for i, c in enumerate(dml.relation.columns)]
+    return ctx.estimate(nodes.Project(node, exprs), rows, total)
 
 
 def _widen_values(ctx: PlanContext, node: nodes.Values, dml: Dml, width: int) -> Node:
@@ -173,6 +184,8 @@ def _conflict(ctx: PlanContext, dml: Dml) -> nodes.OnConflict | None:
     keys = [(dml.target.id, i) for i in range(width)] + [(conflict.excluded.id, i) for i in range(width)]
     env = Env(ctx, keys)
     values = dict(_given(dml, conflict.assign))
+    if dml.generated and any(is_volatile(expr) for expr in values.values()):
+        raise not_built("ON CONFLICT with a volatile function in a table that has generated columns")
     assign = [*values.items(), *_generated(dml, values).items()]
     made = [(place, env.lower(expr)) for place, expr in assign]
     return nodes.OnConflict(conflict.arbiters, made, env.lower(conflict.where) if conflict.where is not None else None)
@@ -249,6 +262,8 @@ def _update(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     env = Env(ctx, keys)
     values = {place: ctx.substitute(expr) for place, expr in _given(dml, dml.assign)}
     touched = set(values)
+    if dml.generated:
+        node = _once(ctx, env, node, values, rows, total)
     # Set to DEFAULT, or made from a column that changes.
     asked = {place for place, _ in dml.assign} - touched
     generated = {
@@ -272,6 +287,35 @@ def _update(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     width = len(dml.returning or [])
     ctx.estimate(update, rows if width else 0, total)
     return Built(update, width, free | env.free, rows, total)
+
+
+def _once(ctx: PlanContext, env: Env, node: Node, values: dict[int, Expr], rows: float, total: float) -> Node:
+    """The input with a column for each volatile call and each subquery in what is assigned: a generated column that is made from it must
+    see the value that the column gets."""
+    calls: list[nodes.Func | nodes.Host | tree.SubLink] = []
+    first = ctx.analysis.new_rte("subquery", "*CALLS*", []).id
+
+    def change(part: Expr) -> Expr | None:
+        if isinstance(part, tree.SubLink):
+            if expr_vars(ctx, part):
+                return None
+        elif not isinstance(part, nodes.Func | nodes.Host) or part.func not in volatile_functions():
+            return None
+        elif any(type(inner) is Var for inner in walk(part)):
+            raise not_built("a volatile function of a row's columns in an UPDATE of a table with generated columns")
+        calls.append(part)
+        return Var(first, len(calls) - 1, part.typ)
+
+    for place, expr in values.items():
+        values[place] = rewrite(expr, change)
+    if not calls:
+        return node
+    width = env.width
+    exprs = [nodes.Col(i, 0) for i in range(width)] + [env.lower(call) for call in calls]
+    for i in range(len(calls)):
+        env.columns[(first, i)] = width + i
+    env.width += len(calls)
+    return ctx.estimate(nodes.Project(node, exprs), rows, total)
 
 
 def _delete(ctx: PlanContext, query: Query, dml: Dml) -> Built:

@@ -141,6 +141,9 @@ def strict_rels(expr: Expr) -> set[int]:
         return set.intersection(*parts) if parts else set()
     if kind is nodes.IsNull:
         return _null_rels(expr.arg) if expr.not_ else set()  # type: ignore[attr-defined]
+    if kind is nodes.AnyAll and not expr.all:  # type: ignore[attr-defined]
+        # Over an empty array it is false, and that will do.
+        return _null_rels(expr.left) if expr.func not in loose_functions() else set()  # type: ignore[attr-defined]
     if kind is nodes.BoolTest:
         return _null_rels(expr.arg) if expr.test != "unknown" and not expr.not_ else set()  # type: ignore[attr-defined]
     return _null_rels(expr)
@@ -158,9 +161,16 @@ def _null_rels(expr: Expr) -> set[int]:
         return set().union(*(_null_rels(a) for a in expr.args))  # type: ignore[attr-defined]
     if kind is nodes.Not or kind is nodes.CastIo or kind is nodes.Typmod:
         return _null_rels(expr.arg)  # type: ignore[attr-defined]
-    if kind is nodes.AnyAll:
+    if kind is nodes.AnyAll and _has_elements(expr.array) and expr.func not in loose_functions():  # type: ignore[attr-defined]
         return _null_rels(expr.left)  # type: ignore[attr-defined]
     return set()
+
+
+def _has_elements(array: Expr) -> bool:
+    """Is it known that the array is not empty? Over an empty one, ANY and ALL answer whatever the left side is."""
+    if type(array) is nodes.Array:
+        return bool(array.args) and not array.nested
+    return type(array) is nodes.Const and (array.text is None or bool(array.text.strip("{}, \t\n\r\v\f")))
 
 
 # ---- comparisons

@@ -229,6 +229,13 @@ pub const FAMILIES: &[&[Function]] = &[&[
     // char(n) to text, and the one-argument rtrim
     pure("rtrim1", |_, args| trimmed(args)),
     pure("oidtoi8", |_, args| same(args)),
+    // The planner's, for casts that PostgreSQL makes by not looking at the sign.
+    pure("int4_as_oid", |_, args| {
+        Ok(Datum::Int((args[0].int()? as u32).into()))
+    }),
+    pure("oid_as_int4", |_, args| {
+        Ok(Datum::Int((args[0].int()? as i32).into()))
+    }),
     pure("i8tooid", |_, args| match args[0].int()? {
         value @ 0..=0xffff_ffff => Ok(Datum::Int(value)),
         _ => fail("22003", "OID out of range"),

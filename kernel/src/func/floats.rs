@@ -97,7 +97,7 @@ pub fn power(a: f64, b: f64) -> Res<Datum> {
     if a == 0.0 && b < 0.0 {
         return fail("2201F", "zero raised to a negative power is undefined");
     }
-    if a < 0.0 && a.is_finite() && b.is_finite() && b.floor() != b {
+    if a < 0.0 && b.floor() != b {
         return fail(
             "2201F",
             "a negative number raised to a non-integer power yields a complex result",
@@ -273,6 +273,34 @@ fn atand(x: f64) -> f64 {
     x.atan() / 1f64.atan() * 45.0
 }
 
+/// From here on, x and sqrt(x² ± 1) are the same.
+const LARGE: f64 = 268_435_456.0;
+
+/// In the three ranges of C's libraries: std's own overflows near the greatest floats.
+fn asinh(x: f64) -> f64 {
+    let size = x.abs();
+    let square = size * size;
+    let result = if size > LARGE {
+        size.ln() + std::f64::consts::LN_2
+    } else if size > 2.0 {
+        (2.0 * size + 1.0 / ((square + 1.0).sqrt() + size)).ln()
+    } else {
+        (size + square / (1.0 + (1.0 + square).sqrt())).ln_1p()
+    };
+    result.copysign(x)
+}
+
+fn acosh(x: f64) -> f64 {
+    if x > LARGE {
+        x.ln() + std::f64::consts::LN_2
+    } else if x > 2.0 {
+        (2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt())).ln()
+    } else {
+        let above = x - 1.0;
+        (above + (2.0 * above + above * above).sqrt()).ln_1p()
+    }
+}
+
 const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
 
 fn round_to_even(value: f64) -> f64 {
@@ -313,13 +341,17 @@ pub const FAMILIES: &[&[Function]] = &[
             0.0
         }),
         map!("dcbrt", f64::cbrt),
-        map!("degrees", |x| x / RADIANS_PER_DEGREE),
-        map!("radians", |x| x * RADIANS_PER_DEGREE),
+        pure("degrees", |_, args| {
+            div(args[0].float()?, RADIANS_PER_DEGREE, same)
+        }),
+        pure("radians", |_, args| {
+            mul(args[0].float()?, RADIANS_PER_DEGREE, same)
+        }),
         map!("datan", f64::atan),
         map!("datand", atand),
         map!("dsinh", f64::sinh),
         map!("dtanh", f64::tanh),
-        map!("dasinh", f64::asinh),
+        map!("dasinh", asinh),
         pure("dcosh", |_, args| Ok(Datum::Float(args[0].float()?.cosh()))),
         pure("dpi", |_, _| Ok(Datum::Float(std::f64::consts::PI))),
         pure("dpow", |_, args| power(args[0].float()?, args[1].float()?)),
@@ -353,7 +385,7 @@ pub const FAMILIES: &[&[Function]] = &[
             within(args[0].float()?, -1.0, 1.0, acosd)
         }),
         pure("dacosh", |_, args| {
-            within(args[0].float()?, 1.0, f64::INFINITY, f64::acosh)
+            within(args[0].float()?, 1.0, f64::INFINITY, acosh)
         }),
         pure("datanh", |_, args| {
             within(args[0].float()?, -1.0, 1.0, f64::atanh)

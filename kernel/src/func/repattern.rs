@@ -33,7 +33,7 @@ impl Flags {
                 'x' => flags.expanded = true,
                 't' => flags.expanded = false,
                 'q' => flags.literal = true,
-                'e' | 'b' | 'a' => {}
+                'e' | 'b' => {}
                 _ => {
                     return fail(
                         "22023",

@@ -136,6 +136,39 @@ fn take_apart(scientific: &str) -> (Vec<u8>, i32) {
     (digits, exponent.parse().unwrap_or(0))
 }
 
+/// Is a decimal number that reads back as a float of so many mantissa bits half-way to its neighbour? Then it has one significant bit
+/// more. So few digits can be that only for integers that end in zeros.
+fn is_halfway(digits: &[u8], exponent: i32, bits: u32) -> bool {
+    let zeros = exponent + 1 - digits.len() as i32;
+    if !(1..=23).contains(&zeros) {
+        return false;
+    }
+    let number = digits
+        .iter()
+        .fold(0u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+    let fives = number * 5u128.pow(zeros as u32);
+    128 - fives.leading_zeros() - fives.trailing_zeros() == bits + 1
+}
+
+/// The fewest digits that read back as the value. Half-way between two floats is read as the even one; PostgreSQL does not rely on readers
+/// to know that, and writes another digit.
+fn shortest<T>(size: T, bits: u32) -> (Vec<u8>, i32)
+where
+    T: std::fmt::LowerExp + std::str::FromStr + PartialEq,
+{
+    let (mut digits, mut exponent) = take_apart(&format!("{size:e}"));
+    if is_halfway(&digits, exponent, bits) {
+        for precision in digits.len()..17 {
+            let text = format!("{size:.precision$e}");
+            (digits, exponent) = take_apart(&text);
+            if !is_halfway(&digits, exponent, bits) && text.parse().ok().as_ref() == Some(&size) {
+                break;
+            }
+        }
+    }
+    (digits, exponent)
+}
+
 fn special(value: f64, out: &mut Vec<u8>) -> bool {
     let word: &[u8] = if value.is_nan() {
         b"NaN"
@@ -161,7 +194,7 @@ pub fn put8(value: f64, extra_digits: i32, out: &mut Vec<u8>) {
         return;
     }
     if extra_digits > 0 {
-        let (digits, exponent) = take_apart(&format!("{:e}", value.abs()));
+        let (digits, exponent) = shortest(value.abs(), f64::MANTISSA_DIGITS);
         lay_out(value < 0.0, &digits, exponent, 15, out);
     } else {
         general(value, (15 + extra_digits).max(1), out);
@@ -173,7 +206,7 @@ pub fn put4(value: f32, extra_digits: i32, out: &mut Vec<u8>) {
         return;
     }
     if extra_digits > 0 {
-        let (digits, exponent) = take_apart(&format!("{:e}", value.abs()));
+        let (digits, exponent) = shortest(value.abs(), f32::MANTISSA_DIGITS);
         lay_out(value < 0.0, &digits, exponent, 6, out);
     } else {
         general(f64::from(value), (6 + extra_digits).max(1), out);
@@ -321,6 +354,8 @@ mod tests {
             (0.1 + 0.2, "0.30000000000000004"),
             (-1.5e-300, "-1.5e-300"),
             (123456.0, "123456"),
+            (1e23, "9.999999999999999e+22"),
+            (1e22, "1e+22"),
         ] {
             assert_eq!(out8(value, 1), text);
         }
@@ -328,6 +363,9 @@ mod tests {
         let mut out = Vec::new();
         put4(1e6, 1, &mut out);
         assert_eq!(out, b"1e+06");
+        out.clear();
+        put4(1.5e10, 1, &mut out);
+        assert_eq!(out, b"1.5000001e+10");
     }
 
     #[test]

@@ -112,10 +112,10 @@ impl Accumulator for Arrays {
             return fail("22004", "cannot accumulate null arrays");
         }
         let array = args[0].array()?;
-        if array.is_empty() {
-            return fail("2202E", "cannot accumulate empty arrays");
-        }
         if self.count == 0 {
+            if array.is_empty() {
+                return fail("2202E", "cannot accumulate empty arrays");
+            }
             (self.elem, self.dims) = (array.elem, array.dims.clone());
         } else if self.dims != array.dims {
             return fail(

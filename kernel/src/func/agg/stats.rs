@@ -203,12 +203,35 @@ struct Pairs {
     what: Regression,
 }
 
+impl Pairs {
+    /// Finite numbers whose sums are not are an error; sums over infinite ones are NaN, each for itself.
+    fn check_overflow(&mut self, before: (f64, f64), new: (f64, f64)) -> Res<()> {
+        let finite_x = !before.0.is_infinite() && !new.0.is_infinite();
+        let finite_y = !before.1.is_infinite() && !new.1.is_infinite();
+        let over_x = self.sx.is_infinite() || self.sxx.is_infinite();
+        let over_y = self.sy.is_infinite() || self.syy.is_infinite();
+        if (over_x && finite_x)
+            || (over_y && finite_y)
+            || (self.sxy.is_infinite() && finite_x && finite_y)
+        {
+            return crate::base::error::fail("22003", "value out of range: overflow");
+        }
+        for sum in [&mut self.sxx, &mut self.syy, &mut self.sxy] {
+            if sum.is_infinite() {
+                *sum = f64::NAN;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Accumulator for Pairs {
     fn push(&mut self, _ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()> {
         if args[0].is_null() || args[1].is_null() {
             return Ok(());
         }
         let (y, x) = (args[0].float()?, args[1].float()?);
+        let before = (self.sx, self.sy);
         self.n += 1.0;
         self.sx += x;
         self.sy += y;
@@ -218,9 +241,7 @@ impl Accumulator for Pairs {
             self.sxx += dx * dx * scale;
             self.syy += dy * dy * scale;
             self.sxy += dx * dy * scale;
-            if !self.sx.is_finite() || !self.sy.is_finite() {
-                (self.sxx, self.syy, self.sxy) = (f64::NAN, f64::NAN, f64::NAN);
-            }
+            self.check_overflow(before, (x, y))?;
         } else {
             if !x.is_finite() {
                 (self.sxx, self.sxy) = (f64::NAN, f64::NAN);
