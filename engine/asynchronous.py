@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import parser
@@ -65,7 +66,9 @@ async def evaluate(
             query = ast.SelectStmt(
                 targetList=tuple(ast.ResTarget(val=arg) for arg in call.args), op=parser.enums.SetOperation.SETOP_NONE
             )
-            prepared = prepare(session, query, text, types, catalog=session.catalog())
+            prepared = await session.think(
+                text, partial(prepare, session, query, text, types, catalog=session.catalog())
+            )
             values = (await session.statements.fetch_plan(prepared, params))[0]
         answers.setdefault(name, []).append(await _await(session, name, values))
     return answers

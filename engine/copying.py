@@ -184,8 +184,9 @@ async def copy_from(session: Session, node: Any, context: Context) -> None:
         word = {"v": "view", "S": "sequence", "m": "materialized view"}.get(table.kind, "non-table relation")
         raise SqlError("42809", f'cannot copy to {word} "{table.name}"')
     columns = _columns(table, node.attlist)
+    snapshot = session.snapshot
     prepared = _insert_plan(session, node, table, columns, context)
-    if not await session.statements.settled(prepared):
+    if not await session.statements.settled(prepared, snapshot):
         raise Restart
     names = [column.name for column in columns]
     copy_in = CopyIn(
@@ -225,7 +226,7 @@ def _insert_plan(session: Session, node: Any, table: Relation, columns: list[Col
 async def copy_to(session: Session, node: Any, context: Context) -> None:
     """COPY table or (query) TO STDOUT."""
     options = read_options(node)
-    prepared = await session.statements.ready(lambda: _select_plan(session, node, context))
+    prepared = await session.statements.ready(context.text, lambda: _select_plan(session, node, context))
     names = [column.name for column in prepared.planned.output]
     form = kernel_format(options, names)
     wire = session.wire

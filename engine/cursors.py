@@ -114,7 +114,7 @@ async def declare(session: Session, node: Any, context: Context) -> None:
     if node.portalname in session.cursors:
         raise SqlError("42P03", f'cursor "{node.portalname}" already exists')
     prepared = await session.statements.ready(
-        lambda: prepare(session, node.query, context.text, context.param_types, at=-3)
+        context.text, lambda: prepare(session, node.query, context.text, context.param_types, at=-3)
     )
     if prepared.planned.kind != "SELECT":
         raise SqlError("42P11", "DECLARE CURSOR must specify a SELECT statement")
@@ -188,7 +188,7 @@ async def prepare_statement(session: Session, node: Any, context: Context) -> No
     text = context.own_text[match.end() :].strip()
     types = tuple(type_oid(session, name) for name in node.argtypes or ())
     try:
-        prepared = prepare(session, parser.parse_one(text), text, types)
+        prepared = await session.think(text, lambda: prepare(session, parser.parse_one(text), text, types))
     except SqlError as error:
         if error.position is not None:
             error.position += context.text.find(text)
@@ -202,7 +202,13 @@ def type_oid(session: Session, name: Any) -> int:
     return resolve_type(session.catalog(), name)[0].oid
 
 
-def prepared_statement(session: Session, name: str) -> Prepared:
+def known_text(session: Session, name: str) -> str:
+    """A prepared statement's text."""
+    known = session.wire.statement(name)
+    return known[1] if known is not None else ""
+
+
+def prepared_statement(session: Session, name: str, *, whole: bool = False) -> Prepared:
     """What a prepared statement means now."""
     known = session.wire.statement(name)
     if known is None:
@@ -211,7 +217,7 @@ def prepared_statement(session: Session, name: str) -> Prepared:
     node = parser.parse_one(text)
     if type(node).__name__ not in PLANNED:
         raise not_built("EXECUTE of a utility statement")
-    prepared = prepare(session, node, text, tuple(types))
+    prepared = prepare(session, node, text, tuple(types), whole=whole)
     check_same_columns(statement.columns, prepared.columns)
     return prepared
 
@@ -240,14 +246,18 @@ async def execute_params(session: Session, node: Any, context: Context, prepared
         )
         targets.append(ast.ResTarget(val=ast.TypeCast(arg=arg, typeName=cast)))
     query = ast.SelectStmt(targetList=tuple(targets), op=enums.SetOperation.SETOP_NONE)
-    found = prepare(session, query, context.text, context.param_types, catalog=session.catalog())
+    found = await session.think(
+        context.text, lambda: prepare(session, query, context.text, context.param_types, catalog=session.catalog())
+    )
     return (await session.statements.fetch_plan(found, context.params))[0]
 
 
 @entry("ExecuteStmt", "EXECUTE", read_only=True, columns=_execute_columns)
 async def execute(session: Session, node: Any, context: Context) -> None:
     """EXECUTE name (arguments)."""
-    prepared = await session.statements.ready(lambda: prepared_statement(session, node.name))
+    prepared = await session.statements.ready(
+        known_text(session, node.name), lambda: prepared_statement(session, node.name)
+    )
     params = await execute_params(session, node, context, prepared)
     await session.statements.run_plan(prepared, context.reply, params)
 

@@ -48,6 +48,11 @@ def not_built(what: str, position: int | None = None) -> SqlError:
     return SqlError("0A000", f"{what} is not supported yet", position=position)
 
 
+def stack_depth() -> SqlError:
+    """54001: what is nested deeper than a stack can take."""
+    return SqlError("54001", "stack depth limit exceeded")
+
+
 def no_serializable() -> SqlError:
     """0A000 wherever the level is asked for: what runs under it must not be less than it says."""
     return SqlError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape  # xml.sax would bring half of the library with it
 from typing import TYPE_CHECKING, Any
 
-from .cursors import execute_params, prepared_statement
+from .cursors import execute_params, known_text, prepared_statement
 from .deparse import position_of
 from .errors import SqlError, not_built
 from .explain_nodes import Actual, Shown, show_plan
@@ -63,6 +63,7 @@ async def explain(session: Session, node: Any, context: Context) -> None:
     """EXPLAIN [ANALYZE] statement."""
     options = read_options(node)
     before = session.database.runtime.clock.monotonic()
+    snapshot = session.snapshot
     prepared, params, into = await _prepare(session, node.query, context)
     planning = (session.database.runtime.clock.monotonic() - before) * 1000
     actual: list[Actual] | None = None
@@ -70,7 +71,7 @@ async def explain(session: Session, node: Any, context: Context) -> None:
     if options.get("analyze"):
         if into:
             raise not_built("EXPLAIN ANALYZE of CREATE TABLE AS")
-        if not await session.statements.settled(prepared):
+        if not await session.statements.settled(prepared, snapshot):
             raise Restart
         actual, spent = await _run(session, prepared, params, options)
     top = show_plan(prepared.planned, session.catalog(), actual, verbose=bool(options.get("verbose")))
@@ -87,14 +88,18 @@ async def explain(session: Session, node: Any, context: Context) -> None:
 async def _prepare(session: Session, query: Any, context: Context) -> tuple[Prepared, Sequence[Any], bool]:
     kind = type(query).__name__
     if kind == "ExecuteStmt":
-        prepared = prepared_statement(session, query.name)
+        text = known_text(session, query.name)
+        prepared = await session.think(text, lambda: prepared_statement(session, query.name, whole=True))
         return prepared, await execute_params(session, query, context, prepared), False
     into = kind == "CreateTableAsStmt"
     if kind in ("CreateTableAsStmt", "DeclareCursorStmt"):
         query, kind = query.query, type(query.query).__name__
     if kind not in PLANNED:
         raise SqlError("42601", f'syntax error at or near "{kind}"')
-    return prepare(session, query, context.text, context.param_types, at=-7), context.params, into
+    prepared = await session.think(
+        context.text, lambda: prepare(session, query, context.text, context.param_types, at=-7, whole=True)
+    )
+    return prepared, context.params, into
 
 
 async def _run(

@@ -40,6 +40,8 @@ class FoldedText:
         # The client's own parameters, then those that were put in.
         self.types = (*given, *(0 for _ in range(folded.first - len(given))), *folded.types)
         self.statements = parser.parse(self.text)
+        for statement in self.statements:
+            _name_arrays(statement.node, {folded.first + param + 1 for param in folded.arrays})
 
     def used(self, node: Any) -> list[int]:
         """Which of the parameters that were put in stand in this statement, numbered from 0."""
@@ -94,12 +96,11 @@ async def fold(session: Session, text: str, given: tuple[int, ...] = ()) -> Fold
     if folded is None:
         return None
     try:
-        made = FoldedText(session, text, folded, given)
-    except SqlError:
+        return await session.think(folded.text, lambda: FoldedText(session, text, folded, given))
+    except SqlError as error:
+        if error is session.statements.cancelled:
+            raise
         return None
-    for statement in made.statements:
-        _name_arrays(statement.node, {folded.first + param + 1 for param in folded.arrays})
-    return made
 
 
 def _name_arrays(node: Any, params: set[int]) -> None:

@@ -16,6 +16,7 @@ from pglast.parser import ParseError, fingerprint, parse_sql, parse_sql_json, sp
 from pglast.stream import RawStream
 
 from sixfold.engine.errors import SqlError
+from sixfold.engine.long_texts import check_length, made
 
 __all__ = [
     "KEYWORDS",
@@ -76,10 +77,12 @@ def parse(sql: str) -> list[Statement]:
     """All statements of a text; an empty text has none."""
     if "\0" in sql:
         raise SqlError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+    check_length(sql)
     try:
         raw = parse_sql(sql)
     except ParseError as exc:
         raise _error(exc, sql) from None
+    made(raw)
     return [Statement(r.stmt, r.stmt_location or 0, r.stmt_len or 0) for r in raw]
 
 

@@ -12,7 +12,9 @@ from sixfold.kernel._kernel import KernelError, Plan
 
 from .access import check_relations
 from .errors import SqlError
+from .long_texts import SHORT, done_with
 from .parser import parse_one
+from .planner import nodes
 from .planner.api import PlannedStatement, analyze_and_plan
 from .planner.folded import FoldedRows
 from .reply import Column
@@ -63,18 +65,25 @@ def prepare(
     at: int = 0,
     catalog: Any = None,
     folded: Sequence[FoldedRows] = (),
+    cached: bool = True,
+    whole: bool = False,
 ) -> Prepared:
     """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in, `at`
-    where the statement begins in it; `folded`: VALUES that it shows some rows of."""
+    where the statement begins in it; `folded`: VALUES that it shows some rows of; `whole`: with its plan as a tree, even if that is large."""
     cache: PlanCache = session.database.plans
     # A short text that stands for many must not be taken for one that a client has written.
     key = (session.scope, session.snapshot.version, f"\1{text}" if folded else text, at, param_types)
-    keep = catalog is None
+    # A long one is planned beside the loop, whose cache this is; and it would be kept for as long as a short one.
+    keep = cached and catalog is None and len(text) <= SHORT
     found = cache.get(key) if keep else None
     if found is None:
         planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types, folded)
         check_relations(session, planned.relations)
-        found = Prepared(planned, Plan.compile(planned.json))
+        found = Prepared(planned, Plan.compile(planned.encoded(large=len(text) > SHORT)))
+        if len(text) > SHORT and not whole:
+            done_with(planned.plan)
+            planned.plan = msgspec.structs.replace(planned.plan, root=nodes.Node(), subplans=[])
+            planned.estimates = {}
         if keep:
             cache.put(key, found)
     return found

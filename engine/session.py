@@ -18,23 +18,25 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
 from sixfold.kernel._kernel import KernelError, PanicException, Reading, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
-from sixfold.wal.runtime import Timer
+from sixfold.wal.runtime import Aside, Interrupted, Timer
 
 from .access import is_superuser
 from .catalog.model import PG_CATALOG
 from .catalog.snapshot import Catalog, Snapshot
-from .errors import SqlError
+from .errors import SqlError, stack_depth
+from .long_texts import SHORT, TooLong, inline
 from .planner.api import SessionInfo
 from .settings import REPORTED, Settings, parse_list
+from .trees import tidily
 from .work import Ddl, Work
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from .statements import Statements
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # GUCs that decide how a text is planned, besides the search path and the role.
 # What decides how texts of times are read.
@@ -90,6 +94,8 @@ class Client(Protocol):
 
 
 def _unexpected(error: BaseException) -> SqlError:
+    if isinstance(error, RecursionError):
+        return stack_depth()
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return SqlError("53000", "out of file descriptors; release and retry")
     return SqlError("XX000", f"internal error: {type(error).__name__}: {error}")
@@ -138,6 +144,8 @@ class Session:
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
         self._closed = False
+        # Work on a long text, beside the loop.
+        self._aside: Aside | None = None
         self._terminated = False
         self.kernel.set_entropy(database.runtime.random.getrandbits(64))
         self.kernel.set_now(self.now())
@@ -355,6 +363,24 @@ class Session:
         """When the client last sent something or a statement of its ended, in the clock's microseconds."""
         return max(self.client.last_input(), self.started_at)
 
+    async def think(self, text: str, work: Callable[[], T]) -> T:
+        """Parsing, analysing or planning of this text, which must change nothing outside: on the loop when it is short, else beside it."""
+        if len(text) <= SHORT:
+            try:
+                return inline(work)
+            except TooLong:
+                pass
+        if self.statements.cancelled is not None:
+            raise self.statements.cancelled
+        self._aside = self.waits.runtime.aside(lambda: tidily(work))
+        try:
+            found: T = await self._aside.run()
+            return found
+        except Interrupted:
+            raise self.statements.cancelled or SqlError("57014", "canceling statement due to user request") from None
+        finally:
+            self._aside = None
+
     # -- time-outs and cancel
 
     def cancel(self) -> None:
@@ -365,6 +391,8 @@ class Session:
         """End the running statement with this."""
         self.kernel.cancel(code, message)
         self.statements.interrupt(code, message)
+        if self._aside is not None:
+            self._aside.interrupt()
         self.waits.interrupt(self.pid)
 
     def terminate(self) -> None:

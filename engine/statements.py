@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sixfold.kernel._kernel import KernelError, Statement, Unfolded, normalise
+from sixfold.wal.aside import without_full_collections
 
 from . import asynchronous, parser, utility
 from .commands import drop_temporary_schema, hold_open_cursors
-from .errors import SqlError
+from .errors import SqlError, stack_depth
 from .folding import COMMAS, MANY, FoldedText, fold
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
+from .long_texts import CHAIN_MAX, PIECE, SHORT, TURN_SECONDS
 from .parser import ast, enums
 from .plans import Prepared, check_same_columns, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
 from .stored import walk
+from .trees import let_go
 from .work import Restart
 
 if TYPE_CHECKING:
@@ -42,6 +45,20 @@ LONG_TEXT = 1 << 18
 # Rows that Python asks for at once.
 FETCH_ROWS = 500
 BEGIN, START, COMMIT, ROLLBACK = 0, 1, 2, 3
+
+
+# (literal, parameter)
+Places = Sequence[tuple[int, int]]
+# What the kernel runs by itself; which literals are its parameters; and which must be as they are.
+Meaning = tuple[Statement, Places, Sequence[tuple[int, str]]]
+
+
+class Read(msgspec.Struct):
+    """What a simple Query's text is: something that the kernel runs by itself, one plan, or statements."""
+
+    statements: list[parser.Statement] = []
+    meaning: Meaning | None = None
+    prepared: Prepared | None = None
 
 
 class Utility(msgspec.Struct):
@@ -103,6 +120,8 @@ class Statements:
         self.copying: Callable[[int], None] | None = None
         # Did the last message come as a simple Query?
         self._simple = False
+        # When others had their turn last.
+        self._turn_began = 0.0
 
     # -- events
 
@@ -140,32 +159,119 @@ class Statements:
     async def _query(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
         session = self.session
         session.query, session.query_start = text[:QUERY_SHOWN], session.now()
+        if len(text) > SHORT:
+            with without_full_collections():
+                cuts = await self._outline(text)
+                if cuts:
+                    await self._query_pieces(text, cuts)
+                else:
+                    await self._query_one_piece(text, key, literals)
+        else:
+            await self._query_one_piece(text, key, literals)
+
+    async def _query_one_piece(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
+        session = self.session
         if key == MANY:
-            if (folded := await fold(session, text)) is not None and await self._query_folded(folded):
+            if (folded := await fold(session, text)) is not None and self._runs_folded(folded):
+                await self._run_folded(folded, len(folded.statements) > 1)
+                await self._finish()
                 return
-        elif len(text) > LONG_TEXT and self._register_long(text, key, literals):
+        elif len(text) > LONG_TEXT and await self._register_long(text, key, literals):
             return
-        statements = parser.parse(text)
-        if "$" in text and len(statements) == 1:
-            refuse_parameters(statements[0].node)
-        # All texts of very many literals have one key.
-        if len(statements) == 1 and key != MANY and self._register(statements[0].node, text, key, literals):
+        snapshot = session.snapshot
+        read = await session.think(text, lambda: self._read(text, key, literals))
+        if read.meaning is not None:
+            self._register(key, *read.meaning)
             return
-        if not statements:
+        if read.prepared is not None:
+            prepared = read.prepared
+            if not await self.settled(prepared, snapshot):
+                prepared = await self.ready(text, lambda: prepare(session, parser.parse_one(text), text))
+            await self.run_plan(prepared, Reply(session))
+        elif not read.statements:
             session.wire.empty()
-        for statement in statements:
-            if self.copying is not None:
-                raise SqlError("0A000", "statements after COPY FROM STDIN in one Query are not supported yet")
-            await self._one(statement, text, len(statements) > 1)
+        await self._run_all(read.statements, text, len(read.statements) > 1)
         if self.copying is None:
             await self._finish()
 
-    async def _query_folded(self, folded: FoldedText) -> bool:
-        """A text of very many literals. False: it must go the ordinary way."""
+    def _read(self, text: str, key: bytes, literals: Sequence[Literal]) -> Read:
+        """What a text means. Changes nothing."""
+        statements = parser.parse(text)
+        if len(statements) == 1:
+            node = statements[0].node
+            if "$" in text:
+                refuse_parameters(node)
+            # All texts of very many literals have one key.
+            if key != MANY and (meaning := self._meaning(node, text, literals)) is not None:
+                let_go(statements)
+                return Read(meaning=meaning)
+            if len(text) > SHORT and is_plannable(node) and not asynchronous.needs_python(text):
+                if self.session.kernel.status == "E":
+                    raise utility.in_failed_block()
+                let_go(statements)
+                return Read(prepared=prepare(self.session, node, text))
+        return Read(statements)
+
+    async def _outline(self, text: str) -> list[int]:
+        """Where a long text may be cut between statements."""
+        depth, cuts = await self.session.waits.runtime.offload(self.session.kernel.outline, text, PIECE)
+        if depth > CHAIN_MAX:
+            raise stack_depth()
+        return [cut for cut in cuts if cut < len(text)]
+
+    async def _query_pieces(self, text: str, cuts: Sequence[int]) -> None:
+        """A text of many statements: they are parsed piece by piece, and nothing runs before all have been."""
+        for run in (False, True):
+            for at, end in zip((0, *cuts), (*cuts, len(text)), strict=True):
+                try:
+                    await self._piece(text[at:end], run)
+                except (SqlError, KernelError) as error:
+                    if error.position:
+                        error.position += at
+                    raise
+        if self.copying is None:
+            await self._finish()
+
+    async def _piece(self, text: str, run: bool) -> None:
         session = self.session
-        several = len(folded.statements) > 1
-        if folded.folded.first or not all(is_plannable(s.node) or not folded.used(s.node) for s in folded.statements):
-            return False
+        if text.count(",") > COMMAS and (folded := await fold(session, text)) is not None and self._runs_folded(folded):
+            if run:
+                await self._run_folded(folded, True)
+        elif run:
+            await self._run_all(await session.think(text, lambda: parser.parse(text)), text, True)
+        else:
+            await session.think(text, lambda: let_go(parser.parse(text)))
+        await self._turn()
+
+    async def _run_all(self, statements: list[parser.Statement], text: str, several: bool) -> None:
+        for statement in statements:
+            if self.copying is not None:
+                raise SqlError("0A000", "statements after COPY FROM STDIN in one Query are not supported yet")
+            await self._one(statement, text, several)
+            if several:
+                await self._turn()
+        if len(text) > SHORT:
+            await self.session.think(text, lambda: let_go(statements))
+
+    async def _turn(self) -> None:
+        """Between statements: a cancel is seen, and others have their turn now and then."""
+        session, clock = self.session, self.session.waits.runtime.clock
+        if self.cancelled is not None:
+            raise self.cancelled
+        if clock.monotonic() - self._turn_began > TURN_SECONDS:
+            await clock.sleep(0)
+            await session.relieve()
+            self._turn_began = clock.monotonic()
+
+    def _runs_folded(self, folded: FoldedText) -> bool:
+        """False: it must go the ordinary way."""
+        return not folded.folded.first and all(
+            is_plannable(s.node) or not folded.used(s.node) for s in folded.statements
+        )
+
+    async def _run_folded(self, folded: FoldedText, several: bool) -> None:
+        """A text of very many literals."""
+        session = self.session
         for statement in folded.statements:
             if not folded.used(statement.node):
                 await self._one(statement, folded.text, several)
@@ -177,8 +283,6 @@ class Statements:
             session.kernel.set_now(session.now())
             prepared, bound = await self._unfold(folded, statement)
             await self.run_plan(prepared, Reply(session), node=statement.node, text=folded.text, bound=bound)
-        await self._finish()
-        return True
 
     async def _unfold(self, folded: FoldedText, statement: parser.Statement) -> tuple[Prepared, Unfolded]:
         """The plan of a folded statement, and the values that were left out of it."""
@@ -189,7 +293,7 @@ class Statements:
                 lambda: prepare(self.session, statement.node, folded.text, types, at=statement.location, folded=rows)
             )
 
-        prepared = await self.ready(plan)
+        prepared = await self.ready(folded.text, plan)
         return prepared, await folded.bind(statement.node, prepared)
 
     async def _finish(self) -> None:
@@ -211,8 +315,8 @@ class Statements:
             refuse_parameters(statement.node)
         await self.run(statement.node, text, Reply(self.session), at=statement.location, own_text=statement.text(text))
 
-    def _register(self, node: Any, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
-        """Let the kernel run this text, now and later."""
+    def _meaning(self, node: Any, text: str, literals: Sequence[Literal]) -> Meaning | None:
+        """What the kernel may run by itself, now and later. None: not this."""
         session = self.session
         name = type(node).__name__
         if session.kernel.status == "E" and name != "TransactionStmt":
@@ -220,12 +324,9 @@ class Statements:
         fixed = [(index, literal[1]) for index, literal in enumerate(literals)]
         if name == "TransactionStmt":
             statement = transaction_statement(node, session.database.read_only)
-            if statement is None or session.work is not None:
-                return False
-            session.database.queries.register_query(session.scope, key, statement, [], fixed)
-            return True
+            return None if statement is None or session.work is not None else (statement, [], fixed)
         if not is_plannable(node) or asynchronous.needs_python(text):
-            return False
+            return None
         found = self._lifted(text, literals)
         lifted: list[tuple[int, int]] = []
         if found is not None:
@@ -235,28 +336,35 @@ class Statements:
         else:
             prepared = prepare(session, node, text)
         if has_names(prepared.columns):
-            return False
-        session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
-        return True
+            return None
+        return Statement.plan(prepared.plan), lifted, fixed
 
-    def _register_long(self, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
-        """A text that is long by its literals is never parsed with them: that would hold everybody else up."""
+    def _register(self, key: bytes, meaning: Statement, lifted: Places, fixed: Sequence[tuple[int, str]]) -> None:
+        self.session.database.queries.register_query(self.session.scope, key, meaning, lifted, fixed)
+
+    async def _register_long(self, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
+        """A text that is long by its literals is never parsed with them."""
+        meaning = await self.session.think(text, lambda: self._meaning_long(text, literals))
+        if meaning is not None:
+            self._register(key, *meaning)
+        return meaning is not None
+
+    def _meaning_long(self, text: str, literals: Sequence[Literal]) -> Meaning | None:
         changed = lift(text, literals)
         if changed is None or len(changed[1]) > LONG_TEXT:
-            return False
+            return None
         node, with_parameters, lifted, types = changed
         session = self.session
         if session.kernel.status == "E":
             raise utility.in_failed_block()
         if not is_plannable(node) or asynchronous.needs_python(with_parameters):
-            return False
-        prepared = prepare(session, node, with_parameters, tuple(types))
+            return None
+        prepared = prepare(session, node, with_parameters, tuple(types), cached=False)
         if has_names(prepared.columns):
-            return False
+            return None
         done = {index for index, _ in lifted}
         fixed = [(index, literal[1]) for index, literal in enumerate(literals) if index not in done]
-        session.database.queries.register_query(session.scope, key, Statement.plan(prepared.plan), lifted, fixed)
-        return True
+        return Statement.plan(prepared.plan), lifted, fixed
 
     def _lifted(self, text: str, literals: Sequence[Literal]) -> tuple[Prepared, list[tuple[int, int]]] | None:
         changed = lift(text, literals)
@@ -264,7 +372,8 @@ class Statements:
             return None
         node, with_parameters, lifted, types = changed
         try:
-            return prepare(self.session, node, with_parameters, tuple(types)), lifted
+            cached = len(text) <= SHORT
+            return prepare(self.session, node, with_parameters, tuple(types), cached=cached), lifted
         except (SqlError, KernelError):
             return None
 
@@ -273,16 +382,24 @@ class Statements:
     async def _parse(self, name: str, text: str, param_oids: Sequence[int]) -> None:
         if text.count(",") > COMMAS and await self._parse_folded(name, text, tuple(param_oids)):
             return
+        if len(text) > SHORT:
+            await self._outline(text)
+        found = await self.session.think(text, lambda: self._parsed(text, tuple(param_oids), name))
+        statement, types, shared = found or (Statement.empty(), param_oids, False)
+        self.session.wire.register_statement(name, statement, text, types)
+        if shared:
+            self.session.database.queries.register_parse(self.session.scope, text, param_oids, statement)
+
+    def _parsed(self, text: str, param_oids: tuple[int, ...], name: str) -> tuple[Statement, list[int], bool] | None:
+        """As `_prepared`; None: the text is empty."""
         statements = parser.parse(text)
         if len(statements) > 1:
             raise SqlError("42601", "cannot insert multiple commands into a prepared statement")
         if not statements:
-            self.session.wire.register_statement(name, Statement.empty(), text, param_oids)
-            return
-        statement, types, shared = self._prepared(statements[0].node, text, tuple(param_oids), name)
-        self.session.wire.register_statement(name, statement, text, types)
-        if shared:
-            self.session.database.queries.register_parse(self.session.scope, text, param_oids, statement)
+            return None
+        node = statements[0].node
+        let_go(statements)
+        return self._prepared(node, text, param_oids, name)
 
     async def _parse_folded(self, name: str, text: str, param_oids: tuple[int, ...]) -> bool:
         """A text of very many literals. False: it must go the ordinary way."""
@@ -338,30 +455,42 @@ class Statements:
     async def _stale(self, name: str | None, text: str) -> None:
         """Plan again what was planned under another catalogue."""
         session = self.session
-        if name is None and len(text) > LONG_TEXT and self._register_long(text, *normalise(text)):
-            return
-        statements = parser.parse(text)
         if name is None:
             # A cached text: the wire asks again as if it were new, once its entry is replaced.
-            await self._replace_cached(statements, text)
+            key, literals = normalise(text)
+            if len(text) > LONG_TEXT and await self._register_long(text, key, literals):
+                return
+            await self._replace_cached(text, key, literals)
             return
         known = session.wire.statement(name)
         oids = tuple(known[2]) if known else ()
-        statement, types, _ = self._prepared(statements[0].node, text, oids, name)
+        found = await session.think(text, lambda: self._parsed(text, oids, name))
+        if found is None:
+            raise SqlError("26000", f'prepared statement "{name}" does not exist')
+        statement, types, _ = found
         if known is not None:
             check_same_columns(known[0].columns, statement.columns)
         session.wire.register_statement(name, statement, text, types)
 
-    async def _replace_cached(self, statements: Sequence[parser.Statement], text: str) -> None:
-        key, literals = normalise(text)
-        if len(statements) == 1 and not self._register(statements[0].node, text, key, literals):
-            raise SqlError("0A000", "cached statement can not be planned again")
-        if len(statements) == 1 and is_plannable(statements[0].node):
-            prepared = prepare(self.session, statements[0].node, text)
-            if not prepared.planned.params:
-                self.session.database.queries.register_parse(
-                    self.session.scope, text, [], Statement.plan(prepared.plan)
-                )
+    async def _replace_cached(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
+        session = self.session
+
+        def again() -> tuple[Meaning | None, Prepared | None]:
+            statements = parser.parse(text)
+            if len(statements) != 1:
+                return None, None
+            node = statements[0].node
+            let_go(statements)
+            meaning = self._meaning(node, text, literals)
+            if meaning is None:
+                raise SqlError("0A000", "cached statement can not be planned again")
+            return meaning, prepare(session, node, text) if is_plannable(node) else None
+
+        meaning, prepared = await session.think(text, again)
+        if meaning is not None:
+            self._register(key, *meaning)
+        if prepared is not None and not prepared.planned.params:
+            session.database.queries.register_parse(session.scope, text, [], Statement.plan(prepared.plan))
 
     async def _execute(self, event: Event) -> None:
         _, _, token, params, formats, max_rows = event
@@ -397,7 +526,7 @@ class Statements:
         if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
             raise utility.in_failed_block()
         if is_plannable(node):
-            prepared = await self.ready(lambda: prepare(session, node, text, param_types, at=at))
+            prepared = await self.ready(text, lambda: prepare(session, node, text, param_types, at=at))
             await self.run_plan(prepared, reply, params, node=node, text=text)
             return
         context = utility.Context(text, own_text or text, reply, params, param_types)
@@ -408,17 +537,18 @@ class Statements:
             except Restart:
                 session.rescope()
 
-    async def ready(self, plan: Callable[[], Prepared]) -> Prepared:
-        """A plan that is `settled`."""
-        while not await self.settled(prepared := plan()):
-            pass
-        return prepared
+    async def ready(self, text: str, plan: Callable[[], Prepared]) -> Prepared:
+        """A plan for this text that is `settled`."""
+        while True:
+            snapshot = self.session.snapshot
+            prepared = await self.session.think(text, plan)
+            if await self.settled(prepared, snapshot):
+                return prepared
 
-    async def settled(self, prepared: Prepared) -> bool:
-        """Lock the relations of a plan that was made just now. False: the catalogue has changed before they were locked, so it
-        may be wrong."""
+    async def settled(self, prepared: Prepared, snapshot: Any) -> bool:
+        """Lock the relations of a plan that was made when `snapshot` was the session's. False: the catalogue has changed before they
+        were locked, so it may be wrong."""
         session = self.session
-        snapshot = session.snapshot
         await session.waits.run(lambda: session.kernel.lock_plan(prepared.plan), session=session.kernel)
         await session.refresh()
         return session.snapshot is snapshot

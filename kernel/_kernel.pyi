@@ -258,8 +258,8 @@ class Plan:
     """A prepared plan; immutable, shared by all sessions."""
 
     @staticmethod
-    def compile(json: str | bytes) -> Plan:
-        """From the JSON of `exec/plan.rs`. Unknown functions are KernelError 42883, malformed plans XX000."""
+    def compile(json: str | bytes | Sequence[bytes]) -> Plan:
+        """From the JSON of `exec/plan.rs`, maybe in parts. Unknown functions are KernelError 42883, malformed plans XX000."""
 
     @property
     def columns(self) -> list[tuple[str, int, int, int, int]]:
@@ -496,6 +496,10 @@ class Session:
     def fold(self, text: str, given: int) -> Folded | None:
         """A statement of very many literals made short, in a worker thread; None: there is nothing to gain, or it does not lex. `given`:
         how many parameters the client has declared."""
+
+    def outline(self, text: str, piece: int) -> tuple[int, list[int]]:
+        """How deep a text's tree gets by chains (1 + 1 + …), at least; and the characters at which it may be cut into pieces of whole
+        statements, of `piece` bytes or more. In a worker thread."""
 
     def bind(self, text: str, folded: Folded, plan: Plan, used: Sequence[int]) -> Unfolded:
         """What folding has left out of `text`, for the parameters of the plan; in a worker thread. `used`: those that the statement has."""

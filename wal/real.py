@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from sixfold.wal import aside
 from sixfold.wal.runtime import MESSAGE_BYTES_MAX, Connection, ConnectionLost, Listener, Runtime, Timer
 
 try:
@@ -508,7 +509,8 @@ def real_runtime(root: str, *, durable: bool = True, workers: int = 4) -> Runtim
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
     disk = RealDisk(root, durable=durable)
-    return Runtime(RealClock(), MixedNet(), disk, random.Random(), offload)
+    aside.prepare_process()
+    return Runtime(RealClock(), MixedNet(), disk, random.Random(), offload, aside.Thread)
 
 
 def run(main: Any) -> Any:

@@ -14,6 +14,35 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
+
+class Interrupted(BaseException):
+    """Raised in the midst of an interrupted `Aside`, and by whoever awaits it."""
+
+
+class Aside(Protocol):
+    """A piece of long Python work."""
+
+    async def run(self) -> Any:
+        """What the work returns; or raises what it raises, or Interrupted. Once."""
+
+    def interrupt(self) -> None:
+        """End it."""
+
+
+class Inline:
+    """Work that is done at once."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+
+    async def run(self) -> Any:
+        """See Aside."""
+        return self._work()
+
+    def interrupt(self) -> None:
+        """It is over, or has not begun."""
+
+
 # A longer message is a protocol error: the connection is closed.
 MESSAGE_BYTES_MAX = 1 << 28
 
@@ -185,6 +214,8 @@ class Runtime:
     random: random.Random = field(default_factory=random.Random)
     # Runs a function that holds no GIL for long (a kernel call) off the loop; inline in the simulator.
     offload: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    # Makes a piece of Python work that takes long: off the loop, and can be interrupted; at once in the simulator.
+    aside: Callable[[Callable[[], Any]], Aside] = Inline
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -196,7 +227,7 @@ class Runtime:
 
     def with_disk(self, disk: Disk) -> Runtime:
         """The same clock, net and chance over another disk."""
-        return Runtime(self.clock, self.net, disk, self.random, self.offload)
+        return Runtime(self.clock, self.net, disk, self.random, self.offload, self.aside)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

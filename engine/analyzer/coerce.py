@@ -444,7 +444,7 @@ def coerce_to_boolean(scope: Scope, expr: Expr, construct: str, position: int | 
                 position=position,
             )
         expr = cast
-    if returns_set(expr):
+    if scope.query.has_srfs and returns_set(expr):
         raise SqlError("42804", f"argument of {construct} must not return a set", position=position)
     return expr
 

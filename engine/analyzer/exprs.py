@@ -53,25 +53,26 @@ def handles(*kinds: type) -> Callable[[Callable[[Scope, Any], Expr]], Callable[[
 
 def position_of(node: Any) -> int | None:
     """exprLocation: the leftmost position of a raw expression."""
-    kind = type(node)
-    own = pos(node)
-    below: Any = None
-    if kind is ast.A_Expr:
-        below = node.lexpr
-    elif kind is ast.TypeCast or kind in (ast.NullTest, ast.BooleanTest):
-        below = node.arg
-    elif kind is ast.BoolExpr and node.args:
-        below = node.args[0]
-    elif kind is ast.A_Indirection or kind is ast.CollateClause:
-        below = node.arg
-    elif kind is ast.SubLink:
-        below = node.testexpr
-    if below is None or isinstance(below, tuple):
-        return own
-    inner = position_of(below)
-    if inner is None or own is None or type(inner) is LiteralPosition:
-        return own if inner is None else inner
-    return min(own, inner)
+    least: int | None = None
+    while node is not None and not isinstance(node, tuple):
+        own = pos(node)
+        if type(own) is LiteralPosition:
+            return own
+        if own is not None:
+            least = own if least is None else min(least, own)
+        kind = type(node)
+        if kind is ast.A_Expr:
+            node = node.lexpr
+        elif kind is ast.BoolExpr and node.args:
+            node = node.args[0]
+        elif kind is ast.SubLink:
+            node = node.testexpr
+        else:
+            node = node.arg if kind in WITH_ARG else None
+    return least
+
+
+WITH_ARG = (ast.TypeCast, ast.NullTest, ast.BooleanTest, ast.A_Indirection, ast.CollateClause)
 
 
 def boolean(scope: Scope, node: Any, construct: str) -> Expr:

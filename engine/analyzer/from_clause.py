@@ -14,7 +14,7 @@ from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.tree import FromItem, FromJoin, FromRel, Rte, RteColumn
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.catalog.model import Relation
-from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.errors import SqlError, not_built, stack_depth
 from sixfold.engine.parser import ast, enums, parse_one
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
@@ -152,7 +152,7 @@ def _view(scope: Scope, relation: Relation, alias: str, alias_node: Any) -> NsIt
         raise SqlError("XX000", f'view "{relation.name}" has no definition')
     context.lock(relation.oid, 1)
     if context.depth > 50:
-        raise SqlError("54001", "stack depth limit exceeded")
+        raise stack_depth()
     outer = Scope(context, None, context.new_query())
     if relation.view_path is not None:
         outer.catalog = scope.catalog.with_path(relation.view_path)

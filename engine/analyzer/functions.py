@@ -17,7 +17,7 @@ from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type, name_of, resolve_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.catalog.model import Function
-from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.errors import SqlError, not_built, stack_depth
 from sixfold.engine.parser import ast, enums, parse, parse_expression
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
@@ -403,7 +403,7 @@ def inline(scope: Scope, function: Function, args: list[Expr]) -> Expr:
     elif body.upper().startswith("RETURN "):
         body = "SELECT " + body[len("RETURN ") :]
     if context.depth > 20:
-        raise SqlError("54001", "stack depth limit exceeded")
+        raise stack_depth()
     statements = parse(body)
     if len(statements) != 1 or type(statements[0].node) is not ast.SelectStmt:
         raise not_built(f"the function {function.name}")

@@ -310,7 +310,9 @@ async def table_from_query(
     change.check_free(namespace, name)
     if type(query).__name__ == "ExecuteStmt":
         raise not_built("CREATE TABLE AS EXECUTE")
-    prepared = prepare(session, query, context.text, context.param_types, at=-4)
+    prepared = await session.think(
+        context.text, lambda: prepare(session, query, context.text, context.param_types, at=-4)
+    )
     given = [part.sval for part in into.colNames or ()]
     if len(given) > len(prepared.planned.output):
         raise SqlError("42601", "too many column names were specified")
@@ -335,7 +337,7 @@ async def insert_from(session: Session, table: Relation, query: Any, context: Co
     target = ast.RangeVar(relname=table.name, schemaname=table.schema, inh=True, relpersistence="p")
     insert = ast.InsertStmt(relation=target, selectStmt=query, override=enums.OverridingKind.OVERRIDING_NOT_SET)
     prepared = await session.statements.ready(
-        lambda: prepare(session, insert, context.text, context.param_types, catalog=session.catalog())
+        context.text, lambda: prepare(session, insert, context.text, context.param_types, catalog=session.catalog())
     )
     portal = session.kernel.portal(prepared.plan, context.params)
     await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)

@@ -28,7 +28,7 @@ async def create_view(session: Session, node: Any, context: Context) -> None:
     if node.withCheckOption.name != "NO_CHECK_OPTION":
         raise not_built("WITH CHECK OPTION")
     change = await Change.begin(session)
-    prepared = prepare(session, node.query, context.text, at=-5)
+    prepared = await session.think(context.text, lambda: prepare(session, node.query, context.text, at=-5))
     if prepared.planned.params:
         raise SqlError("42P02", "there is no parameter $1")
     specs = _columns(change, prepared, [part.sval for part in node.aliases or ()])
@@ -37,7 +37,7 @@ async def create_view(session: Session, node: Any, context: Context) -> None:
         node.view.relpersistence = "t"
     namespace, persistence = await target_namespace(change, node.view)
     name = truncated(node.view.relname)
-    text = _text(change, node.query, specs, prepared)
+    text = await session.think(context.text, lambda: _text(change, node.query, specs, prepared))
     if change.is_taken(namespace, name):
         if not node.replace:
             raise SqlError("42P07", f'relation "{name}" already exists')

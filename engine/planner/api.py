@@ -12,9 +12,11 @@ from sixfold.engine.analyzer.oids import RECORD
 from sixfold.engine.analyzer.scope import PLAIN
 from sixfold.engine.analyzer.tree import Query
 from sixfold.engine.catalog.model import CatalogReader
+from sixfold.engine.long_texts import done_with
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import PlanContext
 from sixfold.engine.planner.dml import plan_dml
+from sixfold.engine.planner.encode import encode
 from sixfold.engine.planner.folded import FoldedRows
 from sixfold.engine.planner.select import plan_query
 from sixfold.engine.planner.subqueries import lower_sublink
@@ -49,6 +51,7 @@ class Estimate(msgspec.Struct):
 class PlannedStatement(msgspec.Struct):
     """A planned SELECT, INSERT, UPDATE, DELETE, VALUES or TABLE."""
 
+    # Without nodes where nobody needs it any more: it may be large.
     plan: nodes.Plan
     # SELECT, INSERT, UPDATE, DELETE
     kind: str
@@ -60,10 +63,9 @@ class PlannedStatement(msgspec.Struct):
     # By id(node) of the nodes in `plan` (which keeps them alive).
     estimates: dict[int, Estimate]
 
-    @property
-    def json(self) -> str:
-        """The plan as the kernel reads it."""
-        return nodes.to_json(self.plan)
+    def encoded(self, *, large: bool = False) -> list[bytes]:
+        """The plan as the kernel reads it, in parts if it may be large."""
+        return encode(self.plan, large)
 
 
 _KINDS = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
@@ -94,6 +96,7 @@ def analyze_and_plan(
     that its locations count in; `param_types` has 0 for types to be inferred; `folded`: VALUES that it shows some rows of."""
     context = new_context(catalog, sql, param_types, info.user, info.database, info.reading)
     query = analyze(context, stmt)
+    done_with(query)
     output = output_of(query, catalog)
     ctx = PlanContext(context, info, Estimate)
     ctx.folded = folded

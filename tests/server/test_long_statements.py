@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,6 +68,19 @@ STATEMENTS = {
     "array of texts": "SELECT pg_typeof(ARRAY[" + ", ".join(f"'{n}'" for n in range(ROWS)) + ", NULL])",
     "two statements": rows(same) + "; SELECT count(*) FROM long_rows WHERE a IN (" + ", ".join(map(str, range(ROWS))) + ")",
     "not a query": f"CREATE TABLE long_made AS SELECT x FROM (VALUES {', '.join(f'({n})' for n in range(ROWS))}) v(x)",
+    "a sum": f"SELECT {' + '.join(['a'] * 1500)} FROM long_base WHERE a < 3 ORDER BY 1",
+    "a longer sum": "SELECT 1" + " + 1" * 100_000,
+    "casts": "SELECT a" + "::int" * 2000 + " FROM long_base WHERE a = 7",
+    "nots": "SELECT " + "NOT " * 2000 + "a = 7 FROM long_base WHERE a = 7",
+    "unions": " UNION ALL ".join(f"SELECT {n}" for n in range(1500)),
+    "ors": "SELECT a FROM long_base WHERE " + " OR ".join(f"(a = {n} AND b <> 'x{n}')" for n in range(ROWS)) + " ORDER BY a",
+    "case": "SELECT CASE " + " ".join(f"WHEN a = {n} THEN 'v{n}'" for n in range(ROWS)) + " END FROM long_base ORDER BY a LIMIT 9",
+    "no such column among many": "SELECT a FROM long_base WHERE " + " OR ".join(f"a = {n}" for n in range(ROWS)) + " OR é = 1",
+    "many statements": "; ".join(f"INSERT INTO long_rows (a, b) VALUES ({n}, 'x;y')" for n in range(2500)),
+    "many statements, one wrong": "; ".join(f"SELECT 1/({n} - 2499)" for n in range(5000)),
+    "many statements, one wrong by its name": "; ".join(f"SELECT 'é{n}', a{n} FROM (SELECT 1) t(a0)" for n in range(3000)),
+    "many statements, one that is none": "; ".join(f"INSERT INTO long_rows (a) VALUES ({n})" for n in range(2500)) + "; SELEC 1",
+    "many statements and transactions": "BEGIN; " + "INSERT INTO long_rows (a) VALUES (1); " * 2500 + "ROLLBACK; SELECT 7",
     "bad number": rows(bad("(1, 'x', 'one', '2020-01-01', true)")),
     "bad date": rows(bad("(1, 'äöü€𝄞', 1, '2020-02-30', true)")),
     "too large": rows(bad("(5000000000, 'x', 1, '2020-01-01', true)")),
@@ -160,3 +174,47 @@ def test_nobody_waits_for_a_long_statement(server: Served) -> None:
             numbers = ", ".join(map(str, range(0, 1_000_000, 2)))
             found = connection.execute(f"SELECT count(*) FROM long_rows WHERE a IN ({numbers})").fetchone()  # type: ignore[call-overload]
             assert found == (100_000,)
+
+
+ORS = " OR ".join(f"(a = {n} AND b <> 'x{n}')" for n in range(30_000))
+
+
+def test_nobody_waits_for_a_text_that_does_not_fold(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        with others_are_answered(server.uri, 0.5, at_least=10):
+            found = connection.execute(f"SELECT count(*) FROM long_base WHERE {ORS}").fetchone()  # type: ignore[call-overload]
+            assert found == (5001,)
+            connection.execute("; ".join(f"SELECT {n}" for n in range(5000)))  # type: ignore[call-overload]
+            connection.execute(f"CREATE TABLE long_made AS SELECT * FROM long_base WHERE {ORS}")  # type: ignore[call-overload]
+
+
+def test_a_long_text_is_cancelled_wherever_it_is(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        many = "; ".join(f"SELECT {n}" for n in range(50_000))
+        for timeout in (1, 50, 300, 700, 1500):
+            for text in (
+                f"SELECT count(*) FROM long_base WHERE {ORS}",
+                f"EXPLAIN SELECT * FROM long_base WHERE {ORS}",
+                many,
+            ):
+                connection.execute(f"SET statement_timeout = {timeout}")  # type: ignore[call-overload]
+                began = time.monotonic()
+                with pytest.raises(psycopg.errors.QueryCanceled):
+                    connection.execute(text)  # type: ignore[call-overload]
+                assert time.monotonic() - began < timeout / 1000 + 5
+                connection.execute("SET statement_timeout = 0")
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_view_of_a_long_text_is_read_by_a_short_one(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        connection.execute(
+            f"CREATE VIEW long_view AS SELECT a FROM long_base WHERE {ORS[:20_000].rpartition(' OR ')[0]}"
+        )  # type: ignore[call-overload]
+        for _ in range(3):
+            row = connection.execute("SELECT count(*) > 100 FROM long_view").fetchone()
+            assert row == (True,)
+        connection.execute("DROP VIEW long_view")

@@ -6,6 +6,7 @@ pub mod folding;
 pub mod guarded;
 pub mod ids;
 pub mod lexer;
+pub mod outline;
 pub mod pace;
 pub mod varint;
 

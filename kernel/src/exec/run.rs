@@ -8,12 +8,13 @@ use super::nodes::{AfterNode, Expect, PNode};
 use super::ops::{shared, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
-use crate::base::{Oid, Res, Stop};
+use crate::base::{pace, Oid, Res, Stop};
 use crate::expr::{Env, Plans, Setup};
 use crate::func::{Memo, Rng};
 use crate::types::registry;
 use crate::types::settings::Settings;
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// An immutable compiled plan, shared between sessions and threads.
@@ -31,17 +32,85 @@ pub struct Prepared {
     root: PNode,
     subplans: Vec<SubPlan>,
     nodes: usize,
+    /// What one batch costs at most, as `pace::heavy` counts; never on the event loop when it is a deep one.
+    weight: usize,
+}
+
+/// Plans that nest deeper than DEEP need more stack than any thread may be sure to have: they are compiled by one that has it, and
+/// run in worker threads. Beyond DEPTH_MAX nobody has it.
+const DEEP: usize = 200;
+/// A plan of fewer bytes of JSON weighs nothing.
+const SHORT: usize = 64 << 10;
+const DEPTH_MAX: usize = 16_000;
+const STACK_BYTES: usize = 512 << 20;
+
+/// How deep brackets nest in JSON.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl Prepared {
+    /// Constants that take long to compute are left to when the plan runs.
     pub fn compile(json: &str) -> Res<Arc<Prepared>> {
-        match serde_json::from_str::<Plan>(json) {
-            Ok(plan) => Prepared::from_plan(plan),
+        let depth = depth(json);
+        let compile = || {
+            let _pace = pace::enter(&Arc::default(), true);
+            let weight = match json.len() {
+                _ if depth > DEEP => usize::MAX,
+                short if short < SHORT => 0,
+                long => long,
+            };
+            Prepared::read(json, weight)
+        };
+        if depth > DEPTH_MAX {
+            return fail("54001", "stack depth limit exceeded");
+        }
+        if depth <= DEEP {
+            return compile();
+        }
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, compile)
+                .ok()
+                .and_then(|thread| thread.join().ok())
+                .unwrap_or_else(|| fail("53200", "no thread can be had for so deep a plan"))
+        })
+    }
+
+    fn read(json: &str, weight: usize) -> Res<Arc<Prepared>> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        reader.disable_recursion_limit();
+        match Plan::deserialize(&mut reader) {
+            Ok(plan) => Prepared::with_weight(plan, weight),
             Err(error) => fail("XX000", format!("plan is not readable: {error}")),
         }
     }
 
+    /// So much is much to let go of, too.
+    pub fn is_large(&self) -> bool {
+        self.weight > pace::INLINE_BYTES
+    }
+
     pub fn from_plan(plan: Plan) -> Res<Arc<Prepared>> {
+        Prepared::with_weight(plan, 0)
+    }
+
+    fn with_weight(plan: Plan, weight: usize) -> Res<Arc<Prepared>> {
         let (root, subplans, nodes) = compile::compile(&plan.root, plan.subplans)?;
         Ok(Arc::new(Prepared {
             output: plan.output,
@@ -54,6 +123,7 @@ impl Prepared {
             root,
             subplans,
             nodes,
+            weight,
         }))
     }
 }
@@ -159,6 +229,7 @@ impl Execution {
     /// The next result rows, at most `max_rows` (0: as they come); `None` when the statement is done, its `after`
     /// actions included. A statement without result columns answers `None` at once when it is done.
     pub fn next(&mut self, max_rows: usize) -> Res<Option<Batch>> {
+        pace::heavy(self.prepared.weight)?;
         self.env.budget = i64::try_from(self.env.setup.slice).unwrap_or(i64::MAX);
         if let Some(batch) = self.rest.take() {
             return Ok(Some(self.give(batch, max_rows)));

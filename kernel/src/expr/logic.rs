@@ -2,7 +2,7 @@
 
 use super::code::*;
 use super::eval::{count, eval, Cx, Sel, Value};
-use crate::base::Res;
+use crate::base::{pace, Res};
 use crate::exec::batch::{Batch, Kind, Vector};
 use crate::types::registry::TypeInfo;
 use crate::types::Datum;
@@ -36,6 +36,7 @@ pub fn junction<'a>(
     let mut result: Vec<Option<bool>> = vec![Some(!stop); len];
     let mut open: Option<Vec<u32>> = None;
     for arg in args {
+        pace::check()?;
         let value = match &open {
             None => eval(cx, arg, input, sel)?,
             Some(positions) if positions.is_empty() => break,
@@ -215,6 +216,7 @@ pub fn case<'a>(
         if open.is_empty() {
             break;
         }
+        pace::check()?;
         let rows = narrowed(sel, &open);
         let test = eval(cx, when, input, Some(&rows))?;
         let (mut hit, mut rest) = (Vec::new(), Vec::new());

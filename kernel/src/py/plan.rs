@@ -2,13 +2,15 @@
 
 use super::common::plain;
 use super::folding::Unfolded;
-use crate::base::{pace, Oid};
+use crate::base::Oid;
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
 use crate::session::connection::{Cached, Queries as Cache, Statement as Meaning, What};
 use crate::session::Isolation;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// (name, type, typmod, table, attnum)
@@ -36,35 +38,48 @@ pub fn oids(list: &[u32]) -> Vec<Oid> {
     list.iter().map(|&oid| Oid(oid)).collect()
 }
 
-/// JSON as `str` or UTF-8 `bytes`.
+/// JSON as `str` or UTF-8 `bytes`, also in parts.
 #[derive(FromPyObject)]
 pub enum Json {
     Text(String),
-    Bytes(Vec<u8>),
+    Bytes(PyBackedBytes),
+    Parts(Vec<PyBackedBytes>),
 }
 
 impl Json {
-    pub fn text(self) -> PyResult<String> {
-        match self {
-            Json::Text(text) => Ok(text),
-            Json::Bytes(bytes) => {
-                String::from_utf8(bytes).map_err(|_| PyValueError::new_err("JSON must be UTF-8"))
+    /// Needs no GIL.
+    pub fn text(&self) -> PyResult<Cow<'_, str>> {
+        let bytes = match self {
+            Json::Text(text) => return Ok(Cow::Borrowed(text)),
+            Json::Bytes(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).ok(),
+            Json::Parts(parts) => {
+                let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+                String::from_utf8(parts.concat()).map(Cow::Owned).ok()
             }
-        }
+        };
+        bytes.ok_or_else(|| PyValueError::new_err("JSON must be UTF-8"))
     }
 }
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Plan(pub Arc<Prepared>);
 
+impl Drop for Plan {
+    fn drop(&mut self) {
+        if self.0.is_large() {
+            // Not with the GIL in hand.
+            let prepared = self.0.clone();
+            std::thread::spawn(move || drop(prepared));
+        }
+    }
+}
+
 #[pymethods]
 impl Plan {
     #[staticmethod]
     fn compile(py: Python<'_>, json: Json) -> PyResult<Plan> {
-        let text = json.text()?;
-        // Constants that take long to compute are left to when the plan runs.
-        let _pace = pace::enter(&Arc::default(), true);
-        plain(py, Prepared::compile(&text)).map(Plan)
+        let compiled = py.detach(|| json.text().map(|text| Prepared::compile(&text)));
+        plain(py, compiled?).map(Plan)
     }
 
     #[getter]

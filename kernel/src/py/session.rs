@@ -351,6 +351,17 @@ impl Session {
         Ok(plain(py, folded)?.map(Folded))
     }
 
+    /// How deep a text's tree gets by chains, and at which characters it may be cut into pieces of whole statements.
+    fn outline(&self, py: Python<'_>, text: &str, piece: usize) -> PyResult<(usize, Vec<usize>)> {
+        let cancel = &self.cancel.flag;
+        let outline = py.detach(|| {
+            let _pace = pace::enter(cancel, false);
+            crate::base::outline::outline(text, piece)
+        });
+        let outline = plain(py, outline)?;
+        Ok((outline.depth, outline.cuts))
+    }
+
     #[pyo3(signature = (plan, params = Vec::new(), *, formats = Vec::new(), copy = None, bound = None))]
     fn portal(
         &self,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const BACKLOG: i32 = 1024;
+const STACK_BYTES: usize = 16 << 20;
 
 /// What others ask of a thread: go on with a session that was woken. Its state is `Running` already.
 pub struct Command(pub Arc<Connection>);
@@ -144,6 +145,8 @@ impl Reactor {
             running.push(
                 std::thread::Builder::new()
                     .name(name)
+                    // Plans that nest deep are let go of here, if nowhere else.
+                    .stack_size(STACK_BYTES)
                     .spawn(move || thread.run())?,
             );
         }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// Smaller tables are not worth a thread.
 const ROWS: u64 = 50_000;
+/// Deep expressions are evaluated here too.
+const STACK_BYTES: usize = 64 << 20;
 /// Rows that a thread works on before its round ends.
 pub const ROUND: u64 = 131_072;
 
@@ -158,14 +160,19 @@ pub fn side_by_side<T: Send>(
     let results = std::thread::scope(|scope| {
         let threads: Vec<_> = all
             .into_iter()
-            .map(|one| scope.spawn(move || step(one, ROUND as i64)))
+            .map(|one| {
+                std::thread::Builder::new()
+                    .stack_size(STACK_BYTES)
+                    .spawn_scoped(scope, move || step(one, ROUND as i64))
+            })
             .collect();
         let mut results = vec![step(own, ROUND as i64)];
         for thread in threads {
             results.push(
                 thread
-                    .join()
-                    .unwrap_or_else(|_| fail("XX000", "a worker thread failed")),
+                    .ok()
+                    .and_then(|thread| thread.join().ok())
+                    .unwrap_or_else(|| fail("XX000", "a worker thread failed")),
             );
         }
         results
