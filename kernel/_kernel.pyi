@@ -219,6 +219,9 @@ class Volume:
     def alloc_oid(self) -> Step:
         """Done: a fresh OID, never given out again."""
 
+    def overflow_size(self, table: Table) -> Step:
+        """Done: about how many pages a table's moved-out values take."""
+
     def table_size(self, table: Table) -> Step:
         """Done: (pages, rows), cheap and rough."""
 

@@ -26,6 +26,16 @@ def table_pages(session: Session, oid: int) -> int | None:
     return int(value[0]) if kind == "done" else found.pages
 
 
+def overflow_pages(session: Session, oid: int) -> int:
+    """Pages of a table's moved-out values, as PostgreSQL's TOAST table; 0 when they are not known now."""
+    found = session.snapshot.relation(oid)
+    if found is None or found.kind not in ("r", "m") or found.host is not None:
+        return 0
+    kind, value = session.database.volume.overflow_size(Table(nodes.to_json(kernel_table(found))))
+    # An empty tree has a page too.
+    return int(value) if kind == "done" and value > 1 else 0
+
+
 def relation_size(session: Session, oid: int, fork: str = "main") -> int | None:
     if fork != "main":
         return 0
@@ -41,8 +51,13 @@ def indexes_size(session: Session, oid: int) -> int | None:
     return None if found is None else sum(relation_size(session, index.oid) or 0 for index in found.indexes)
 
 
-def total_size(session: Session, oid: int) -> int | None:
+def table_size(session: Session, oid: int) -> int | None:
     own = relation_size(session, oid)
+    return None if own is None else own + overflow_pages(session, oid) * PAGE
+
+
+def total_size(session: Session, oid: int) -> int | None:
+    own = table_size(session, oid)
     return None if own is None else own + (indexes_size(session, oid) or 0)
 
 
@@ -56,7 +71,7 @@ def database_size(session: Session, database: Any) -> int:
 
 STRICT: dict[str, Callable[..., Any]] = {
     "pg_relation_size": relation_size,
-    "pg_table_size": relation_size,
+    "pg_table_size": table_size,
     "pg_indexes_size": indexes_size,
     "pg_total_relation_size": total_size,
     "pg_database_size_name": database_size,

@@ -205,8 +205,11 @@ def _returning(ctx: PlanContext, dml: Dml, input_keys: list[Key] | None) -> list
 # ---- UPDATE and DELETE
 
 
-def _source(ctx: PlanContext, query: Query, dml: Dml) -> tuple[Node, list[Key], set[Key], float, float, Expr | None]:
-    """Rows to change: node, keys, outer columns, rows, cost, recheck condition (not lowered)."""
+def _source(
+    ctx: PlanContext, query: Query, dml: Dml, *, whole_row: bool
+) -> tuple[Node, list[Key], set[Key], float, float, Expr | None]:
+    """Rows to change: node, keys, outer columns, rows, cost, recheck condition (not lowered). `whole_row`: with all columns of the target,
+    else with those that some expression names."""
     whole = conjunction([*conjuncts(query.where), *_join_conditions(query)])
     exprs = [e for _, e in dml.assign] + [t.expr for t in dml.returning or []]
     prepare(ctx, query)
@@ -214,7 +217,9 @@ def _source(ctx: PlanContext, query: Query, dml: Dml) -> tuple[Node, list[Key], 
     for expr in exprs:
         for rel, col in expr_vars(ctx, expr):
             used.setdefault(rel, set()).add(col)
-    used[dml.target.id] = set(range(len(dml.relation.columns)))
+    used.setdefault(dml.target.id, set())
+    if whole_row:
+        used[dml.target.id] = set(range(len(dml.relation.columns)))
     if whole is not None:
         for rel, col in expr_vars(ctx, whole):
             used.setdefault(rel, set()).add(col)
@@ -258,7 +263,7 @@ def _recheck(ctx: PlanContext, env: Env, whole: Expr | None) -> Expr | None:
 def _update(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     relation = dml.relation
     target = dml.target.id
-    node, keys, free, rows, total, whole = _source(ctx, query, dml)
+    node, keys, free, rows, total, whole = _source(ctx, query, dml, whole_row=True)
     env = Env(ctx, keys)
     values = {place: ctx.substitute(expr) for place, expr in _given(dml, dml.assign)}
     touched = set(values)
@@ -321,9 +326,12 @@ def _once(ctx: PlanContext, env: Env, node: Node, values: dict[int, Expr], rows:
 def _delete(ctx: PlanContext, query: Query, dml: Dml) -> Built:
     relation = dml.relation
     target = dml.target.id
-    node, keys, free, rows, total, whole = _source(ctx, query, dml)
+    after = after_delete(ctx, relation)
+    # A long value that nobody looks at is not read.
+    node, keys, free, rows, total, whole = _source(ctx, query, dml, whole_row=bool(after))
     env = Env(ctx, keys)
-    old = [(env.columns[(target, i)], i) for i in range(len(relation.columns))]
+    places = [(env.columns.get((target, i)), i) for i in range(len(relation.columns))]
+    old = [(place, i) for place, i in places if place is not None]
     delete = nodes.Delete(
         ctx.table(relation),
         node,
@@ -331,7 +339,7 @@ def _delete(ctx: PlanContext, query: Query, dml: Dml) -> Built:
         old,
         _recheck(ctx, env, whole),
         _returning(ctx, dml, keys),
-        after_delete(ctx, relation),
+        after,
     )
     width = len(dml.returning or [])
     ctx.estimate(delete, rows if width else 0, total)

@@ -14,11 +14,15 @@ use std::sync::Arc;
 pub const INLINE_BYTES: usize = 1 << 20;
 /// Shorter values do not count.
 pub const LONG: usize = 4 << 10;
+/// Bytes, or steps of about a nanosecond, between two looks whether somebody has cancelled.
+const CHECK: usize = 1 << 20;
 
 thread_local! {
     /// What is left of INLINE_BYTES; none: not on the event loop.
     static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
     static CANCEL: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+    /// Work done since the last look.
+    static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Until it is dropped, this thread works for one session.
@@ -71,10 +75,53 @@ pub fn check() -> Res<()> {
     }
 }
 
+/// The same, in a loop of many small steps: this one was so many bytes, or as much work.
+#[inline]
+pub fn step(bytes: usize) -> Res<()> {
+    let steps = STEPS.get() + bytes;
+    if steps < CHECK {
+        STEPS.set(steps);
+        return Ok(());
+    }
+    STEPS.set(0);
+    check()
+}
+
+/// A text to be worked through, in pieces that take no longer than one may go on unasked.
+pub fn pieces(text: &str) -> impl Iterator<Item = Res<&str>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = rest.len().min(CHECK);
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (piece, behind) = rest.split_at(end);
+        rest = behind;
+        (!piece.is_empty()).then(|| step(piece.len()).map(|()| piece))
+    })
+}
+
+/// Copy a text that may be long.
+pub fn append(out: &mut String, text: &str) -> Res<()> {
+    out.reserve(text.len());
+    pieces(text).try_for_each(|piece| piece.map(|piece| out.push_str(piece)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Stop;
+
+    #[test]
+    fn pieces_are_the_whole_text() {
+        let text = format!("a{}", "é".repeat(2 * CHECK));
+        let mut copy = String::new();
+        append(&mut copy, &text).unwrap();
+        assert!(copy == text && pieces(&text).count() == 4);
+        let _pace = enter(&Arc::new(AtomicBool::new(true)), false);
+        assert!(append(&mut copy, &text).is_err());
+        assert!((0..=CHECK).any(|_| step(1).is_err()));
+    }
 
     #[test]
     fn much_work_leaves_the_event_loop_and_a_cancel_is_seen_everywhere() {

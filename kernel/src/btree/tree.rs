@@ -176,6 +176,26 @@ impl Tree {
         Ok((leaves, leaves.saturating_mul(page.count() as u64)))
     }
 
+    /// How many leaves there are, without looking at one: what the upper levels lead one to expect.
+    pub fn leaves(&self, pages: &impl Pages) -> Res<u64> {
+        let mut page = pages.page(self.root)?;
+        self.check_root(&page)?;
+        let mut leaves = 1u64;
+        while page.level() > 0 {
+            let count = page.count();
+            leaves = leaves.saturating_mul(count.max(1) as u64);
+            let below = page.level() - 1;
+            if below == 0 {
+                break;
+            }
+            page = pages.page(child(&page, count / 2)?)?;
+            if !self.owns(&page, below) {
+                break;
+            }
+        }
+        Ok(leaves)
+    }
+
     /// Keys that cut the tree into about `parts` even ranges (at most `parts - 1` of them), from its upper levels.
     pub fn cuts(&self, pages: &impl Pages, parts: usize) -> Res<Vec<Vec<u8>>> {
         let root = pages.page(self.root)?;

@@ -234,33 +234,47 @@ fn format(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// With a line feed after each 76 characters, as MIME has it.
-fn to_base64(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        if column == 76 {
+fn to_base64(bytes: &[u8]) -> Res<String> {
+    let mut out = String::with_capacity(bytes.len() / 57 * 77 + 77);
+    // 57 bytes are a line.
+    for (number, line) in bytes.chunks(57).enumerate() {
+        pace::step(76)?;
+        if number > 0 {
             out.push('\n');
-            column = 0;
         }
-        for at in 0..4 {
-            let six = (word >> (18 - 6 * at) & 63) as usize;
-            out.push(if at <= chunk.len() {
-                BASE64[six] as char
-            } else {
-                '='
-            });
+        for chunk in line.chunks(3) {
+            let sum = chunk.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b));
+            let word = sum << (8 * (3 - chunk.len()));
+            for at in 0..4 {
+                let six = (word >> (18 - 6 * at) & 63) as usize;
+                out.push(if at <= chunk.len() {
+                    BASE64[six] as char
+                } else {
+                    '='
+                });
+            }
         }
-        column += 4;
     }
-    out
+    Ok(out)
+}
+
+/// What a base64 digit stands for.
+fn six_bits(byte: u8) -> Option<u32> {
+    Some(match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A'),
+        b'a'..=b'z' => u32::from(byte - b'a') + 26,
+        b'0'..=b'9' => u32::from(byte - b'0') + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
 }
 
 fn from_base64(text: &str) -> Res<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut word, mut count, mut ends) = (0u32, 0, 0);
     for byte in text.bytes() {
+        pace::step(1)?;
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             continue;
         }
@@ -271,8 +285,8 @@ fn from_base64(text: &str) -> Res<Vec<u8>> {
             ends += 1;
             0
         } else {
-            match BASE64.iter().position(|b| *b == byte) {
-                Some(six) if ends == 0 => six as u32,
+            match six_bits(byte) {
+                Some(six) if ends == 0 => six,
                 _ => {
                     let shown = byte as char;
                     return fail(
@@ -299,27 +313,29 @@ fn from_base64(text: &str) -> Res<Vec<u8>> {
 }
 
 /// encode()'s escape form: only zero and bytes with the high bit are written as octal.
-fn to_escape(bytes: &[u8]) -> String {
-    let mut out = String::new();
+fn to_escape(bytes: &[u8]) -> Res<String> {
+    let mut out = String::with_capacity(bytes.len());
     for &byte in bytes {
+        pace::step(1)?;
         match byte {
-            0 | 0x80.. => out.push_str(&format!("\\{byte:03o}")),
+            0 | 0x80.. => {
+                out.push('\\');
+                out.extend(
+                    [byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| char::from(b'0' + digit)),
+                );
+            }
             b'\\' => out.push_str("\\\\"),
             _ => out.push(byte as char),
         }
     }
-    out
+    Ok(out)
 }
 
 fn encode(bytes: &[u8], form: &str) -> Res<Datum> {
     let text = match form.to_ascii_lowercase().as_str() {
-        "hex" => {
-            let mut out = Vec::new();
-            bytea::put_hex(bytes, &mut out);
-            String::from_utf8_lossy(&out).into_owned()
-        }
-        "base64" => to_base64(bytes),
-        "escape" => to_escape(bytes),
+        "hex" => return hex(bytes),
+        "base64" => to_base64(bytes)?,
+        "escape" => to_escape(bytes)?,
         _ => return fail("22023", format!("unrecognized encoding: \"{form}\"")),
     };
     Ok(Datum::text(text))
@@ -335,10 +351,10 @@ fn decode(text: &str, form: &str) -> Res<Datum> {
     Ok(Datum::Bytes(bytes.into()))
 }
 
-fn hex(bytes: &[u8]) -> Datum {
+fn hex(bytes: &[u8]) -> Res<Datum> {
     let mut out = Vec::new();
-    bytea::put_hex(bytes, &mut out);
-    Datum::text(String::from_utf8_lossy(&out))
+    bytea::put_hex(bytes, &mut out)?;
+    Ok(Datum::text(String::from_utf8(out).unwrap_or_default()))
 }
 
 fn is_utf8(name: &str) -> bool {
@@ -370,9 +386,12 @@ fn convert_from(bytes: &[u8], name: &str) -> Res<Datum> {
                 "invalid byte sequence for encoding \"LATIN1\": 0x00",
             );
         }
-        return Ok(Datum::text(
-            bytes.iter().map(|b| *b as char).collect::<String>(),
-        ));
+        let mut out = String::with_capacity(bytes.len());
+        for byte in bytes {
+            pace::step(1)?;
+            out.push(*byte as char);
+        }
+        return Ok(Datum::text(out));
     }
     fail("22023", format!("invalid source encoding name \"{name}\""))
 }
@@ -382,7 +401,7 @@ fn convert_to(value: &str, name: &str) -> Res<Datum> {
         return Ok(Datum::blob(value.as_bytes()));
     }
     if is_latin1(name) {
-        let one = |c: char| match u8::try_from(u32::from(c)) {
+        let one = |c: char| match pace::step(1).map(|()| u8::try_from(u32::from(c)))? {
             Ok(byte) => Ok(byte),
             Err(_) => {
                 let bytes: Vec<String> = c
@@ -492,9 +511,9 @@ pub const FAMILIES: &[&[Function]] = &[&[
     pure("binary_encode", |_, a| encode(a[0].bytes()?, a[1].str()?)),
     pure("binary_decode", |_, a| decode(a[0].str()?, a[1].str()?)),
     pure("md5_text", |_, a| {
-        Ok(hex(&md5::digest(a[0].str()?.as_bytes())?))
+        hex(&md5::digest(a[0].str()?.as_bytes())?)
     }),
-    pure("md5_bytea", |_, a| Ok(hex(&md5::digest(a[0].bytes()?)?))),
+    pure("md5_bytea", |_, a| hex(&md5::digest(a[0].bytes()?)?)),
     pure("sha224_bytea", |_, a| {
         Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)?))
     }),

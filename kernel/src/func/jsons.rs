@@ -188,7 +188,7 @@ fn pretty(view: &View<'_>, indent: usize, out: &mut Vec<u8>) -> Res<()> {
                 }
                 line(out, indent + 1);
                 let (key, value) = field?;
-                json::put_string(key, out);
+                json::put_string(key, out)?;
                 out.extend_from_slice(b": ");
                 pretty(&value, indent + 1, out)?;
             }
@@ -241,7 +241,7 @@ fn build_object(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
             return Err(error.hint("Object keys should be text.").into());
         }
         let key = tojson::key(ctx, arg_type(ctx, at * 2), &pair[0])?;
-        json::put_string(&key, &mut out);
+        json::put_string(&key, &mut out)?;
         out.extend_from_slice(b" : ");
         tojson::put(ctx, arg_type(ctx, at * 2 + 1), &pair[1], &mut out)?;
     }
@@ -342,10 +342,10 @@ fn object(args: &[Datum]) -> Res<Datum> {
         if at > 0 {
             out.extend_from_slice(b", ");
         }
-        json::put_string(&key, &mut out);
+        json::put_string(&key, &mut out)?;
         out.extend_from_slice(b" : ");
         match value {
-            Some(value) => json::put_string(&value, &mut out),
+            Some(value) => json::put_string(&value, &mut out)?,
             None => out.extend_from_slice(b"null"),
         }
     }

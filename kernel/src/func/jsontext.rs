@@ -1,6 +1,7 @@
 //! Looking into json text without changing it: pieces keep their spelling.
 
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use crate::types::jsonb::Json;
 use crate::types::Datum;
 use std::borrow::Cow;
@@ -23,7 +24,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// The end of the value or key that begins at `at`.
-fn end(bytes: &[u8], at: usize) -> usize {
+fn end(bytes: &[u8], at: usize) -> Res<usize> {
     let mut depth = 0usize;
     let mut i = at;
     while let Some(&byte) = bytes.get(i) {
@@ -31,6 +32,7 @@ fn end(bytes: &[u8], at: usize) -> usize {
             b'"' => {
                 i += 1;
                 while let Some(&inner) = bytes.get(i) {
+                    pace::step(1)?;
                     match inner {
                         b'\\' => i += 1,
                         b'"' => break,
@@ -40,14 +42,15 @@ fn end(bytes: &[u8], at: usize) -> usize {
                 }
             }
             b'[' | b'{' => depth += 1,
-            b']' | b'}' if depth == 0 => return i,
+            b']' | b'}' if depth == 0 => return Ok(i),
             b']' | b'}' => depth -= 1,
-            b',' | b':' if depth == 0 => return i,
+            b',' | b':' if depth == 0 => return Ok(i),
             _ => {}
         }
+        pace::step(1)?;
         i += 1;
     }
-    bytes.len()
+    Ok(bytes.len())
 }
 
 /// A string's value, from its spelling with quotes.
@@ -99,7 +102,7 @@ impl<'a> Piece<'a> {
         })
     }
 
-    fn parts(&self) -> Vec<&'a str> {
+    fn parts(&self) -> Res<Vec<&'a str>> {
         let inside = trim(
             self.text
                 .get(1..self.text.len().saturating_sub(1))
@@ -108,11 +111,11 @@ impl<'a> Piece<'a> {
         let mut out = Vec::new();
         let mut at = 0;
         while at < inside.len() {
-            let stop = end(inside.as_bytes(), at);
+            let stop = end(inside.as_bytes(), at)?;
             out.push(trim(&inside[at..stop]));
             at = stop + 1;
         }
-        out
+        Ok(out)
     }
 
     /// `None`: not an array.
@@ -121,7 +124,7 @@ impl<'a> Piece<'a> {
             return Ok(None);
         }
         Ok(Some(
-            self.parts()
+            self.parts()?
                 .into_iter()
                 .map(|text| Piece { text })
                 .collect(),
@@ -133,7 +136,7 @@ impl<'a> Piece<'a> {
         if !self.is_object() {
             return Ok(None);
         }
-        let parts = self.parts();
+        let parts = self.parts()?;
         let field = |pair: &[&'a str]| match pair {
             [key, value] => Ok((unquote(key)?, Piece { text: value })),
             _ => fail("XX000", "a JSON object has a key without a value"),
@@ -215,7 +218,7 @@ impl<'a> Piece<'a> {
                 }
                 first = false;
                 let mut quoted = Vec::new();
-                crate::types::json::put_string(&key, &mut quoted);
+                crate::types::json::put_string(&key, &mut quoted)?;
                 out.push_str(&String::from_utf8_lossy(&quoted));
                 out.push(':');
                 value.strip_at(depth + 1, out)?;
@@ -223,7 +226,7 @@ impl<'a> Piece<'a> {
             out.push('}');
         } else if self.kind() == "string" {
             let mut quoted = Vec::new();
-            crate::types::json::put_string(&unquote(self.text)?, &mut quoted);
+            crate::types::json::put_string(&unquote(self.text)?, &mut quoted)?;
             out.push_str(&String::from_utf8_lossy(&quoted));
         } else {
             out.push_str(self.text);

@@ -22,6 +22,7 @@ fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
                 continue;
             }
             Some(b'_') if t < text.len() => {
+                pace::step(1)?;
                 t += char_len(text, t);
                 p += 1;
                 continue;
@@ -37,6 +38,7 @@ fn matches(text: &[u8], pattern: &[u8]) -> Res<bool> {
                 }
             }
             Some(literal) if text.get(t) == Some(literal) => {
+                pace::step(1)?;
                 t += 1;
                 p += 1;
                 continue;
@@ -117,8 +119,8 @@ fn like(args: &[Datum]) -> Res<bool> {
 
 fn ilike(args: &[Datum]) -> Res<bool> {
     let (text, pattern) = (
-        super::strings::lower(args[0].str()?),
-        super::strings::lower(args[1].str()?),
+        super::letters::lower(args[0].str()?)?,
+        super::letters::lower(args[1].str()?)?,
     );
     matches(text.as_bytes(), pattern.as_bytes())
 }

@@ -2,38 +2,38 @@
 
 use super::ctx::Ctx;
 use super::registry::{pure, Function};
+use super::rematch::{Matches, Pattern, Want};
 pub use super::repattern::Flags;
 use super::repattern::{compile, insensitive};
+use super::repike::Spans;
 use crate::base::error::{enlarge, fail, Res};
-use crate::base::pace;
 use crate::types::array::Array;
 use crate::types::{oids, Datum};
-use regex::{Captures, Regex};
 use std::sync::Arc;
 
 /// The compiled pattern, from the memo when it was used before.
-pub fn regex<'c>(ctx: &'c mut Ctx<'_>, pattern: &str, flags: Flags) -> Res<&'c Regex> {
+pub fn regex<'c>(ctx: &'c mut Ctx<'_>, pattern: &str, flags: Flags) -> Res<&'c Pattern> {
     ctx.memo
         .get(flags.bits(), pattern, || compile(pattern, flags))
 }
 
 fn is_match(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags) -> Res<bool> {
     let text = args[0].str()?;
-    Ok(regex(ctx, args[1].str()?, flags)?.is_match(text))
+    regex(ctx, args[1].str()?, flags)?.is_match(text)
+}
+
+/// A group of a match.
+fn group<'t>(text: &'t str, found: &Spans, group: usize) -> Option<&'t str> {
+    let (start, end) = found.get(group).copied().flatten()?;
+    text.get(start..end)
 }
 
 /// The groups of a match, or the whole of it where there are none.
-pub fn groups(regex: &Regex, found: &Captures<'_>) -> Datum {
-    let text =
-        |group: Option<regex::Match<'_>>| group.map_or(Datum::Null, |m| Datum::text(m.as_str()));
-    let values = if regex.captures_len() == 1 {
-        vec![text(found.get(0))]
-    } else {
-        (1..regex.captures_len())
-            .map(|at| text(found.get(at)))
-            .collect()
-    };
-    Datum::Array(Arc::new(Array::from_values(oids::TEXT, values)))
+pub fn groups(text: &str, found: &Spans) -> Datum {
+    let first = usize::from(found.len() > 1);
+    let values =
+        (first..found.len()).map(|at| group(text, found, at).map_or(Datum::Null, Datum::text));
+    Datum::Array(Arc::new(Array::from_values(oids::TEXT, values.collect())))
 }
 
 fn regexp_match(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -52,22 +52,29 @@ fn regexp_match(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     }
     let text = args[0].str()?;
     let regex = regex(ctx, args[1].str()?, flags)?;
-    Ok(regex
-        .captures(text)
-        .map_or(Datum::Null, |found| groups(regex, &found)))
+    let found = regex.search(text, 0, Want::Groups)?;
+    Ok(found.map_or(Datum::Null, |found| groups(text, &found)))
 }
 
 /// substring(text from pattern): the first group, or the whole match.
 fn substr(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let text = args[0].str()?;
     let regex = regex(ctx, args[1].str()?, Flags::default())?;
-    let group = usize::from(regex.captures_len() > 1);
-    let found = regex.captures(text).and_then(|found| found.get(group));
-    Ok(found.map_or(Datum::Null, |m| Datum::text(m.as_str())))
+    let (want, wanted) = match regex.groups() > 1 {
+        true => (Want::Groups, 1),
+        false => (Want::Span, 0),
+    };
+    let found = regex.search(text, 0, want)?;
+    let found = found.and_then(|found| group(text, &found, wanted));
+    Ok(found.map_or(Datum::Null, Datum::text))
 }
 
 /// \1…\9, \& and \\ in a replacement.
-fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
+fn expand(replacement: &str, text: &str, found: &Spans, out: &mut String) -> Res<()> {
+    let add = |out: &mut String, at: usize| {
+        let part = group(text, found, at).unwrap_or("");
+        enlarge(out.len(), part.len()).map(|()| out.push_str(part))
+    };
     let mut chars = replacement.chars();
     while let Some(c) = chars.next() {
         if c != '\\' {
@@ -75,11 +82,8 @@ fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
             continue;
         }
         match chars.next() {
-            Some('&') => out.push_str(found.get(0).map_or("", |m| m.as_str())),
-            Some(digit @ '1'..='9') => {
-                let group = digit as usize - '0' as usize;
-                out.push_str(found.get(group).map_or("", |m| m.as_str()));
-            }
+            Some('&') => add(out, 0)?,
+            Some(digit @ '1'..='9') => add(out, digit as usize - '0' as usize)?,
             Some('\\') => out.push('\\'),
             Some(other) => {
                 out.push('\\');
@@ -88,6 +92,7 @@ fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
             None => out.push('\\'),
         }
     }
+    Ok(())
 }
 
 /// Replace the `nth` match from character `start` on (0: all of them).
@@ -95,36 +100,46 @@ fn replace(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags, start: i64, nth: i64
     let (text, replacement) = (args[0].str()?, args[2].str()?);
     let from = start_at(text, start)?;
     let regex = regex(ctx, args[1].str()?, flags)?;
+    let want = match replacement.contains('\\') {
+        true => Want::Groups,
+        false => Want::Span,
+    };
     let mut out = String::with_capacity(text.len());
-    let mut last = 0;
-    for (count, found) in captures_from(regex, text, from).enumerate() {
-        let Some(whole) = found.get(0) else { continue };
-        let count = count as i64 + 1;
+    let (mut last, mut count) = (0, 0);
+    let mut matches = Matches::new(regex, from, want);
+    while let Some((start, end, found)) = matches.next(text)? {
+        count += 1;
         if nth > 0 && count < nth {
             continue;
         }
-        pace::check()?;
-        enlarge(out.len(), whole.start() - last + replacement.len())?;
-        out.push_str(&text[last..whole.start()]);
-        expand(replacement, &found, &mut out);
-        last = whole.end();
+        enlarge(out.len(), start - last + replacement.len())?;
+        out.push_str(&text[last..start]);
+        expand(replacement, text, &found, &mut out)?;
+        last = end;
         if nth > 0 {
             break;
         }
     }
+    enlarge(out.len(), text.len() - last)?;
     out.push_str(&text[last..]);
-    Ok(Datum::text(out))
+    Ok(Datum::Text(out.into()))
 }
 
-/// All matches from a byte position on.
-fn captures_from<'r, 't>(
-    regex: &'r Regex,
-    text: &'t str,
+/// The groups of the nth match from a byte on; `None`: there are not so many.
+fn nth_match(
+    regex: &Pattern,
+    text: &str,
     from: usize,
-) -> impl Iterator<Item = Captures<'t>> + use<'r, 't> {
-    regex
-        .captures_iter(text)
-        .filter(move |found| found.get(0).is_some_and(|m| m.start() >= from))
+    nth: usize,
+    want: Want,
+) -> Res<Option<Spans>> {
+    let mut matches = Matches::new(regex, from, want);
+    for _ in 1..nth {
+        if matches.next(text)?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(matches.next(text)?.map(|(_, _, found)| found))
 }
 
 fn start_at(text: &str, start: i64) -> Res<usize> {
@@ -170,19 +185,19 @@ fn replace_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 }
 
 /// Pieces between matches. An empty match doesn't split at the text's ends, nor right after a match.
-pub fn split<'t>(regex: &Regex, text: &'t str) -> Vec<&'t str> {
+pub fn split<'t>(regex: &Pattern, text: &'t str) -> Res<Vec<&'t str>> {
     let mut out = Vec::new();
     let mut last = 0;
-    for found in regex.find_iter(text) {
-        let empty = found.is_empty();
-        if empty && (found.start() == 0 || found.start() == text.len() || found.start() == last) {
+    let mut matches = Matches::new(regex, 0, Want::Span);
+    while let Some((start, end, _)) = matches.next(text)? {
+        if start == end && (start == 0 || start == text.len() || start == last) {
             continue;
         }
-        out.push(&text[last..found.start()]);
-        last = found.end();
+        out.push(&text[last..start]);
+        last = end;
     }
     out.push(&text[last..]);
-    out
+    Ok(out)
 }
 
 fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -192,7 +207,7 @@ fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     };
     let text = args[0].str()?;
     let regex = regex(ctx, args[1].str()?, flags)?;
-    let values = split(regex, text).into_iter().map(Datum::text).collect();
+    let values = split(regex, text)?.into_iter().map(Datum::text).collect();
     Ok(Datum::Array(Arc::new(Array::from_values(
         oids::TEXT,
         values,
@@ -209,9 +224,13 @@ fn count(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let flags = args.get(3).map_or(Ok(Flags::default()), |f| {
         Flags::parse_single(f.str()?, "regexp_count()")
     })?;
-    Ok(Datum::Int(
-        captures_from(regex(ctx, args[1].str()?, flags)?, text, from).count() as i64,
-    ))
+    let regex = regex(ctx, args[1].str()?, flags)?;
+    let mut matches = Matches::new(regex, from, Want::Span);
+    let mut count = 0;
+    while matches.next(text)?.is_some() {
+        count += 1;
+    }
+    Ok(Datum::Int(count))
 }
 
 fn positive(value: i64, name: &str) -> Res<usize> {
@@ -238,18 +257,18 @@ fn instr(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let flags = args.get(5).map_or(Ok(Flags::default()), |f| {
         Flags::parse_single(f.str()?, "regexp_instr()")
     })?;
-    let group = optional_int(args, 6, 0)?;
-    if group < 0 {
+    let wanted = optional_int(args, 6, 0)?;
+    if wanted < 0 {
         return fail(
             "22023",
-            format!("invalid value for parameter \"subexpr\": {group}"),
+            format!("invalid value for parameter \"subexpr\": {wanted}"),
         );
     }
     let regex = regex(ctx, args[1].str()?, flags)?;
-    let found = captures_from(regex, text, from)
-        .nth(nth - 1)
-        .and_then(|found| found.get(group as usize));
-    let at = found.map(|m| if end == 1 { m.end() } else { m.start() });
+    let want = if wanted > 0 { Want::Groups } else { Want::Span };
+    let found = nth_match(regex, text, from, nth, want)?;
+    let found = found.and_then(|found| found.get(wanted as usize).copied().flatten());
+    let at = found.map(|span| if end == 1 { span.1 } else { span.0 });
     Ok(Datum::Int(
         at.map_or(0, |at| text[..at].chars().count() as i64 + 1),
     ))
@@ -262,18 +281,18 @@ fn substr_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let flags = args.get(4).map_or(Ok(Flags::default()), |f| {
         Flags::parse_single(f.str()?, "regexp_substr()")
     })?;
-    let group = optional_int(args, 5, 0)?;
-    if group < 0 {
+    let wanted = optional_int(args, 5, 0)?;
+    if wanted < 0 {
         return fail(
             "22023",
-            format!("invalid value for parameter \"subexpr\": {group}"),
+            format!("invalid value for parameter \"subexpr\": {wanted}"),
         );
     }
     let regex = regex(ctx, args[1].str()?, flags)?;
-    let found = captures_from(regex, text, from)
-        .nth(nth - 1)
-        .and_then(|found| found.get(group as usize));
-    Ok(found.map_or(Datum::Null, |m| Datum::text(m.as_str())))
+    let want = if wanted > 0 { Want::Groups } else { Want::Span };
+    let found = nth_match(regex, text, from, nth, want)?;
+    let found = found.and_then(|found| group(text, &found, wanted as usize));
+    Ok(found.map_or(Datum::Null, Datum::text))
 }
 
 fn regexp_like(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {

@@ -3,8 +3,9 @@
 //! Differences that remain: no back-references and no look-around (0A000), and alternatives prefer the first that matches
 //! where PostgreSQL takes the longest.
 
+use super::rematch::Pattern;
 use crate::base::error::{fail, unsupported, Res};
-use regex::{Regex, RegexBuilder};
+use regex_automata::util::syntax;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flags {
@@ -72,6 +73,18 @@ impl Flags {
 
 fn invalid<T>(why: &str) -> Res<T> {
     fail("2201B", format!("invalid regular expression: {why}"))
+}
+
+/// As the library is to take it literally.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\.+*?()|[]{}^$#&-~".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 struct Translator<'a> {
@@ -164,7 +177,7 @@ impl Translator<'_> {
                 format!("\\x{{{digits}}}")
             }
             c if c.is_ascii_alphanumeric() => return invalid("invalid escape \\ sequence"),
-            c => regex::escape(&c.to_string()),
+            c => escape(&c.to_string()),
         };
         self.out.push_str(&plain);
         Ok(())
@@ -228,7 +241,7 @@ impl Translator<'_> {
             if name.chars().count() != 1 {
                 return invalid("invalid collating element");
             }
-            self.out.push_str(&regex::escape(&name));
+            self.out.push_str(&escape(&name));
             return Ok(());
         }
         let class = match name.as_str() {
@@ -278,11 +291,11 @@ fn director(pattern: &str, flags: &mut Flags) -> Res<String> {
     Ok(pattern.to_owned())
 }
 
-pub fn compile(pattern: &str, flags: Flags) -> Res<Regex> {
+pub fn compile(pattern: &str, flags: Flags) -> Res<Pattern> {
     let mut flags = flags;
     let pattern = director(pattern, &mut flags)?;
     let source = if flags.literal {
-        regex::escape(&pattern)
+        escape(&pattern)
     } else {
         Translator {
             rest: pattern.chars().peekable(),
@@ -290,20 +303,21 @@ pub fn compile(pattern: &str, flags: Flags) -> Res<Regex> {
         }
         .run()?
     };
-    let built = RegexBuilder::new(&source)
+    let syntax = syntax::Config::new()
         .case_insensitive(flags.ignore_case)
         .dot_matches_new_line(!flags.line_stop)
         .multi_line(flags.line_anchor)
-        .ignore_whitespace(flags.expanded)
-        .size_limit(64 << 20)
-        .build();
-    match built {
-        Ok(regex) => Ok(regex),
-        Err(regex::Error::CompiledTooBig(_)) => fail(
+        .ignore_whitespace(flags.expanded);
+    match Pattern::new(&source, syntax) {
+        Ok(pattern) => Ok(pattern),
+        Err(error) if error.size_limit().is_some() => fail(
             "2201B",
             "invalid regular expression: regular expression is too complex",
         ),
-        Err(error) => invalid(reason(&error.to_string(), &source)),
+        Err(error) => {
+            let why = error.syntax_error().map(ToString::to_string);
+            invalid(reason(&why.unwrap_or_default(), &source))
+        }
     }
 }
 

@@ -26,10 +26,8 @@ pub fn split(args: &[Datum]) -> Res<Vec<Datum>> {
         }
     };
     if args[1].is_null() {
-        return Ok(text
-            .chars()
-            .map(|c| one(c.encode_utf8(&mut [0; 4])))
-            .collect());
+        let char = |c: char| pace::step(16).map(|()| one(c.encode_utf8(&mut [0; 4])));
+        return text.chars().map(char).collect();
     }
     let delimiter = args[1].str()?;
     if delimiter.is_empty() {
@@ -63,6 +61,7 @@ fn array_to_text(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let mut out = String::new();
     let mut first = true;
     for value in &array.values {
+        pace::step(32)?;
         let text = match (value.is_null(), null_text) {
             (false, _) => elem.text(value, ctx.settings)?,
             (true, Some(text)) => text.to_owned(),

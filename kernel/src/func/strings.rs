@@ -1,20 +1,23 @@
 //! Text functions: length, case, parts, padding, trimming, searching, joining.
 
+use super::letters::{initcap, lower, reverse, translate, upper};
 use super::registry::{pure, stable, Function, Volatility};
 use super::Ctx;
 use crate::base::error::{alloc, enlarge, fail, Res, ALLOC_MAX};
 use crate::base::pace;
 use crate::types::registry;
-use crate::types::{oids, text, Datum};
+use crate::types::{oids, text, Datum, Text};
 
-/// Bytes that repeat() makes between two looks whether somebody has cancelled.
+/// Bytes that repeat() and the like make at once.
 const REPEATED: usize = 1 << 20;
+/// Bytes whose characters are counted at once.
+const COUNTED: usize = 1 << 16;
 
 fn too_large<T>() -> Res<T> {
     fail("54000", "requested length too large")
 }
 
-pub fn text_out(value: impl AsRef<str>) -> Res<Datum> {
+pub fn text_out(value: impl Into<Text>) -> Res<Datum> {
     Ok(Datum::text(value))
 }
 
@@ -31,9 +34,21 @@ fn byte_at(text: &str, character: usize) -> usize {
     if text.is_ascii() {
         return character.min(text.len());
     }
-    text.char_indices()
-        .nth(character)
-        .map_or(text.len(), |(at, _)| at)
+    let (mut at, mut left) = (0, character);
+    // Counting is much faster than looking for the place.
+    let block = |at: usize| (0..4).find_map(|less| text.get(at..at + COUNTED - less));
+    while let Some(block) = block(at) {
+        let count = block.chars().count();
+        if count > left {
+            break;
+        }
+        left -= count;
+        at += block.len();
+    }
+    let rest = text.get(at..).unwrap_or("");
+    rest.char_indices()
+        .nth(left)
+        .map_or(text.len(), |(behind, _)| at + behind)
 }
 
 /// substring(text from start for count), with SQL's way of counting before the beginning.
@@ -63,61 +78,38 @@ fn substring_bytes(bytes: &[u8], start: i64, count: Option<i64>) -> Res<&[u8]> {
     Ok(if from < to { &bytes[from..to] } else { &[] })
 }
 
-/// Character by character, where one upper-case letter stands for one.
-pub fn upper(text: &str) -> String {
-    let one = |c: char| {
-        let mut all = c.to_uppercase();
-        match (all.next(), all.next()) {
-            (Some(upper), None) => upper,
-            _ => c,
-        }
-    };
-    text.chars().map(one).collect()
-}
-
-pub fn lower(text: &str) -> String {
-    let one = |c: char| {
-        let mut all = c.to_lowercase();
-        match (all.next(), all.next()) {
-            (Some(lower), None) => lower,
-            _ => c,
-        }
-    };
-    text.chars().map(one).collect()
-}
-
-fn initcap(text: &str) -> String {
-    let mut inside = false;
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let single = c.to_string();
-        out.push_str(&if inside {
-            lower(&single)
-        } else {
-            upper(&single)
-        });
-        inside = c.is_alphanumeric();
-    }
-    out
+/// Where a part is found, from a byte on.
+fn find(text: &str, part: &str, from: usize) -> Option<usize> {
+    let rest = text.as_bytes().get(from..)?;
+    memchr::memmem::find(rest, part.as_bytes()).map(|at| from + at)
 }
 
 fn position(text: &str, part: &str) -> i64 {
-    text.find(part)
-        .map_or(0, |at| chars(&text[..at]) as i64 + 1)
+    find(text, part, 0).map_or(0, |at| chars(&text[..at]) as i64 + 1)
 }
 
-fn trim<'a>(text: &'a str, set: &str, left: bool, right: bool) -> &'a str {
-    let inside = |c: char| set.contains(c);
-    let text = if left {
-        text.trim_start_matches(inside)
-    } else {
-        text
-    };
-    if right {
-        text.trim_end_matches(inside)
-    } else {
-        text
+fn trim<'a>(text: &'a str, set: &str, left: bool, right: bool) -> Res<&'a str> {
+    let inside = |c: char| pace::step(set.len()).map(|()| set.contains(c));
+    let (mut from, mut to) = (0, text.len());
+    if left {
+        let mut all = text.chars();
+        while let Some(c) = all.next() {
+            if !inside(c)? {
+                break;
+            }
+            from = text.len() - all.as_str().len();
+        }
     }
+    if right {
+        let mut all = text[from..].chars();
+        while let Some(c) = all.next_back() {
+            if !inside(c)? {
+                break;
+            }
+            to = from + all.as_str().len();
+        }
+    }
+    Ok(&text[from..to])
 }
 
 fn trim_bytes<'a>(bytes: &'a [u8], set: &[u8], left: bool, right: bool) -> &'a [u8] {
@@ -147,12 +139,21 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
         return too_large();
     }
     pace::heavy(wanted)?;
-    let filling: String = fill.chars().cycle().take(wanted - have).collect();
-    text_out(if left {
-        filling + text
-    } else {
-        text.to_owned() + &filling
-    })
+    let missing = wanted - have;
+    let unit = fill.repeat((REPEATED / fill.len()).max(1));
+    let length = chars(&unit);
+    let mut out = String::with_capacity(text.len() + missing / length * unit.len());
+    if !left {
+        pace::append(&mut out, text)?;
+    }
+    for _ in 0..missing / length {
+        pace::append(&mut out, &unit)?;
+    }
+    out.push_str(&unit[..byte_at(&unit, missing % length)]);
+    if left {
+        pace::append(&mut out, text)?;
+    }
+    text_out(out)
 }
 
 fn repeat(text: &str, count: i64) -> Res<Datum> {
@@ -160,7 +161,7 @@ fn repeat(text: &str, count: i64) -> Res<Datum> {
     match text.len().checked_mul(count) {
         Some(total) if total <= ALLOC_MAX => {
             pace::heavy(total)?;
-            let mut out = crate::types::Text::with_capacity(total);
+            let mut out = Text::with_capacity(total);
             let step = text.repeat((REPEATED / text.len().max(1)).clamp(1, count.max(1)));
             while out.len() + step.len() <= total && !step.is_empty() {
                 pace::check()?;
@@ -183,19 +184,34 @@ fn split_part(text: &str, delimiter: &str, field: i64) -> Res<Datum> {
     if delimiter.is_empty() {
         return text_out(if field == 1 || field == -1 { text } else { "" });
     }
-    let found = if field > 0 {
-        text.split(delimiter).nth(field as usize - 1)
-    } else {
-        // from the end, but cut as from the beginning
-        let parts: Vec<&str> = text.split(delimiter).collect();
-        let back = field.unsigned_abs() as usize;
-        parts
-            .len()
-            .checked_sub(back)
-            .and_then(|at| parts.get(at))
-            .copied()
+    // From the end, but cut as from the beginning.
+    let nth = match field > 0 {
+        true => field as usize - 1,
+        false => match (count(text, delimiter)? + 1).checked_sub(field.unsigned_abs() as usize) {
+            Some(nth) => nth,
+            None => return text_out(""),
+        },
     };
-    text_out(found.unwrap_or(""))
+    let mut from = 0;
+    for _ in 0..nth {
+        pace::step(delimiter.len())?;
+        match find(text, delimiter, from) {
+            Some(at) => from = at + delimiter.len(),
+            None => return text_out(""),
+        }
+    }
+    let end = find(text, delimiter, from).unwrap_or(text.len());
+    text_out(&text[from..end])
+}
+
+fn count(text: &str, part: &str) -> Res<usize> {
+    let (mut count, mut from) = (0, 0);
+    while let Some(at) = find(text, part, from) {
+        pace::step(at + part.len() - from)?;
+        count += 1;
+        from = at + part.len();
+    }
+    Ok(count)
 }
 
 /// left() and right(): a negative count leaves that many away on the other side.
@@ -248,26 +264,17 @@ fn overlay_bytes(bytes: &[u8], with: &[u8], start: i64, count: i64) -> Res<Datum
 fn replace(text: &str, from: &str, to: &str) -> Res<Datum> {
     let mut out = String::with_capacity(text.len());
     let mut last = 0;
-    for (at, part) in text.match_indices(from) {
-        enlarge(out.len(), at - last + to.len())?;
-        pace::heavy(to.len())?;
-        out.push_str(&text[last..at]);
+    let finder = memchr::memmem::Finder::new(from);
+    while let Some(part) = finder.find(&text.as_bytes()[last..]) {
+        enlarge(out.len(), part + to.len())?;
+        pace::step(part + to.len() + from.len())?;
+        out.push_str(&text[last..last + part]);
         out.push_str(to);
-        last = at + part.len();
+        last += part + from.len();
     }
     enlarge(out.len(), text.len() - last)?;
-    out.push_str(&text[last..]);
+    pace::append(&mut out, &text[last..])?;
     text_out(out)
-}
-
-fn translate(text: &str, from: &str, to: &str) -> String {
-    let from: Vec<char> = from.chars().collect();
-    let to: Vec<char> = to.chars().collect();
-    let one = |c: char| match from.iter().position(|f| *f == c) {
-        Some(at) => to.get(at).copied(),
-        None => Some(c),
-    };
-    text.chars().filter_map(one).collect()
 }
 
 fn chr(code: i64) -> Res<Datum> {
@@ -335,10 +342,16 @@ fn concat_ws(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 
 fn cat(a: &str, b: &str) -> Res<Datum> {
     alloc(a.len() + b.len())?;
-    let mut out = crate::types::Text::with_capacity(a.len() + b.len());
-    out.push_str(a);
-    out.push_str(b);
-    Ok(Datum::Text(out))
+    if a.len() + b.len() < pace::LONG {
+        let mut out = Text::with_capacity(a.len() + b.len());
+        out.push_str(a);
+        out.push_str(b);
+        return Ok(Datum::Text(out));
+    }
+    let mut out = String::with_capacity(a.len() + b.len());
+    pace::append(&mut out, a)?;
+    pace::append(&mut out, b)?;
+    text_out(out)
 }
 
 fn bytes_cat(a: &[u8], b: &[u8]) -> Res<Datum> {
@@ -432,9 +445,9 @@ const LENGTHS: &[Function] = &[
 ];
 
 const PARTS: &[Function] = &[
-    pure("upper", |_, args| text_out(upper(args[0].str()?))),
-    pure("lower", |_, args| text_out(lower(args[0].str()?))),
-    pure("initcap", |_, args| text_out(initcap(args[0].str()?))),
+    pure("upper", |_, args| text_out(upper(args[0].str()?)?)),
+    pure("lower", |_, args| text_out(lower(args[0].str()?)?)),
+    pure("initcap", |_, args| text_out(initcap(args[0].str()?)?)),
     pure("text_substr", |_, args| {
         text_out(substring(
             args[0].str()?,
@@ -477,9 +490,7 @@ const PARTS: &[Function] = &[
     pure("text_right", |_, args| {
         text_out(right(args[0].str()?, args[1].int()?))
     }),
-    pure("text_reverse", |_, args| {
-        text_out(args[0].str()?.chars().rev().collect::<String>())
-    }),
+    pure("text_reverse", |_, args| text_out(reverse(args[0].str()?)?)),
     pure("textoverlay", |_, args| {
         overlay(
             args[0].str()?,
@@ -528,19 +539,19 @@ const PARTS: &[Function] = &[
 
 const BUILD: &[Function] = &[
     pure("btrim", |_, args| {
-        text_out(trim(args[0].str()?, args[1].str()?, true, true))
+        text_out(trim(args[0].str()?, args[1].str()?, true, true)?)
     }),
     pure("ltrim", |_, args| {
-        text_out(trim(args[0].str()?, args[1].str()?, true, false))
+        text_out(trim(args[0].str()?, args[1].str()?, true, false)?)
     }),
     pure("rtrim", |_, args| {
-        text_out(trim(args[0].str()?, args[1].str()?, false, true))
+        text_out(trim(args[0].str()?, args[1].str()?, false, true)?)
     }),
     pure("btrim1", |_, args| {
-        text_out(trim(args[0].str()?, " ", true, true))
+        text_out(trim(args[0].str()?, " ", true, true)?)
     }),
     pure("ltrim1", |_, args| {
-        text_out(trim(args[0].str()?, " ", true, false))
+        text_out(trim(args[0].str()?, " ", true, false)?)
     }),
     pure("byteatrim", |_, args| {
         Ok(Datum::blob(trim_bytes(
@@ -577,7 +588,7 @@ const BUILD: &[Function] = &[
         replace(text, from, args[2].str()?)
     }),
     pure("translate", |_, args| {
-        text_out(translate(args[0].str()?, args[1].str()?, args[2].str()?))
+        text_out(translate(args[0].str()?, args[1].str()?, args[2].str()?)?)
     }),
     pure("ascii", |_, args| {
         Ok(Datum::Int(

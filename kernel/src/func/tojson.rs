@@ -99,7 +99,7 @@ pub fn put_row(
         if at > 0 {
             out.extend_from_slice(if lines { b",\n " } else { b"," });
         }
-        json::put_string(names.get(at).map_or("", String::as_str), out);
+        json::put_string(names.get(at).map_or("", String::as_str), out)?;
         out.push(b':');
         put(ctx, *typ, value, out)?;
     }
@@ -138,12 +138,12 @@ pub fn put_pretty(
             if number_text(&text) {
                 out.extend_from_slice(text.as_bytes());
             } else {
-                json::put_string(&text, out);
+                json::put_string(&text, out)?;
             }
         }
         _ => match time_text(typ, value, ctx.settings)? {
-            Some(text) => json::put_string(&text, out),
-            None => json::put_string(&info.text(value, ctx.settings)?, out),
+            Some(text) => json::put_string(&text, out)?,
+            None => json::put_string(&info.text(value, ctx.settings)?, out)?,
         },
     }
     Ok(())

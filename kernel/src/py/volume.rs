@@ -427,6 +427,10 @@ impl Volume {
         step(py, self.node.tables.size(&table.0))
     }
 
+    fn overflow_size<'py>(&self, py: Python<'py>, table: &Table) -> Tuple<'py> {
+        step(py, self.node.tables.overflow_size(&table.0))
+    }
+
     #[pyo3(signature = (root, budget_us = 2000))]
     fn vacuum_step<'py>(&self, py: Python<'py>, root: u64, budget_us: usize) -> Tuple<'py> {
         self.node.txns.horizon();

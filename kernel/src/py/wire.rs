@@ -169,7 +169,11 @@ impl Wire {
         else {
             return false;
         };
-        output.append(&mut self.take_bytes(&mut connection, &mut session));
+        let mut bytes = self.take_bytes(&mut connection, &mut session);
+        match output.is_empty() {
+            true => *output = bytes,
+            false => output.append(&mut bytes),
+        }
         true
     }
 

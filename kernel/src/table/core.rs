@@ -1,6 +1,6 @@
 //! What all parts of `table/` share: the volume, the transactions, what is known of each table, and reading one row.
 
-use super::reader::Reader;
+use super::reader::{externals, Reader};
 use super::row::Layout;
 use super::{keys, overflow, sequence};
 use crate::base::error::corrupt;
@@ -13,6 +13,7 @@ use crate::txn::Txns;
 use crate::types::Datum;
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -70,9 +71,13 @@ impl Shape {
     }
 
     /// The key of `index` from a whole row.
-    pub fn key_of_row(&self, index: &IndexDef, row: &[Datum]) -> Res<Vec<u8>> {
+    pub fn key_of_row(&self, index: &IndexDef, row: &[impl Borrow<Datum>]) -> Res<Vec<u8>> {
         let mut out = Vec::with_capacity(32);
-        keys::of_row(index, |column| row.get(column), &mut out)?;
+        keys::of_row(
+            index,
+            |column| row.get(column).map(Borrow::borrow),
+            &mut out,
+        )?;
         Ok(out)
     }
 }
@@ -224,12 +229,28 @@ impl Core {
         payload: &[u8],
         external: bool,
     ) -> Res<Vec<Datum>> {
+        if external {
+            self.bring(shape, reader, payload)?;
+        }
         reader.row(payload, &mut |_, pointer| {
             if !external {
                 return corrupt("a row has a moved value and does not say so");
             }
             self.read_value(shape.def.overflow, &pointer)
         })
+    }
+
+    /// Read several moved values of one row before the first is taken: else a call that has to wait for a later one would begin again with those
+    /// before it, and with a cache that can't hold them all it would never end.
+    fn bring(&self, shape: &Shape, reader: &Reader, payload: &[u8]) -> Res<()> {
+        let mut moved = externals(&shape.layout, payload)?;
+        moved.retain(|(column, _)| reader.wants(*column));
+        if moved.len() > 1 {
+            for (_, pointer) in &moved {
+                self.keep_value(shape.def.overflow, pointer)?;
+            }
+        }
+        Ok(())
     }
 
     /// A version's key in every index.

@@ -16,6 +16,7 @@ use crate::store::Mtr;
 use crate::txn::leftovers::Why;
 use crate::txn::modes::row as row_mode;
 use crate::types::Datum;
+use std::borrow::Borrow;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ impl Core {
         &self,
         view: &View,
         table: &Arc<TableDef>,
-        row: &[Datum],
+        row: &[impl Borrow<Datum>],
         arbiters: &[Oid],
     ) -> Res<Inserted> {
         let shape = self.shape(table)?;
@@ -96,11 +97,13 @@ impl Core {
                 continue;
             };
             let entry = self.prepare_entry(&mut mtr, &shape, index, key, id)?;
-            if !exempt(index, has_null(index, |c| row.get(c))) {
+            if !exempt(index, has_null(index, |c| row.get(c).map(Borrow::borrow))) {
                 let arbiter = arbiters.contains(&index.oid);
                 if let Some(other) =
                     self.claim_key(&mtr, &shape, place, &entry, id, view, row, arbiter)?
                 {
+                    drop(mtr);
+                    self.drop_unused(view.session);
                     return Ok(Inserted::Conflict {
                         index: index.oid,
                         row: other,
@@ -142,7 +145,7 @@ impl Core {
         entry: &Entry,
         id: RowId,
         view: &View,
-        row: &[Datum],
+        row: &[impl Borrow<Datum>],
         arbiter: bool,
     ) -> Res<Option<RowId>> {
         let Some(index) = shape.def.indexes.get(place) else {
@@ -165,7 +168,8 @@ impl Core {
                     return Ok(Some(other));
                 }
                 Equal::Live { .. } => {
-                    return Err(keys::duplicate(&shape.def, index, |c| row.get(c), false))
+                    let value = |c: usize| row.get(c).map(Borrow::borrow);
+                    return Err(keys::duplicate(&shape.def, index, value, false));
                 }
             }
         }
@@ -320,7 +324,7 @@ impl Core {
         shape: &Shape,
         state: &State,
         id: RowId,
-        draft: &mut Draft,
+        draft: &mut Draft<'_>,
         accept: Lsn,
     ) -> Res<Vec<External>> {
         if draft.size() <= super::row::TARGET {

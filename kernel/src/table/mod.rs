@@ -13,6 +13,7 @@ mod heap;
 mod keys;
 mod lock;
 mod overflow;
+mod packing;
 mod reader;
 mod row;
 mod scan;
@@ -26,6 +27,8 @@ mod visible;
 mod harness;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod overflow_tests;
 #[cfg(test)]
 mod parallel_tests;
 #[cfg(test)]
@@ -123,6 +126,11 @@ impl Tables {
     /// Cleans up to `budget` rows of what ended transactions left in a table (None: in any); true: more is ready.
     pub fn vacuum_step(&self, table: Option<PageNo>, budget: usize) -> Res<bool> {
         self.core.vacuum_step(table, budget)
+    }
+
+    /// About how many pages a table's moved-out values take.
+    pub fn overflow_size(&self, table: &TableDef) -> Res<u64> {
+        self.core.overflow_size(table)
     }
 
     /// VACUUM of one table; `indexes`: look at every index entry too.

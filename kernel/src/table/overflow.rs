@@ -5,51 +5,126 @@
 //! step is kept, so that a call which has to wait goes on where it stood.
 
 use super::core::{Core, Shape, State};
+use super::packing::{self, Packing};
 use super::row::{self, Draft, External};
 use crate::base::error::{corrupt, fail};
-use crate::base::{pace, PageNo, Res, RowId, SessionId};
+use crate::base::{pace, Need, PageNo, Res, RowId, SessionId, Stop};
 use crate::btree::{Cursor, Tree};
 use crate::redo::version::{self, versions, FROZEN, HISTORY, KEY_SIZE};
 use crate::store::{Mtr, Volume};
 use crate::txn::leftovers::{Leftover, Why};
 use ahash::AHashMap;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::borrow::Cow;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Bytes of a value in one cell: two cells fill a leaf.
 const CHUNK: usize = 4000;
 /// Chunks in one mini-transaction.
 const STEP: usize = 16;
-/// Half-read values remembered at once.
-const READING: usize = 64;
+/// Half-read values that nobody came back for are forgotten when so many others have had to wait.
+const FORGOTTEN: u64 = 4096;
 /// Leaves asked for together.
 const AHEAD: usize = 64;
 
 /// A value on its way out.
 struct Moved {
     table: PageNo,
-    /// The value itself, to know it again.
-    raw: Vec<u8>,
-    /// What is stored; empty when that is `raw`.
+    raw: Raw,
+    /// What is stored; empty when that is the value itself.
     packed: Vec<u8>,
     external: External,
     written: usize,
-    /// Of the old row: found equal, and shared with it.
-    shared: bool,
+    /// Of the old row: found equal so far (bytes), and shared with it when that is all.
+    shared: Option<usize>,
+    /// It was begun in the call that is running.
+    is_new: bool,
+}
+
+/// What a value is known again by, when the call which began to move it is made again.
+enum Raw {
+    /// Bytes of the caller's row, which keeps them in their place as long as it makes the same call again. That they are still the same
+    /// is looked at once, at the end: a huge value's move may have to wait very often.
+    Lent { at: usize, hash: u64 },
+    /// Bytes that are made anew by each call.
+    Own(Vec<u8>),
+    /// Nobody comes for it any more.
+    Nothing,
+}
+
+impl Raw {
+    fn of(bytes: Cow<'_, [u8]>) -> Res<Raw> {
+        Ok(match bytes {
+            Cow::Borrowed(lent) => Raw::Lent {
+                at: lent.as_ptr() as usize,
+                hash: hash(lent)?,
+            },
+            Cow::Owned(own) => Raw::Own(own),
+        })
+    }
+
+    fn may_be(&self, piece: &row::Piece<'_>) -> bool {
+        match (self, &piece.bytes) {
+            (Raw::Lent { at, .. }, Cow::Borrowed(lent)) => *at == lent.as_ptr() as usize,
+            (Raw::Own(own), Cow::Owned(bytes)) => own == bytes,
+            _ => false,
+        }
+    }
+}
+
+fn lent<'a>(bytes: &Cow<'a, [u8]>) -> Option<&'a [u8]> {
+    match bytes {
+        Cow::Borrowed(lent) => Some(lent),
+        Cow::Owned(_) => None,
+    }
+}
+
+/// Places in a list of what has been begun, with the bytes that they stand for where these are the caller's.
+type Used<'a> = Vec<(usize, Option<&'a [u8]>)>;
+
+/// Of a value's bytes, within this process.
+fn hash(bytes: &[u8]) -> Res<u64> {
+    let mut hasher = ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher();
+    for block in bytes.chunks(packing::BLOCK) {
+        pace::check()?;
+        hasher.write(block);
+    }
+    Ok(hasher.finish())
 }
 
 impl Moved {
-    fn fits(&self, table: PageNo, value: &[u8]) -> bool {
-        !self.shared && self.table == table && self.raw == value
+    /// It may be that this value's move has begun, in an earlier call.
+    fn fits(&self, table: PageNo, piece: &row::Piece<'_>) -> bool {
+        self.table == table
+            && self.external.len == piece.bytes.len() as u64
+            && self.raw.may_be(piece)
     }
 
-    fn stored(&self) -> &[u8] {
-        if self.external.packed {
-            &self.packed
-        } else {
-            &self.raw
+    /// The value: `lent`, or its own.
+    fn value<'v>(&'v self, lent: Option<&'v [u8]>) -> &'v [u8] {
+        match &self.raw {
+            Raw::Own(own) => own,
+            _ => lent.unwrap_or(&[]),
         }
     }
+
+    /// What was lent in an earlier call, is it what is lent now?
+    fn is_still(&self, lent: Option<&[u8]>) -> Res<bool> {
+        match (&self.raw, lent) {
+            (Raw::Lent { hash: found, .. }, Some(lent)) if !self.is_new => {
+                Ok(*found == hash(lent)?)
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+/// A value on its way in.
+struct Reading {
+    bytes: Vec<u8>,
+    /// When it had to wait last, in waits of all.
+    waited: u64,
 }
 
 /// Half-done moves, by session, and half-read values.
@@ -57,7 +132,8 @@ impl Moved {
 pub(super) struct Moving {
     out: Mutex<AHashMap<SessionId, Vec<Moved>>>,
     sessions: AtomicUsize,
-    reading: Mutex<AHashMap<(PageNo, u64), Vec<u8>>>,
+    reading: Mutex<AHashMap<(PageNo, u64), Reading>>,
+    waits: AtomicU64,
 }
 
 impl Moving {
@@ -76,36 +152,44 @@ impl Moving {
         let list = out.remove(&session).unwrap_or_default();
         self.sessions.store(out.len(), Ordering::Release);
         list.iter()
-            .filter(|moved| !moved.shared)
+            .filter(|moved| moved.shared.is_none())
             .map(|moved| (moved.table, moved.external.id))
             .collect()
     }
 
-    fn was_equal(
-        &self,
-        session: SessionId,
-        table: PageNo,
-        external: &External,
-        raw: &[u8],
-    ) -> bool {
-        let out = self.out.lock();
-        let same =
-            |m: &Moved| m.shared && m.table == table && m.external == *external && m.raw == raw;
-        out.get(&session).is_some_and(|list| list.iter().any(same))
+    /// What the session's calls have begun.
+    fn begun(&self, session: SessionId) -> Vec<Moved> {
+        match self.sessions.load(Ordering::Acquire) {
+            0 => Vec::new(),
+            _ => self.out.lock().remove(&session).unwrap_or_default(),
+        }
     }
 
-    fn remember_equal(&self, session: SessionId, table: PageNo, external: External, raw: Vec<u8>) {
+    fn keep(&self, session: SessionId, mut list: Vec<Moved>) {
+        for moved in &mut list {
+            moved.is_new = false;
+        }
+        list.retain(|moved| moved.shared.is_none() || !matches!(moved.raw, Raw::Nothing));
         let mut out = self.out.lock();
-        let list = out.entry(session).or_default();
-        list.push(Moved {
-            table,
-            raw,
-            packed: Vec::new(),
-            external,
-            written: usize::MAX,
-            shared: true,
-        });
+        if !list.is_empty() {
+            out.insert(session, list);
+        }
         self.sessions.store(out.len(), Ordering::Release);
+    }
+
+    fn keep_read(&self, key: (PageNo, u64), bytes: Vec<u8>) {
+        let now = self.waits.fetch_add(1, Ordering::Relaxed);
+        let mut reading = self.reading.lock();
+        reading.retain(|_, other| now.saturating_sub(other.waited) < FORGOTTEN);
+        let kept = reading.entry(key).or_insert(Reading {
+            bytes: Vec::new(),
+            waited: now,
+        });
+        kept.waited = now;
+        // Two may read the same value: the one behind goes on where the other stands.
+        if kept.bytes.len() < bytes.len() {
+            kept.bytes = bytes;
+        }
     }
 
     /// The lowest value of a table that no row points to yet.
@@ -113,7 +197,7 @@ impl Moving {
         let out = self.out.lock();
         out.values()
             .flatten()
-            .filter(|moved| moved.table == table && !moved.shared)
+            .filter(|moved| moved.table == table && moved.shared.is_none())
             .map(|moved| moved.external.id)
             .min()
     }
@@ -155,102 +239,167 @@ impl Core {
         session: SessionId,
         shape: &Shape,
         state: &State,
-        draft: &mut Draft,
+        draft: &mut Draft<'_>,
         old: &[(usize, External)],
     ) -> Res<()> {
         if draft.size() <= row::TARGET {
             return Ok(());
         }
-        self.share(session, shape, draft, old)?;
         if draft.pieces.iter().any(|p| p.bytes.len() > row::VALUE_MAX) {
             return fail("54000", "a value is longer than 1 GB");
         }
-        let mut list = self.moving.out.lock().remove(&session).unwrap_or_default();
-        let done = self.write_out(shape, state, draft, &mut list);
-        let mut out = self.moving.out.lock();
-        out.insert(session, list);
-        self.moving.sessions.store(out.len(), Ordering::Release);
+        let mut list = self.moving.begun(session);
+        let done = self.move_all(shape, state, draft, old, &mut list);
+        self.moving.keep(session, list);
         done
     }
 
-    /// First what an earlier call has begun, then what is still too long. `list`: what has been begun.
-    fn write_out(
+    /// `list`: what earlier calls have begun, and then what this one has.
+    fn move_all(
         &self,
         shape: &Shape,
         state: &State,
-        draft: &mut Draft,
+        draft: &mut Draft<'_>,
+        old: &[(usize, External)],
         list: &mut Vec<Moved>,
     ) -> Res<()> {
-        let mut again = Vec::new();
+        let mut used = self.share(shape, draft, old, list)?;
+        let shared = used.len();
         for (at, moved) in list.iter().enumerate() {
-            let fits =
-                |p: &row::Piece| p.form == row::PLAIN && moved.fits(shape.def.root, &p.bytes);
+            let fits = |p: &row::Piece<'_>| p.form == row::PLAIN && moved.fits(shape.def.root, p);
+            if moved.shared.is_some() {
+                continue;
+            }
             if let Some(index) = draft.pieces.iter().position(fits) {
+                used.push((at, draft.pieces.get(index).and_then(|p| lent(&p.bytes))));
                 draft.point_to(index, moved.external);
-                again.push(at);
             }
         }
-        for at in again {
-            if let Some(moved) = list.get_mut(at) {
-                write_chunks(&self.volume, shape.values(), moved)?;
-            }
-        }
-        let mut raw = draft.pack();
+        let mut raw = draft.pack()?;
         while let Some(index) = draft.to_move() {
             let column = draft.pieces.get(index).map_or(0, |p| p.column);
             let id = self.next_value(shape, state)?;
             let (external, bytes) = draft.move_out(index, id)?;
             let place = raw.iter().position(|(c, _)| *c == column);
-            let (raw, packed) = match place.filter(|_| external.packed) {
-                Some(place) => (raw.swap_remove(place).1, bytes),
-                None => (bytes, Vec::new()),
+            let (value, packed) = match place {
+                Some(place) if external.packing != Packing::None => {
+                    (raw.swap_remove(place).1, bytes.into_owned())
+                }
+                _ => (bytes, Vec::new()),
             };
-            let mut moved = Moved {
+            used.push((list.len(), lent(&value)));
+            list.push(Moved {
                 table: shape.def.root,
-                raw,
+                raw: Raw::of(value)?,
                 packed,
                 external,
                 written: 0,
-                shared: false,
-            };
-            let done = write_chunks(&self.volume, shape.values(), &mut moved);
-            list.push(moved);
-            done?;
+                shared: None,
+                is_new: true,
+            });
+        }
+        for (at, lent) in used.iter().skip(shared) {
+            if let Some(moved) = list.get_mut(*at) {
+                write_chunks(&self.volume, shape.values(), moved, *lent)?;
+            }
+        }
+        for (at, lent) in used {
+            match list.get_mut(at) {
+                // Another value of the same length in the same place: all again.
+                Some(moved) if !moved.is_still(lent)? => {
+                    moved.raw = Raw::Nothing;
+                    return Err(Need::Slice.into());
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
 
     /// Point to the old row's values where the new ones are the same. What has been compared is remembered until the row is
     /// written, so that a small cache need not hold all of the value and all of the row's trees at once.
-    fn share(
+    fn share<'a>(
         &self,
-        session: SessionId,
         shape: &Shape,
-        draft: &mut Draft,
+        draft: &mut Draft<'a>,
         old: &[(usize, External)],
-    ) -> Res<()> {
+        list: &mut Vec<Moved>,
+    ) -> Res<Used<'a>> {
+        let mut used = Vec::new();
+        let root = shape.def.root;
         for (column, external) in old {
-            let same = |p: &row::Piece| p.column == *column && p.bytes.len() as u64 == external.len;
-            let Some(index) = draft.pieces.iter().position(same) else {
+            let same =
+                |p: &row::Piece<'_>| p.column == *column && p.bytes.len() as u64 == external.len;
+            let index = draft.pieces.iter().position(same);
+            let Some((index, piece)) = index.and_then(|i| Some((i, draft.pieces.get(i)?))) else {
                 continue;
             };
-            let Some(bytes) = draft.pieces.get(index).map(|p| &p.bytes) else {
-                continue;
-            };
-            if !self
-                .moving
-                .was_equal(session, shape.def.root, external, bytes)
+            // Found to be another one, in an earlier call.
+            if list
+                .iter()
+                .any(|m| m.shared.is_none() && m.fits(root, piece))
             {
-                if self.read_value(shape.def.overflow, external)? != *bytes {
-                    continue;
-                }
-                let raw = bytes.clone();
-                self.moving
-                    .remember_equal(session, shape.def.root, *external, raw);
+                continue;
             }
-            draft.point_to(index, *external);
+            let known =
+                |m: &Moved| m.shared.is_some() && m.external == *external && m.fits(root, piece);
+            let place = list.iter().position(known).unwrap_or(list.len());
+            if place == list.len() {
+                list.push(Moved {
+                    table: root,
+                    raw: Raw::of(piece.bytes.clone())?,
+                    packed: Vec::new(),
+                    external: *external,
+                    written: usize::MAX,
+                    shared: Some(0),
+                    is_new: true,
+                });
+            }
+            let Some(moved) = list.get_mut(place) else {
+                continue;
+            };
+            let lent = lent(&piece.bytes);
+            if self.is_equal(shape.def.overflow, moved, lent)? {
+                draft.point_to(index, *external);
+                used.push((place, lent));
+            } else {
+                moved.raw = Raw::Nothing;
+            }
         }
-        Ok(())
+        Ok(used)
+    }
+
+    /// Is the new value what the old row points to? What has been compared before a Need is not compared again.
+    fn is_equal(&self, overflow: PageNo, moved: &mut Moved, lent: Option<&[u8]>) -> Res<bool> {
+        let external = moved.external;
+        let mut at = moved.shared.unwrap_or(0);
+        if at as u64 == external.len {
+            return Ok(true);
+        }
+        let value = moved.value(lent);
+        let equal = match external.packing {
+            Packing::None => {
+                let mut from = at;
+                let compare = &mut |chunk: &[u8]| {
+                    let equal = value.get(from..from + chunk.len()) == Some(chunk);
+                    from += chunk.len();
+                    equal
+                };
+                read_chunks(
+                    &self.volume,
+                    Tree { root: overflow },
+                    &external,
+                    &mut at,
+                    compare,
+                )
+            }
+            _ => self.read_value(overflow, &external).map(|old| old == value),
+        };
+        if let Ok(true) = equal {
+            at = external.len as usize;
+        }
+        moved.shared = Some(at);
+        equal
     }
 
     /// An id that no value of the table has. Outside of an MTR.
@@ -281,23 +430,48 @@ impl Core {
     /// The value behind a pointer. What has been read before a Need is kept for the next call.
     pub(super) fn read_value(&self, overflow: PageNo, external: &External) -> Res<Vec<u8>> {
         pace::heavy(external.len as usize)?;
+        let bytes = self.read_stored(overflow, external)?;
+        match external.packing {
+            Packing::None => Ok(bytes),
+            packing => packing::unpack(&bytes, external.len as usize, packing),
+        }
+    }
+
+    /// The same, for the next call of `read_value`.
+    pub(super) fn keep_value(&self, overflow: PageNo, external: &External) -> Res<()> {
+        pace::heavy(external.len as usize)?;
+        let bytes = self.read_stored(overflow, external)?;
+        self.moving.keep_read((overflow, external.id), bytes);
+        Ok(())
+    }
+
+    fn read_stored(&self, overflow: PageNo, external: &External) -> Res<Vec<u8>> {
         let key = (overflow, external.id);
-        let mut bytes = self.moving.reading.lock().remove(&key).unwrap_or_default();
-        match read_chunks(&self.volume, Tree { root: overflow }, external, &mut bytes) {
-            Ok(()) => {}
+        let kept = self.moving.reading.lock().remove(&key);
+        let mut bytes = kept.map_or_else(Vec::new, |reading| reading.bytes);
+        let mut at = bytes.len();
+        let room = (external.stored as usize).saturating_sub(at);
+        bytes.reserve_exact(room.min(row::VALUE_MAX));
+        let append = &mut |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            true
+        };
+        let read = read_chunks(
+            &self.volume,
+            Tree { root: overflow },
+            external,
+            &mut at,
+            append,
+        );
+        match read {
+            Ok(_) => Ok(bytes),
             Err(stop) => {
-                let mut reading = self.moving.reading.lock();
-                if reading.len() >= READING {
-                    reading.clear();
+                if let Stop::Need(_) = stop {
+                    self.moving.keep_read(key, bytes);
                 }
-                reading.insert(key, bytes);
-                return Err(stop);
+                Err(stop)
             }
         }
-        if external.packed {
-            return row::unpack(&bytes, external.len as usize);
-        }
-        Ok(bytes)
     }
 
     /// Values of the session that were moved out and then not used (their statement failed) are garbage.
@@ -333,7 +507,7 @@ impl Core {
         let mut mtr = self.volume.begin()?;
         let tree = shape.values();
         let mut found = Vec::new();
-        let mut cursor = Cursor::new(tree);
+        let mut cursor = Cursor::new(tree).with_all_read_ahead(AHEAD);
         cursor.seek(&mtr, &chunk_key(id, 0))?;
         while found.len() < STEP {
             match cursor.next(&mtr)? {
@@ -388,7 +562,7 @@ impl Core {
             id,
             len: old.len() as u64,
             stored: old.len() as u64,
-            packed: false,
+            packing: Packing::None,
         };
         let tree = shape.values();
         let mut chunks = Vec::new();
@@ -432,28 +606,35 @@ pub(super) fn as_cell(row: RowId, old: &[u8]) -> Vec<u8> {
     out
 }
 
-fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved) -> Res<()> {
-    let all = moved.stored().len().div_ceil(CHUNK);
-    while moved.written < all {
-        pace::heavy(STEP * CHUNK)?;
-        let mut mtr = volume.begin()?;
-        let numbers = moved.written..all.min(moved.written + STEP);
-        let mut spots = Vec::with_capacity(STEP);
-        for number in numbers.clone() {
-            let bytes = chunk_of(moved.stored(), number);
-            let key = chunk_key(moved.external.id, number);
-            spots.push((
-                tree.prepare(&mut mtr, &key, bytes.len() + key.len() + 2)?,
-                key,
-            ));
+fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved, lent: Option<&[u8]>) -> Res<()> {
+    let (id, mut written) = (moved.external.id, moved.written);
+    let stored = match moved.external.packing {
+        Packing::None => moved.value(lent),
+        _ => &moved.packed,
+    };
+    let all = stored.len().div_ceil(CHUNK);
+    let mut step = || -> Res<()> {
+        while written < all {
+            pace::heavy(STEP * CHUNK)?;
+            let mut mtr = volume.begin()?;
+            let numbers = written..all.min(written + STEP);
+            let mut spots = Vec::with_capacity(STEP);
+            for number in numbers.clone() {
+                let key = chunk_key(id, number);
+                let room = chunk_of(stored, number).len() + key.len() + 2;
+                spots.push((tree.prepare(&mut mtr, &key, room)?, key));
+            }
+            for ((spot, key), number) in spots.iter().zip(numbers.clone()) {
+                tree.insert(&mut mtr, spot, key, chunk_of(stored, number))?;
+            }
+            mtr.commit();
+            written = numbers.end;
         }
-        for ((spot, key), number) in spots.iter().zip(numbers.clone()) {
-            tree.insert(&mut mtr, spot, key, chunk_of(moved.stored(), number))?;
-        }
-        mtr.commit();
-        moved.written = numbers.end;
-    }
-    Ok(())
+        Ok(())
+    };
+    let done = step();
+    moved.written = written;
+    done
 }
 
 fn chunk_of(bytes: &[u8], number: usize) -> &[u8] {
@@ -463,16 +644,23 @@ fn chunk_of(bytes: &[u8], number: usize) -> &[u8] {
         .unwrap_or(&[])
 }
 
-fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec<u8>) -> Res<()> {
-    let mut number = bytes.len() / CHUNK;
-    let left = (external.stored as usize).saturating_sub(bytes.len());
-    let ahead = AHEAD.min(left / CHUNK + 1);
-    let mut cursor = Cursor::new(tree).with_all_read_ahead(ahead);
-    if bytes.len() as u64 >= external.stored {
-        return Ok(());
+/// The stored bytes from `at` on, chunk by chunk; `at` goes on with what `take` has taken. False: `take` wants no more.
+fn read_chunks(
+    volume: &Volume,
+    tree: Tree,
+    external: &External,
+    at: &mut usize,
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> Res<bool> {
+    let stored = external.stored as usize;
+    if *at >= stored {
+        return Ok(true);
     }
+    let mut number = *at / CHUNK;
+    let ahead = AHEAD.min((stored - *at) / CHUNK + 1);
+    let mut cursor = Cursor::new(tree).with_all_read_ahead(ahead);
     cursor.seek(volume, &chunk_key(external.id, number))?;
-    while (bytes.len() as u64) < external.stored {
+    while *at < stored {
         pace::check()?;
         let Some((page, slot)) = cursor.next(volume)? else {
             return corrupt(format!("value {} is cut off", external.id));
@@ -480,14 +668,18 @@ fn read_chunks(volume: &Volume, tree: Tree, external: &External, bytes: &mut Vec
         if crate::btree::key_of(page, slot)? != chunk_key(external.id, number) {
             return corrupt(format!("value {} lacks chunk {number}", external.id));
         }
-        bytes.extend_from_slice(crate::btree::value_of(page, slot)?);
+        let chunk = crate::btree::value_of(page, slot)?;
+        if !take(chunk) {
+            return Ok(false);
+        }
+        *at += chunk.len();
         number += 1;
     }
-    if bytes.len() as u64 != external.stored {
-        return corrupt(format!(
+    match *at == stored {
+        true => Ok(true),
+        false => corrupt(format!(
             "value {} is longer than its pointer says",
             external.id
-        ));
+        )),
     }
-    Ok(())
 }

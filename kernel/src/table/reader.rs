@@ -1,6 +1,7 @@
 //! From payloads (`row.rs` has their format) to values and vectors, column by column, without looking at what is not wanted.
 
-use super::row::{unpack, Col, External, Layout, EXTERNAL, PACKED, PLAIN};
+use super::packing::{unpack, Packing};
+use super::row::{Col, External, Layout, EXTERNAL, PACKED, PLAIN};
 use crate::base::error::corrupt;
 use crate::base::{varint, Oid, Res};
 use crate::exec::access::ColumnDef;
@@ -20,13 +21,26 @@ fn variable_value(col: &Col, bytes: &[u8]) -> Res<Datum> {
     }
 }
 
+/// The same, of bytes that are not needed any more: a long text is not copied.
+fn moved_value(col: &Col, bytes: Vec<u8>) -> Res<Datum> {
+    match col.repr {
+        Repr::Text => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Datum::Text(text.into())),
+            Err(_) => corrupt("a stored text is not UTF-8"),
+        },
+        Repr::Bytes => Ok(Datum::Bytes(bytes.into())),
+        _ => store::decode(col.typ, &bytes),
+    }
+}
+
 fn inline_value(col: &Col, form: u64, bytes: &[u8]) -> Res<Datum> {
     match form {
         PLAIN => variable_value(col, bytes),
         PACKED => {
             let mut at = 0;
             let len = varint::get(bytes, &mut at)?;
-            variable_value(col, &unpack(bytes.get(at..).unwrap_or(&[]), len as usize)?)
+            let packed = bytes.get(at..).unwrap_or(&[]);
+            moved_value(col, unpack(packed, len as usize, Packing::Whole)?)
         }
         _ => corrupt("a moved value where none should be"),
     }
@@ -261,6 +275,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Is this column, of variable width, among the wanted ones?
+    pub fn wants(&self, column: usize) -> bool {
+        self.variable.iter().any(|want| want.column == column)
+    }
+
     /// The wanted columns; `moved` brings in values from the overflow tree (it gets the type and the pointer).
     pub fn row(
         &self,
@@ -284,7 +303,7 @@ impl Reader {
                 Found::Fixed(at) => fixed_at(payload, at, want.col.repr)?,
                 Found::Piece(EXTERNAL, bytes) => {
                     let pointer = External::get(bytes)?;
-                    variable_value(&want.col, &moved(want.col.typ, pointer)?)?
+                    moved_value(&want.col, moved(want.col.typ, pointer)?)?
                 }
                 Found::Piece(form, bytes) => inline_value(&want.col, form, bytes)?,
             };

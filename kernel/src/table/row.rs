@@ -10,13 +10,15 @@
 //! |---|---|
 //! | 0 | the value, as `types::store` writes it (text and bytea: as they are) |
 //! | 1 | length of the value as varint, then lz4 |
-//! | 2 | external: `[value id varint][length varint][stored length varint][compressed 0/1]` |
+//! | 2 | external: `[value id varint][length varint][stored length varint][packing]` (`packing.rs`) |
 
+use super::packing::{self, Packing};
 use crate::base::error::corrupt;
 use crate::base::{pace, varint, Oid, Res};
 use crate::exec::access::TableDef;
 use crate::exec::batch::Batch;
 use crate::types::{registry, store, Datum, Repr};
+use std::borrow::{Borrow, Cow};
 
 pub const PLAIN: u64 = 0;
 pub const PACKED: u64 = 1;
@@ -37,7 +39,7 @@ pub struct External {
     pub len: u64,
     /// Of what is stored in chunks.
     pub stored: u64,
-    pub packed: bool,
+    pub packing: Packing,
 }
 
 impl External {
@@ -45,7 +47,7 @@ impl External {
         varint::put(out, self.id);
         varint::put(out, self.len);
         varint::put(out, self.stored);
-        out.push(u8::from(self.packed));
+        out.push(self.packing as u8);
     }
 
     pub fn to_bytes(self) -> Vec<u8> {
@@ -59,14 +61,14 @@ impl External {
         let id = varint::get(bytes, &mut at)?;
         let len = varint::get(bytes, &mut at)?;
         let stored = varint::get(bytes, &mut at)?;
-        let Some(&packed) = bytes.get(at) else {
+        let Some(packing) = bytes.get(at).and_then(|byte| Packing::of(*byte)) else {
             return corrupt("a moved value's pointer is cut off");
         };
         Ok(External {
             id,
             len,
             stored,
-            packed: packed != 0,
+            packing,
         })
     }
 }
@@ -120,20 +122,20 @@ impl Layout {
     }
 }
 
-/// A variable value on its way into a payload.
+/// A variable value on its way into a payload. Text and bytea are the row's own bytes.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct Piece<'a> {
     pub column: usize,
     pub form: u64,
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// A row between values and payload: big values still in hand.
 #[derive(Debug)]
-pub struct Draft {
+pub struct Draft<'a> {
     nulls: Vec<bool>,
     fixed: Vec<u8>,
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<Piece<'a>>,
 }
 
 fn put_fixed(out: &mut Vec<u8>, repr: Repr, value: &Datum) -> Res<()> {
@@ -165,19 +167,18 @@ fn put_fixed(out: &mut Vec<u8>, repr: Repr, value: &Datum) -> Res<()> {
     Ok(())
 }
 
-fn put_variable(out: &mut Vec<u8>, col: &Col, value: &Datum) -> Res<()> {
-    match value {
-        Datum::Text(v) if col.repr == Repr::Text => {
-            pace::heavy(v.as_bytes().len())?;
-            out.extend_from_slice(v.as_bytes());
+fn variable<'a>(col: &Col, value: &'a Datum) -> Res<Cow<'a, [u8]>> {
+    let bytes = match value {
+        Datum::Text(v) if col.repr == Repr::Text => v.as_bytes(),
+        Datum::Bytes(v) if col.repr == Repr::Bytes => v,
+        other => {
+            let mut out = Vec::new();
+            store::encode(other, col.typ, &mut out)?;
+            return Ok(Cow::Owned(out));
         }
-        Datum::Bytes(v) if col.repr == Repr::Bytes => {
-            pace::heavy(v.len())?;
-            out.extend_from_slice(v);
-        }
-        other => store::encode(other, col.typ, out)?,
-    }
-    Ok(())
+    };
+    pace::heavy(bytes.len())?;
+    Ok(Cow::Borrowed(bytes))
 }
 
 /// Append the payload of row `at`. False, and nothing appended, when it is so long that values should be compressed or moved out.
@@ -231,9 +232,9 @@ pub fn put(layout: &Layout, rows: &Batch, at: usize, out: &mut Vec<u8>) -> Res<b
     Ok(true)
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     /// `row` has a value for every column of the layout.
-    pub fn new(layout: &Layout, row: &[Datum]) -> Res<Draft> {
+    pub fn new(layout: &Layout, row: &'a [impl Borrow<Datum>]) -> Res<Draft<'a>> {
         if row.len() != layout.cols.len() {
             return corrupt(format!(
                 "a row of {} values for {} columns",
@@ -247,6 +248,7 @@ impl Draft {
             pieces: Vec::new(),
         };
         for (column, (col, value)) in layout.cols.iter().zip(row).enumerate() {
+            let value = value.borrow();
             if value.is_null() {
                 draft.nulls.resize(row.len(), false);
                 if let Some(flag) = draft.nulls.get_mut(column) {
@@ -255,12 +257,10 @@ impl Draft {
             } else if col.width > 0 {
                 put_fixed(&mut draft.fixed, col.repr, value)?;
             } else {
-                let mut bytes = Vec::new();
-                put_variable(&mut bytes, col, value)?;
                 draft.pieces.push(Piece {
                     column,
                     form: PLAIN,
-                    bytes,
+                    bytes: variable(col, value)?,
                 });
             }
         }
@@ -279,7 +279,7 @@ impl Draft {
 
     /// Compress the longest values until the payload is short enough, as far as that helps. The answer: what they were, by
     /// column.
-    pub fn pack(&mut self) -> Vec<(usize, Vec<u8>)> {
+    pub fn pack(&mut self) -> Res<Vec<(usize, Cow<'a, [u8]>)>> {
         let mut raw = Vec::new();
         let mut order: Vec<usize> = (0..self.pieces.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.pieces.get(*i).map_or(0, |p| p.bytes.len())));
@@ -289,17 +289,15 @@ impl Draft {
             }
             if let Some(piece) = self.pieces.get_mut(index) {
                 if piece.form == PLAIN && piece.bytes.len() >= SHORT {
-                    let mut out = Vec::new();
-                    varint::put(&mut out, piece.bytes.len() as u64);
-                    out.extend_from_slice(&lz4_flex::block::compress(&piece.bytes));
-                    if out.len() + out.len() / 8 < piece.bytes.len() {
+                    if let Some(packed) = packing::pack(&piece.bytes)? {
                         piece.form = PACKED;
-                        raw.push((piece.column, std::mem::replace(&mut piece.bytes, out)));
+                        let packed = Cow::Owned(packed);
+                        raw.push((piece.column, std::mem::replace(&mut piece.bytes, packed)));
                     }
                 }
             }
         }
-        raw
+        Ok(raw)
     }
 
     /// The piece to move out next, if the payload is still too long.
@@ -316,27 +314,25 @@ impl Draft {
     }
 
     /// Piece `index` now stands in the overflow tree as value `id`. Returns the bytes to be stored there.
-    pub fn move_out(&mut self, index: usize, id: u64) -> Res<(External, Vec<u8>)> {
+    pub fn move_out(&mut self, index: usize, id: u64) -> Res<(External, Cow<'a, [u8]>)> {
         let Some(piece) = self.pieces.get_mut(index) else {
             return corrupt("no such value to move out");
         };
-        let packed = piece.form == PACKED;
-        let mut at = 0;
-        let len = if packed {
-            varint::get(&piece.bytes, &mut at)?
-        } else {
-            piece.bytes.len() as u64
-        };
-        let bytes = piece.bytes.split_off(at);
+        let mut bytes = std::mem::take(&mut piece.bytes);
+        let (mut len, mut packing) = (bytes.len() as u64, Packing::None);
+        if piece.form == PACKED {
+            let mut at = 0;
+            len = varint::get(&bytes, &mut at)?;
+            packing = Packing::of_len(len as usize);
+            bytes.to_mut().drain(..at);
+        }
         let external = External {
             id,
             len,
             stored: bytes.len() as u64,
-            packed,
+            packing,
         };
-        piece.form = EXTERNAL;
-        piece.bytes.clear();
-        external.put(&mut piece.bytes);
+        self.point_to(index, external);
         Ok((external, bytes))
     }
 
@@ -344,8 +340,7 @@ impl Draft {
     pub fn point_to(&mut self, index: usize, external: External) {
         if let Some(piece) = self.pieces.get_mut(index) {
             piece.form = EXTERNAL;
-            piece.bytes.clear();
-            external.put(&mut piece.bytes);
+            piece.bytes = Cow::Owned(external.to_bytes());
         }
     }
 
@@ -353,7 +348,7 @@ impl Draft {
         let bytes = external.to_bytes();
         self.pieces
             .iter()
-            .any(|p| p.form == EXTERNAL && p.bytes == bytes)
+            .any(|p| p.form == EXTERNAL && *p.bytes == *bytes)
     }
 
     pub fn has_external(&self) -> bool {
@@ -380,16 +375,5 @@ impl Draft {
             out.extend_from_slice(&piece.bytes);
         }
         out
-    }
-}
-
-/// What `form` 1 holds.
-pub fn unpack(bytes: &[u8], len: usize) -> Res<Vec<u8>> {
-    if len > VALUE_MAX {
-        return corrupt("a compressed value claims more than 1 GB");
-    }
-    match lz4_flex::block::decompress(bytes, len) {
-        Ok(out) if out.len() == len => Ok(out),
-        _ => corrupt("a compressed value does not unpack"),
     }
 }

@@ -1,5 +1,6 @@
 //! Rows read back as they were written, whole and in part, and damage is an error, never a panic.
 
+use super::packing::Packing;
 use super::reader::{externals, Reader};
 use super::row::{Draft, External, Layout, TARGET};
 use crate::base::Oid;
@@ -67,7 +68,7 @@ proptest! {
         let layout = layout(&types);
         let columns: Vec<ColumnDef> = types.iter().map(|t| column(*t)).collect();
         let mut draft = Draft::new(&layout, &row).unwrap();
-        draft.pack();
+        draft.pack().unwrap();
         let payload = draft.finish(&layout);
         prop_assert!(payload.len() <= draft.size());
         let wanted: Vec<usize> = picks.iter().map(|i| i.index(types.len())).collect();
@@ -156,7 +157,7 @@ fn long_values_are_packed_then_moved() {
         Datum::Bytes(noise.clone().into()),
     ];
     let mut draft = Draft::new(&layout, &row).unwrap();
-    draft.pack();
+    draft.pack().unwrap();
     let mut stored = Vec::new();
     while let Some(index) = draft.to_move() {
         stored.push(draft.move_out(index, 42 + stored.len() as u64).unwrap());
@@ -172,7 +173,7 @@ fn long_values_are_packed_then_moved() {
                 id: 42,
                 len: 9000,
                 stored: 9000,
-                packed: false
+                packing: Packing::None
             }
         )]
     );
@@ -180,7 +181,7 @@ fn long_values_are_packed_then_moved() {
     let reader = Reader::all(&layout, &columns).unwrap();
     let got = reader
         .row(&payload, &mut |_, e| {
-            Ok(stored.iter().find(|(s, _)| *s == e).unwrap().1.clone())
+            Ok(stored.iter().find(|(s, _)| *s == e).unwrap().1.to_vec())
         })
         .unwrap();
     assert!(same(&got, &row));

@@ -427,6 +427,11 @@ impl Core {
         })
     }
 
+    pub(super) fn overflow_size(&self, table: &TableDef) -> Res<u64> {
+        let root = table.overflow;
+        Tree { root }.leaves(&*self.volume)
+    }
+
     pub(super) fn size(&self, root: PageNo) -> Res<(u64, u64)> {
         Tree { root }.estimate(&*self.volume)
     }

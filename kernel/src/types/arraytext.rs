@@ -6,7 +6,7 @@ use super::settings::Settings;
 use super::text::is_space;
 use super::Datum;
 use crate::base::error::{fail, Res};
-use crate::base::SqlError;
+use crate::base::{pace, SqlError};
 
 fn malformed<T>(text: &str, detail: impl Into<String>) -> Res<T> {
     Err(
@@ -148,6 +148,7 @@ impl<'a> Parser<'a> {
     fn run(&mut self, body: &'a str) -> Res<&'a str> {
         let mut chars = body.char_indices();
         while let Some((at, c)) = chars.next() {
+            pace::step(2)?;
             match c {
                 '{' => self.open()?,
                 '}' => {
@@ -188,6 +189,7 @@ impl<'a> Parser<'a> {
             return malformed(self.whole, "Unexpected array element.");
         }
         loop {
+            pace::step(1)?;
             let c = match chars.next() {
                 Some((_, '\\')) => chars.next().map(|(_, c)| c),
                 Some((_, '"')) => break,

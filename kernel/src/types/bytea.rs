@@ -4,48 +4,89 @@ use super::registry::{TypeInfo, TypeOps};
 use super::settings::{ByteaOutput, Settings};
 use super::{hash, Datum};
 use crate::base::error::{alloc, fail, Res};
+use crate::base::pace;
 use std::cmp::Ordering;
 
 pub struct Ops;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// Bytes that are made hex at once.
+const BLOCK: usize = 4096;
 
-pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(bytes.len() * 2);
-    for &byte in bytes {
-        out.push(HEX[usize::from(byte >> 4)]);
-        out.push(HEX[usize::from(byte & 15)]);
+/// Every byte's two digits.
+static HEX: [[u8; 2]; 256] = {
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
     }
+    table
+};
+
+pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
+    out.reserve(bytes.len() * 2);
+    let mut pairs = [0; 2 * BLOCK];
+    for block in bytes.chunks(BLOCK) {
+        pace::step(block.len())?;
+        for (pair, byte) in pairs.chunks_exact_mut(2).zip(block) {
+            pair.copy_from_slice(&HEX[usize::from(*byte)]);
+        }
+        out.extend_from_slice(&pairs[..2 * block.len()]);
+    }
+    Ok(())
 }
 
 /// Printable ASCII as it is, a backslash doubled, the rest as \ooo.
-pub fn put_escape(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn put_escape(bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
     for &byte in bytes {
+        pace::step(1)?;
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
             0x20..=0x7e => out.push(byte),
             _ => out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
         }
     }
+    Ok(())
 }
+
+/// The value of each hex digit; 0xff: none.
+static VALUES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[DIGITS[value as usize] as usize] = value;
+        table[DIGITS[value as usize].to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
 
 /// Hex digits in pairs; whitespace may stand between pairs.
 pub fn read_hex(text: &str) -> Res<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 2);
-    let mut chars = text.chars();
-    let digit = |c: char| match c.to_digit(16) {
-        Some(digit) => Ok(digit as u8),
-        None => fail("22023", format!("invalid hexadecimal digit: \"{c}\"")),
+    let bytes = text.as_bytes();
+    let digit = |at: usize, byte: u8| match VALUES[usize::from(byte)] {
+        0xff => {
+            let c = text.get(at..).and_then(|rest| rest.chars().next());
+            let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
+            fail("22023", format!("invalid hexadecimal digit: \"{c}\""))
+        }
+        digit => Ok(digit),
     };
-    while let Some(high) = chars.next() {
-        if matches!(high, ' ' | '\n' | '\t' | '\r') {
+    let mut at = 0;
+    while let Some(high) = bytes.get(at) {
+        if matches!(high, b' ' | b'\n' | b'\t' | b'\r') {
+            at += 1;
             continue;
         }
-        let high = digit(high)?;
-        match chars.next() {
-            Some(low) => out.push(high << 4 | digit(low)?),
+        pace::step(2)?;
+        let high = digit(at, *high)?;
+        match bytes.get(at + 1) {
+            Some(low) => out.push(high << 4 | digit(at + 1, *low)?),
             None => return fail("22023", "invalid hexadecimal data: odd number of digits"),
         }
+        at += 2;
     }
     Ok(out)
 }
@@ -55,6 +96,7 @@ pub fn read_escape(text: &str) -> Res<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
+        pace::step(1)?;
         let octal = |i: usize, top: u8| {
             bytes
                 .get(at + i)
@@ -114,9 +156,9 @@ impl TypeOps for Ops {
             ByteaOutput::Hex => {
                 alloc(2 * value.bytes()?.len() + 3)?;
                 out.extend_from_slice(b"\\x");
-                put_hex(value.bytes()?, out);
+                put_hex(value.bytes()?, out)?;
             }
-            ByteaOutput::Escape => put_escape(value.bytes()?, out),
+            ByteaOutput::Escape => put_escape(value.bytes()?, out)?,
         }
         Ok(())
     }

@@ -66,8 +66,9 @@ impl Datum {
         matches!(self, Datum::Null)
     }
 
-    pub fn text(value: impl AsRef<str>) -> Datum {
-        Datum::Text(Text::new(value))
+    /// A `String` is taken as it is, whatever its length.
+    pub fn text(value: impl Into<Text>) -> Datum {
+        Datum::Text(value.into())
     }
 }
 

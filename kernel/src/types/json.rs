@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::text::{text_common, utf8};
 use super::{hash, Datum};
 use crate::base::error::Res;
-use crate::base::{SqlError, Stop};
+use crate::base::{pace, SqlError, Stop};
 use std::cmp::Ordering;
 
 pub struct Ops;
@@ -63,6 +63,9 @@ impl Sink for Nothing {
         false
     }
 }
+
+/// What reading one value counts as, in steps of `pace`.
+const STEP: usize = 64;
 
 /// Nesting beyond this is 54001.
 pub const MAX_DEPTH: usize = 1000;
@@ -166,6 +169,7 @@ impl<'a> Parser<'a> {
 
     /// One value, or the beginning of a container (which is then on the stack, perhaps already closed).
     fn value(&mut self, stack: &mut Vec<Open>, sink: &mut impl Sink, closable: bool) -> Res<()> {
+        pace::step(STEP)?;
         match self.skip() {
             Some(b'"') => {
                 let text = self.string(sink.decodes())?;
@@ -290,6 +294,7 @@ impl<'a> Parser<'a> {
                 .peek()
                 .is_some_and(|b| b != b'"' && b != b'\\' && b >= 0x20)
             {
+                pace::step(1)?;
                 self.at += 1;
             }
             if let Some(out) = &mut out {
@@ -508,9 +513,10 @@ pub fn validate(text: &str) -> Res<()> {
 }
 
 /// A string with its quotes and escapes.
-pub fn put_string(text: &str, out: &mut Vec<u8>) {
+pub fn put_string(text: &str, out: &mut Vec<u8>) -> Res<()> {
     out.push(b'"');
     for byte in text.bytes() {
+        pace::step(1)?;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -524,6 +530,7 @@ pub fn put_string(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+    Ok(())
 }
 
 fn value(datum: &Datum) -> &[u8] {

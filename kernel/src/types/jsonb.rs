@@ -19,9 +19,13 @@ use super::settings::Settings;
 use super::text::utf8;
 use super::{hash, numeric, Datum, Numeric};
 use crate::base::error::{corrupt, fail, Res};
+use crate::base::pace;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+/// What writing one value counts as, in steps of `pace`.
+const STEP: usize = 64;
 
 /// A value taken apart, for functions that build or change one.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +81,7 @@ impl Json {
     }
 
     fn encode_at(&self, depth: usize, out: &mut Vec<u8>) -> Res<()> {
+        pace::step(STEP)?;
         match self {
             Json::Null => out.push(NULL),
             Json::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
@@ -395,7 +400,7 @@ impl<'a> View<'a> {
             Kind::Null => out.extend_from_slice(b"null"),
             Kind::Bool => out.extend_from_slice(if self.bool() { b"true" } else { b"false" }),
             Kind::Number => self.number()?.put(out),
-            Kind::String => put_string(self.str()?, out),
+            Kind::String => put_string(self.str()?, out)?,
             Kind::Array => {
                 out.push(b'[');
                 for (at, item) in self.items().enumerate() {
@@ -413,7 +418,7 @@ impl<'a> View<'a> {
                         out.extend_from_slice(b", ");
                     }
                     let (key, value) = field?;
-                    put_string(key, out);
+                    put_string(key, out)?;
                     out.extend_from_slice(b": ");
                     value.put(out)?;
                 }

@@ -60,7 +60,7 @@ impl TypeOps for Ops {
             if i > 0 {
                 out.push(b'-');
             }
-            bytea::put_hex(&bytes[part], out);
+            bytea::put_hex(&bytes[part], out)?;
         }
         Ok(())
     }

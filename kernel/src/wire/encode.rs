@@ -14,6 +14,9 @@ pub struct Column {
     binary: bool,
 }
 
+/// Room behind a long value, so that what follows it does not make it move.
+const BEHIND: usize = 1 << 10;
+
 /// How each column of a row goes out.
 pub struct Encoder {
     columns: Vec<Column>,
@@ -174,11 +177,16 @@ impl Column {
         match value {
             Datum::Null => return Ok(false),
             Datum::Text(text) if self.info.repr == Repr::Text => {
-                pace::heavy(text.as_bytes().len())?;
-                out.extend_from_slice(text.as_bytes())
+                let text = text.as_bytes();
+                if text.len() >= pace::LONG {
+                    pace::heavy(text.len())?;
+                    out.reserve(text.len() + BEHIND);
+                }
+                out.extend_from_slice(text)
             }
             Datum::Bytes(bytes) if bytes.len() >= pace::LONG => {
                 pace::heavy(bytes.len())?;
+                out.reserve(bytes.len() * if self.binary { 1 } else { 2 } + BEHIND);
                 match self.binary {
                     true => self.info.send(value, settings, out)?,
                     false => self.info.output(value, settings, out)?,

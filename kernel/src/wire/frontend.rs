@@ -92,6 +92,11 @@ pub struct Frame<'a> {
     pub size: usize,
 }
 
+/// How long the message is to be that begins here, with its head.
+pub fn announced(bytes: &[u8]) -> Option<usize> {
+    length(bytes, 1).map(|size| size.saturating_add(1))
+}
+
 /// The message at the head of `bytes`; `None` while it is not all there. Bad lengths and unknown types cannot be
 /// resynchronised: the caller ends the connection on an error from here.
 pub fn frame(bytes: &[u8], max: usize) -> Res<Option<Frame<'_>>> {

@@ -32,6 +32,50 @@ pub enum State {
     Closing,
 }
 
+/// What is to be written. A long answer goes out in thousands of pieces: what has gone is not taken out at each.
+#[derive(Default)]
+pub struct Output {
+    pub bytes: Vec<u8>,
+    /// So many of `bytes` have gone.
+    gone: usize,
+}
+
+/// A rest that is not longer is moved to the front.
+const MOVED_BYTES_MAX: usize = 64 << 10;
+
+impl Output {
+    pub fn rest(&self) -> &[u8] {
+        self.bytes.get(self.gone..).unwrap_or(&[])
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.gone
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn clear(&mut self) {
+        *self = Output::default();
+    }
+
+    /// So many more bytes have gone.
+    pub fn went(&mut self, size: usize) {
+        self.gone += size;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.gone = 0;
+            if self.bytes.capacity() > OUTPUT_BYTES_MAX {
+                self.bytes = Vec::new();
+            }
+        } else if self.len() <= MOVED_BYTES_MAX.min(self.gone) {
+            self.bytes.drain(..self.gone);
+            self.gone = 0;
+        }
+    }
+}
+
 pub struct Io {
     /// None once it is closed.
     pub socket: Option<TcpStream>,
@@ -42,7 +86,7 @@ pub struct Io {
     pub readable: bool,
     /// The other side has said that it sends no more, or the socket has failed.
     pub ended: bool,
-    pub output: Vec<u8>,
+    pub output: Output,
     /// The host waits for `output` to drain.
     pub told_full: bool,
     /// To be closed when the thread leaves the session.
@@ -84,7 +128,7 @@ impl Connection {
                 state: State::Host,
                 readable: true,
                 ended: false,
-                output: Vec::new(),
+                output: Output::default(),
                 told_full: false,
                 closing: false,
                 flush: false,
@@ -143,24 +187,41 @@ impl Io {
         if let Some(tls) = &mut self.tls {
             return tls.write(socket, &mut self.output).is_ok();
         }
-        let mut done = 0;
-        let alive = loop {
-            let rest = self.output.get(done..).unwrap_or(&[]);
-            if rest.is_empty() {
-                break true;
+        loop {
+            if self.output.is_empty() {
+                return true;
             }
-            match socket.write(rest) {
-                Ok(0) => break false,
-                Ok(size) => done += size,
+            match socket.write(self.output.rest()) {
+                Ok(0) => return false,
+                Ok(size) => self.output.went(size),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break true,
-                Err(_) => break false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
             }
-        };
-        self.output.drain(..done);
-        if self.output.is_empty() && self.output.capacity() > OUTPUT_BYTES_MAX {
-            self.output = Vec::new();
         }
-        alive
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_gone_is_not_moved_about_and_does_not_stay_for_ever() {
+        let mut output = Output::default();
+        output.bytes.resize(10 * MOVED_BYTES_MAX, 1);
+        output.bytes.extend([2; 100]);
+        for _ in 0..9 {
+            output.went(MOVED_BYTES_MAX);
+        }
+        assert_eq!(output.bytes.len(), 10 * MOVED_BYTES_MAX + 100);
+        output.went(MOVED_BYTES_MAX);
+        assert_eq!(output.rest(), [2; 100]);
+        assert_eq!(output.bytes.len(), 100);
+        output.bytes.extend([3; 5]);
+        output.went(100);
+        assert_eq!(output.rest(), [3; 5]);
+        output.went(5);
+        assert!(output.is_empty() && output.bytes.is_empty());
     }
 }

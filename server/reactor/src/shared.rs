@@ -242,7 +242,7 @@ impl Reactor {
             return 0;
         }
         let said = match connection.session.get() {
-            Some(session) => session.take_output(&mut io.output),
+            Some(session) => session.take_output(&mut io.output.bytes),
             None => true,
         };
         if !said {
@@ -314,7 +314,7 @@ impl Reactor {
         };
         let mut io = connection.io.lock();
         if let Some(session) = connection.session.get() {
-            session.take_output(&mut io.output);
+            session.take_output(&mut io.output.bytes);
         }
         if io.state != State::Host || io.tls.is_some() || !io.write() || !io.drained() {
             return Ok(false);
@@ -418,7 +418,7 @@ impl Shared {
     /// Tell the host that a connection without a socket is over.
     pub fn give_up(&self, connection: &Arc<Connection>, io: &mut Io) {
         io.state = State::Closing;
-        io.output = Vec::new();
+        io.output.clear();
         self.tell_lost(connection, io);
         self.connections.write().remove(&connection.token);
     }
@@ -441,7 +441,7 @@ impl Shared {
             State::Idle | State::Asleep | State::Host => {}
         }
         if let Some(session) = connection.session.get() {
-            session.take_output(&mut io.output);
+            session.take_output(&mut io.output.bytes);
         }
         if let Some(tls) = &mut io.tls {
             tls.goodbye();

@@ -265,19 +265,19 @@ impl Thread {
         io: &mut Io,
     ) -> bool {
         if io.output.is_empty() {
-            std::mem::swap(&mut io.output, &mut self.output);
+            std::mem::swap(&mut io.output.bytes, &mut self.output);
         } else {
-            io.output.append(&mut self.output);
+            io.output.bytes.append(&mut self.output);
         }
         if std::mem::take(&mut io.flush) {
-            session.take_output(&mut io.output);
+            session.take_output(&mut io.output.bytes);
         }
         if io.socket.is_some() {
             self.shared.write(connection, io);
         }
         if io.output.is_empty() {
             // The buffer is used for the next one.
-            std::mem::swap(&mut io.output, &mut self.output);
+            std::mem::swap(&mut io.output.bytes, &mut self.output);
         }
         std::mem::take(&mut io.woken)
     }

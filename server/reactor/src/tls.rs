@@ -1,5 +1,6 @@
 //! TLS on a connection's socket: what the session reads and writes is plain.
 
+use crate::connection::Output;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
@@ -90,11 +91,10 @@ impl Tls {
     }
 
     /// Encrypt and write what the socket takes.
-    pub fn write(&mut self, socket: &mut impl Write, output: &mut Vec<u8>) -> io::Result<()> {
-        let mut done = 0;
+    pub fn write(&mut self, socket: &mut impl Write, output: &mut Output) -> io::Result<()> {
         loop {
             self.flush(socket)?;
-            let rest = output.get(done..).unwrap_or(&[]);
+            let rest = output.rest();
             if self.connection.wants_write() {
                 break;
             }
@@ -106,12 +106,10 @@ impl Tls {
                 self.connection.send_close_notify();
                 continue;
             }
-            done += self
-                .connection
-                .writer()
-                .write(&rest[..rest.len().min(CHUNK)])?;
+            let piece = &rest[..rest.len().min(CHUNK)];
+            let size = self.connection.writer().write(piece)?;
+            output.went(size);
         }
-        output.drain(..done);
         Ok(())
     }
 

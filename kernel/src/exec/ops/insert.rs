@@ -24,7 +24,9 @@ pub struct Insert {
     keeps: bool,
     test_state: State,
     changed: Changed,
-    /// The row at work has met another with its key.
+    /// The row at work, in one place for all calls that it takes.
+    row: Option<Vec<Datum>>,
+    /// It has met another with its key.
     conflict: Option<Conflict>,
     finish: Finish,
     /// The batch is written; RETURNING and the actions are next.
@@ -70,6 +72,7 @@ impl Insert {
             tests: None,
             test_state: State::default(),
             changed: Changed::default(),
+            row: None,
             conflict: None,
             finish: Finish::default(),
             finishing: false,
@@ -156,10 +159,21 @@ impl Insert {
 
     /// The row at `input.at`, to its end.
     fn write(&mut self, env: &mut Env) -> Res<()> {
-        let row = self.input.batch().row(self.input.at);
+        let row = match self.row.take() {
+            Some(row) => row,
+            None => self.input.batch().row(self.input.at),
+        };
+        let done = self.write_row(env, &row);
+        if done.is_err() {
+            self.row = Some(row);
+        }
+        done
+    }
+
+    fn write_row(&mut self, env: &mut Env, row: &[Datum]) -> Res<()> {
         loop {
             if self.conflict.is_some() {
-                if self.resolve(env, &row)? {
+                if self.resolve(env, row)? {
                     return Ok(());
                 }
                 continue;
@@ -168,15 +182,15 @@ impl Insert {
             check_row(
                 &self.node.table,
                 &self.node.rules,
-                &row,
+                row,
                 tests,
                 self.input.at,
                 &env.setup.settings,
             )?;
             let access = env.access()?;
-            match access.insert(&env.setup.view, &self.node.table, &row, &self.arbiters)? {
+            match access.insert(&env.setup.view, &self.node.table, row, &self.arbiters)? {
                 Inserted::Row(id) => {
-                    self.record(env, &row, None, id);
+                    self.record(env, row, None, id);
                     return Ok(());
                 }
                 Inserted::Conflict { row: id, .. } => match &self.node.conflict {
@@ -201,44 +215,49 @@ impl Insert {
         let Some(rule) = &node.conflict else {
             return Ok(true);
         };
-        let Some(conflict) = &mut self.conflict else {
+        let Some(mut conflict) = self.conflict.take() else {
             return Ok(true);
         };
-        if conflict.existing.is_none() {
-            match lock_existing(env, &node, rule, conflict.row)? {
-                Some(found) => conflict.existing = Some(found),
-                None => self.conflict = None,
-            }
-            return Ok(false);
+        let done = self.resolve_step(env, &node, rule, &mut conflict, excluded);
+        if !matches!(done, Ok((_, false))) {
+            self.conflict = Some(conflict);
         }
-        let Some((existing, accept)) = conflict.existing.clone() else {
-            return Ok(false);
+        done.map(|(done, _)| done)
+    }
+
+    /// Is the row done, and is there still a conflict?
+    fn resolve_step(
+        &mut self,
+        env: &mut Env,
+        node: &InsertNode,
+        rule: &ConflictNode,
+        conflict: &mut Conflict,
+        excluded: &[Datum],
+    ) -> Res<(bool, bool)> {
+        let Some((existing, accept)) = &conflict.existing else {
+            conflict.existing = lock_existing(env, node, rule, conflict.row)?;
+            return Ok((false, conflict.existing.is_some()));
         };
         if conflict.new.is_none() {
-            let new = conflict.new_row(env, &node, rule, &existing, excluded)?;
-            conflict.new = Some(new);
+            let existing = existing.clone();
+            conflict.new = Some(conflict.new_row(env, node, rule, &existing, excluded)?);
+            return Ok((false, true));
         }
-        let Some(Some(new)) = conflict.new.clone() else {
-            self.conflict = None;
-            return Ok(true);
+        let Some(Some(new)) = &conflict.new else {
+            return Ok((true, false));
         };
         let access = env.access()?;
-        match access.update(&env.setup.view, &node.table, conflict.row, &new, accept)? {
+        match access.update(&env.setup.view, &node.table, conflict.row, new, *accept)? {
             Wrote::Done => {
-                let id = conflict.row;
-                self.conflict = None;
-                self.record(env, &new, Some(&existing), id);
-                Ok(true)
+                self.record(env, new, Some(existing), conflict.row);
+                Ok((true, false))
             }
             Wrote::Changed { row, csn } => {
                 conflict.existing = Some((row, csn));
                 conflict.new = None;
-                Ok(false)
+                Ok((false, true))
             }
-            Wrote::Gone => {
-                self.conflict = None;
-                Ok(false)
-            }
+            Wrote::Gone => Ok((false, false)),
             Wrote::Own => Err(second_time()),
         }
     }
@@ -363,6 +382,7 @@ impl Operator for Insert {
 
     fn rescan(&mut self, env: &mut Env) -> Res<()> {
         self.tests = None;
+        (self.row, self.conflict) = (None, None);
         self.input.rescan(env)
     }
 }

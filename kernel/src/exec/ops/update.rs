@@ -35,6 +35,8 @@ pub struct Update {
     new: Option<Batch>,
     tests: Option<Vec<Vector>>,
     second: Option<Second>,
+    /// The row that is being written, in one place for all calls that this takes, and what it may replace.
+    row: Option<(Vec<Datum>, Lsn)>,
     changed: Changed,
     finish: Finish,
     finishing: bool,
@@ -52,6 +54,7 @@ impl Update {
             new: None,
             tests: None,
             second: None,
+            row: None,
             changed: Changed::default(),
             finish: Finish::default(),
             finishing: false,
@@ -99,31 +102,21 @@ impl Update {
         };
         let access = env.access()?;
         loop {
-            let (row, accept) = match &self.second {
-                None => {
-                    let row = self.new.as_ref().expect("begun").row(at);
-                    let tests = self.tests.as_deref().unwrap_or_default();
-                    check_row(
-                        &self.node.table,
-                        &self.node.rules,
-                        &row,
-                        tests,
-                        at,
-                        &env.setup.settings,
-                    )?;
-                    (row, env.setup.view.seen())
-                }
-                Some(_) => match self.look_again(env)? {
-                    Some(found) => found,
-                    None => {
-                        self.second = None;
-                        return Ok(());
-                    }
-                },
+            if self.row.is_none() {
+                self.row = match &self.second {
+                    None => Some(self.first_row(env)?),
+                    Some(_) => self.look_again(env)?,
+                };
+            }
+            let Some((row, accept)) = &self.row else {
+                self.second = None;
+                return Ok(());
             };
-            match access.update(&env.setup.view, &self.node.table, id, &row, accept)? {
+            let wrote = access.update(&env.setup.view, &self.node.table, id, row, *accept)?;
+            let row = self.row.take().map(|(row, _)| row);
+            match wrote {
                 Wrote::Done => {
-                    self.record(env, &row, id.0 as i64);
+                    self.record(env, &row.unwrap_or_default(), id.0 as i64);
                     return Ok(());
                 }
                 Wrote::Gone | Wrote::Own => {
@@ -142,6 +135,20 @@ impl Update {
                 }
             }
         }
+    }
+
+    fn first_row(&self, env: &Env) -> Res<(Vec<Datum>, Lsn)> {
+        let at = self.input.at;
+        let row = self.new.as_ref().expect("begun").row(at);
+        check_row(
+            &self.node.table,
+            &self.node.rules,
+            &row,
+            self.tests.as_deref().unwrap_or_default(),
+            at,
+            &env.setup.settings,
+        )?;
+        Ok((row, env.setup.view.seen()))
     }
 
     /// The new row over the changed one; nothing when the condition does not hold any more.
@@ -239,6 +246,7 @@ impl Operator for Update {
 
     fn rescan(&mut self, env: &mut Env) -> Res<()> {
         (self.old, self.new, self.tests) = (None, None, None);
+        self.row = None;
         self.input.rescan(env)
     }
 }

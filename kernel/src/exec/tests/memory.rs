@@ -66,7 +66,7 @@ impl Memory {
                 vec![
                     Datum::Int(*id),
                     grp.map_or(Datum::Null, Datum::Int),
-                    Datum::text(name),
+                    Datum::text(*name),
                 ]
             })
             .collect();

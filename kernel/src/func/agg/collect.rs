@@ -198,7 +198,7 @@ impl Accumulator for JsonObject {
         self.out
             .extend_from_slice(if self.out.is_empty() { b"{ " } else { b", " });
         let key = tojson::key(ctx, self.types[0], &args[0])?;
-        json::put_string(&key, &mut self.out);
+        json::put_string(&key, &mut self.out)?;
         self.out.extend_from_slice(b" : ");
         tojson::put(ctx, self.types[1], &args[1], &mut self.out)
     }

@@ -110,7 +110,7 @@ fn text_each(args: &[Datum], text: bool) -> Res<Box<dyn SetRows>> {
     rows(
         fields
             .iter()
-            .map(|(key, value)| Ok(vec![Datum::text(key), piece(value, text)?]))
+            .map(|(key, value)| Ok(vec![Datum::text(&**key), piece(value, text)?]))
             .collect::<Res<Vec<_>>>()?,
     )
 }
@@ -121,7 +121,7 @@ fn text_keys(args: &[Datum]) -> Res<Box<dyn SetRows>> {
         Some(fields) => column(
             fields
                 .iter()
-                .map(|(key, _)| Datum::text(key))
+                .map(|(key, _)| Datum::text(&**key))
                 .collect::<Vec<_>>(),
         ),
         None if whole.is_array() => fail("22023", "cannot call json_object_keys on an array"),

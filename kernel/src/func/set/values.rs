@@ -4,10 +4,10 @@ use super::{column, rows, set, set_lax, SetFunction, SetRows};
 use crate::base::{pace, Res};
 use crate::func::ctx::Ctx;
 use crate::func::regexes::{self, Flags};
+use crate::func::rematch::{Matches, Want};
 use crate::func::splitting;
 use crate::types::array::Array;
 use crate::types::Datum;
-use regex::Regex;
 use std::sync::Arc;
 
 struct Unnest {
@@ -27,44 +27,27 @@ impl SetRows for Unnest {
 }
 
 /// The matches of a text, one by one: they may be many.
-struct Matches {
-    regex: Regex,
+struct Found {
+    matches: Matches,
     text: Datum,
-    /// Where the search goes on.
-    at: Option<usize>,
-    /// Where the last match ended: an empty one there does not count.
-    last: Option<usize>,
     global: bool,
+    ended: bool,
 }
 
-impl SetRows for Matches {
+impl SetRows for Found {
     fn next(&mut self, _ctx: &mut Ctx<'_>, out: &mut Vec<Datum>) -> Res<bool> {
         let text = self.text.str()?;
-        while let Some(at) = self.at.filter(|at| *at <= text.len()) {
-            pace::check()?;
-            let Some(found) = self.regex.captures_at(text, at) else {
-                break;
-            };
-            let Some(whole) = found.get(0) else { break };
-            self.at = match whole.is_empty() {
-                false => Some(whole.end()),
-                true => {
-                    let next = text[whole.end()..].chars().next();
-                    next.map(|c| whole.end() + c.len_utf8())
+        match self.ended {
+            true => Ok(false),
+            false => match self.matches.next(text)? {
+                Some((_, _, found)) => {
+                    self.ended = !self.global;
+                    out.push(regexes::groups(text, &found));
+                    Ok(true)
                 }
-            };
-            if whole.is_empty() && self.last == Some(whole.end()) {
-                continue;
-            }
-            self.last = Some(whole.end());
-            if !self.global {
-                self.at = None;
-            }
-            out.push(regexes::groups(&self.regex, &found));
-            return Ok(true);
+                None => Ok(false),
+            },
         }
-        self.at = None;
-        Ok(false)
     }
 }
 
@@ -81,12 +64,11 @@ fn matches(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
     let text = args[0].str()?;
     let regex = regexes::regex(ctx, args[1].str()?, flags)?;
     pace::heavy(text.len())?;
-    Ok(Box::new(Matches {
-        regex: regex.clone(),
+    Ok(Box::new(Found {
+        matches: Matches::new(regex, 0, Want::Groups),
         text: args[0].clone(),
-        at: Some(0),
-        last: None,
         global: flags.global,
+        ended: false,
     }))
 }
 
@@ -94,7 +76,7 @@ fn split(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
     let flags = flags(args, Some("regexp_split_to_table()"))?;
     let regex = regexes::regex(ctx, args[1].str()?, flags)?;
     column(
-        regexes::split(regex, args[0].str()?)
+        regexes::split(regex, args[0].str()?)?
             .into_iter()
             .map(Datum::text)
             .collect::<Vec<_>>(),

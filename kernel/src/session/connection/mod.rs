@@ -22,7 +22,7 @@ pub use statement::{Cached, Entry, Queries, Statement, What};
 use super::copy_in::CopyIn;
 use super::state::Session;
 use crate::base::Oid;
-use crate::wire::backend;
+use crate::wire::{backend, frontend};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 use portal::Portal;
@@ -63,6 +63,8 @@ enum Doing {
     Event { of: Raised, used: bool },
 }
 
+/// A message that is longer gets its memory as soon as it is announced.
+const LONG_MESSAGE: usize = 1 << 20;
 /// Of `raised`: a message that goes beyond is an error.
 const RAISED_MAX: u8 = 100;
 
@@ -138,6 +140,13 @@ impl Connection {
             self.at = 0;
         }
         self.input.extend_from_slice(data);
+        // Room for all of a long message at once: growing step by step would copy it again and again.
+        let head = self.input.get(self.at..).unwrap_or(&[]);
+        let announced = frontend::announced(head).unwrap_or(0);
+        if announced > LONG_MESSAGE && announced <= self.max_message && self.phase == Phase::Ready {
+            let missing = (self.at + announced).saturating_sub(self.input.len());
+            self.input.reserve_exact(missing);
+        }
     }
 
     /// Input bytes not used yet.
