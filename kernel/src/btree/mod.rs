@@ -12,6 +12,7 @@ mod bulk;
 mod check;
 mod cursor;
 mod node;
+mod remove;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use bulk::{Append, NewCell};
 pub use check::{check, Stats};
 pub use cursor::{Cursor, Leaf};
 pub use node::{child, key_of, lower_bound, search, value_of, MAX_KEY};
+pub use remove::Removal;
 pub use tree::Tree;
 pub use write::{Spot, MAX_CELL};

@@ -21,6 +21,7 @@ mod sequence;
 mod unique;
 mod unsettled;
 mod vacuum;
+mod vacuum_leaf;
 mod visible;
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::txn::leftovers::{Leftover, Why};
 use ahash::AHashSet;
 use std::sync::Arc;
 
+/// What a leaf whose rows go together counts as, in rows.
+const LEAF_COST: usize = 15;
 /// Rows looked at between two answers of a full vacuum.
 const SLICE: usize = 200;
 
@@ -20,7 +22,9 @@ impl Core {
     /// ready.
     pub fn vacuum_step(&self, table: Option<PageNo>, budget: usize) -> Res<bool> {
         let horizon = self.txns.horizon();
-        for _ in 0..budget {
+        let mut spent = 0;
+        while spent < budget {
+            spent += 1;
             let next = match table {
                 Some(table) => self.txns.leftovers.pop(table, horizon),
                 None => self.txns.leftovers.pop_any(horizon),
@@ -28,6 +32,21 @@ impl Core {
             let Some(mut left) = next else {
                 return Ok(false);
             };
+            match self.clean_many(&left) {
+                Ok(None) => {}
+                Ok(Some((next, _))) => {
+                    spent += LEAF_COST;
+                    if next <= left.to {
+                        left.from = next;
+                        self.txns.leftovers.put_back(left);
+                    }
+                    continue;
+                }
+                Err(stop) => {
+                    self.txns.leftovers.put_back(left);
+                    return Err(stop);
+                }
+            }
             match self.clean_up(&left) {
                 Ok(true) if left.from >= left.to => {}
                 Ok(true) => {
@@ -45,6 +64,17 @@ impl Core {
             }
         }
         Ok(true)
+    }
+
+    /// The rows of a leftover on one leaf, if they can go together: see `clean_leaf`.
+    fn clean_many(&self, left: &Leftover) -> Res<Option<(RowId, usize)>> {
+        let shape = self.state(left.table).shape.read().clone();
+        match (shape, left.why) {
+            (Some(shape), Why::Insert | Why::Delete) if left.from < left.to => {
+                self.clean_leaf(&shape, left.from, left.to)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The first row of a leftover; false: there is more to do for it.
@@ -144,7 +174,7 @@ fn has_values(cell: &[u8]) -> Res<bool> {
 }
 
 /// Do versions that go include moved-out ones?
-fn has_history(cell: &[u8], prune: &Prune) -> Res<bool> {
+pub(super) fn has_history(cell: &[u8], prune: &Prune) -> Res<bool> {
     let all_go = prune.keep == 0 || prune.dead;
     for (index, version) in versions(cell).enumerate() {
         if version?.flags & HISTORY != 0 && (all_go || !prune.keeps(index)) {
@@ -154,7 +184,11 @@ fn has_history(cell: &[u8], prune: &Prune) -> Res<bool> {
     Ok(false)
 }
 
-fn split_values(shape: &Shape, cell: &[u8], prune: &Prune) -> Res<(Vec<External>, Vec<External>)> {
+pub(super) fn split_values(
+    shape: &Shape,
+    cell: &[u8],
+    prune: &Prune,
+) -> Res<(Vec<External>, Vec<External>)> {
     let (mut dropped, mut kept) = (Vec::new(), Vec::new());
     for (index, version) in versions(cell).enumerate() {
         let version = version?;
@@ -292,6 +326,13 @@ impl VacuumTable {
             let txns = &self.core.txns;
             let prune = Prune::of(txns, cell, self.horizon)?;
             if prune.is_due() {
+                let all = RowId(u64::MAX);
+                if let Some((_, count)) = self.core.clean_leaf(&self.shape, id, all)? {
+                    // Those that stay are still to be counted.
+                    self.cleaned += count as u64;
+                    self.next = id.0.to_be_bytes().to_vec();
+                    return Ok(false);
+                }
                 if self.core.clean_row(&self.shape, id)? {
                     self.cleaned += 1;
                 }
