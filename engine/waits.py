@@ -190,7 +190,16 @@ class Waits:
 
     def _read_missed(self) -> None:
         missed, self._missed = self._missed, []
-        self._begin(missed, TOGETHER, bulk=False)
+        starts: dict[int, list[int]] = {}
+        for no in missed:
+            lsn = self.volume.fetch_begin(no)
+            if lsn is None:
+                self._fetched(no, None)
+            else:
+                starts.setdefault(lsn, []).append(no)
+        for lsn, some in starts.items():
+            for at in range(0, len(some), TOGETHER):
+                self.runtime.spawn(self._read(some[at : at + TOGETHER], lsn), "page read")
 
     async def _pages_(self, session: Session | None, need: Need) -> None:
         """All are asked for; the call goes on when the first is there."""
@@ -206,29 +215,35 @@ class Waits:
 
     def _begin_ahead(self, pages: Sequence[int]) -> None:
         wanted = [no for no in dict.fromkeys(pages) if no not in self._fetching]
-        loop = asyncio.get_running_loop()
-        for no in wanted:
-            self._fetching[no] = loop.create_future()
-        self._begin(wanted, READ_AHEAD, bulk=True)
+        lsn, wanted = self.volume.fetch_begin_all(wanted)
+        for at in range(0, len(wanted), READ_AHEAD):
+            some = wanted[at : at + READ_AHEAD]
+            arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._fetching.update(dict.fromkeys(some, arrived))
+            self.runtime.spawn(self._read_ahead(some, lsn, arrived), "page read")
 
-    def _begin(self, pages: list[int], together: int, *, bulk: bool) -> None:
-        """Read pages that have their futures in `_fetching`, but for those that the cache has after all."""
-        starts: dict[int, list[int]] = {}
-        for no in pages:
-            lsn = self.volume.fetch_begin(no)
-            if lsn is None:
-                self._fetched(no, None)
-            else:
-                starts.setdefault(lsn, []).append(no)
-        for lsn, some in starts.items():
-            for at in range(0, len(some), together):
-                self.runtime.spawn(self._read(some[at : at + together], lsn, bulk), "page read")
+    async def _read_ahead(self, pages: list[int], lsn: int, arrived: asyncio.Future[None]) -> None:
+        """Many pages cost the event loop little: they have one future, and a worker thread brings them into the cache."""
+        failure: BaseException | None = None
+        try:
+            answers = await self._pages.read(pages, lsn, bulk=True)
+            await self.runtime.offload(self.volume.install_pages, pages, answers, lsn)
+        except BaseException as error:
+            failure = error
+            for no in pages:
+                self.volume.fetch_failed(no)
+            if not isinstance(error, OSError | KernelError):
+                raise
+        finally:
+            for no in pages:
+                del self._fetching[no]
+            _settle(arrived, failure)
 
-    async def _read(self, pages: list[int], lsn: int, bulk: bool) -> None:
+    async def _read(self, pages: list[int], lsn: int) -> None:
         failure: BaseException | None = None
         left = set(pages)
         try:
-            for no, data in zip(pages, await self._pages.read(pages, lsn, bulk=bulk), strict=True):
+            for no, data in zip(pages, await self._pages.read(pages, lsn), strict=True):
                 self.volume.install_page(no, data, lsn)
                 left.discard(no)
                 self._fetched(no, None)
@@ -242,13 +257,7 @@ class Waits:
                 self._fetched(no, failure)
 
     def _fetched(self, no: int, failure: BaseException | None) -> None:
-        future = self._fetching.pop(no)
-        if failure is None:
-            future.set_result(None)
-        else:
-            future.set_exception(failure)
-            # Read ahead, and nobody came for it.
-            future.exception()
+        _settle(self._fetching.pop(no), failure)
 
     async def _durable(self, session: Session | None, need: Need) -> None:
         if self.volume.vdl < need[1]:
@@ -294,3 +303,12 @@ class Waits:
         if file is not None:
             file.close()
             self.runtime.disk.unlink(file.path)
+
+
+def _settle(future: asyncio.Future[None], failure: BaseException | None) -> None:
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
+        # Read ahead, and nobody came for it.
+        future.exception()

@@ -124,6 +124,9 @@ class Volume:
     def fetch_begin(self, no: int) -> int | None:
         """The LSN at which to read page `no` now; from here on redo for it is kept. None: the cache holds it already."""
 
+    def fetch_begin_all(self, pages: Sequence[int]) -> tuple[int, list[int]]:
+        """The same for many: the LSN, and those that the cache does not hold."""
+
     @property
     def cache_size(self) -> tuple[int, int]:
         """(pages in the cache, its capacity)"""
@@ -134,6 +137,9 @@ class Volume:
     def install_page(self, no: int, data: bytes | memoryview, lsn: int | None = None) -> bool:
         """Page `no` as read at `lsn`, which `fetch_begin` named (8192 bytes, checksum is verified: XX001). Installing twice is
         harmless. False: the answer is older than what the cache needs by now (or nobody asked): fetch again if still needed."""
+
+    def install_pages(self, pages: Sequence[int], data: Sequence[bytes | memoryview], lsn: int) -> None:
+        """The same for many; for a worker thread."""
 
     def fetch_failed(self, no: int) -> None:
         """The fetch was given up; stop keeping redo for it."""
@@ -927,7 +933,7 @@ class PageRead:
 
     def __new__(cls, store: SegmentStore, pages: Sequence[tuple[int, int]], lsn: int) -> PageRead: ...
     def needs(self) -> list[tuple[int, int, int]]:
-        """(layer, offset, length)."""
+        """(layer, offset, length): blocks that stand together in a layer file are one of them."""
 
     def feed(self, layer: int, offset: int, bytes: bytes) -> None: ...
     def answer(self, head: bytes) -> bytes:

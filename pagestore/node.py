@@ -32,7 +32,7 @@ log = structlog.get_logger("sixfold.pagestore")
 
 # Reads of more pages than this wait behind the others, a few pages a turn.
 _FOREGROUND_PAGES = 8
-_BULK_PAGES_PER_TURN = 16
+_BULK_PAGES_PER_TURN = 32
 # A clean stop writes layers when the next start would otherwise read more than this.
 _FREEZE_AT_STOP_BYTES = 4 << 20
 

@@ -109,7 +109,14 @@ class Round:
     """Members are asked, best first, until all pages are found or nobody is left; a late one gets company."""
 
     def __init__(
-        self, reader: PageReader, wanted: Wanted, lsn: int, bulk: bool, found: dict[int, memoryview], deadline: float
+        self,
+        reader: PageReader,
+        tails: dict[int, int],
+        wanted: Wanted,
+        lsn: int,
+        bulk: bool,
+        found: dict[int, memoryview],
+        deadline: float,
     ) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.too_old = 0
@@ -119,7 +126,7 @@ class Round:
         self._bulk = bulk
         self._found = found
         self._deadline = deadline
-        self._candidates = reader.candidates(wanted, bulk)
+        self._candidates = reader.candidates(tails, bulk)
         self._asked = 0
         self._timer: Timer | None = None
         self._ask()
@@ -149,7 +156,7 @@ class Round:
                 self._found[page] = answer
             elif answer[0] == wire.TOO_OLD:
                 self.too_old = max(self.too_old, answer[1])
-        if all(page in self._found for page, _ in self._wanted):
+        if all(map(self._found.__contains__, [page for page, _ in self._wanted])):
             self.end()
         elif self._candidates:
             self._stop_timer()
@@ -212,13 +219,15 @@ class PageReader:
         self._in_flight[ticket] = lsn
         try:
             while True:
-                wanted = [(page, self._tail(self.config.group_of(page))) for page in pages if page not in found]
-                asked = Round(self, wanted, lsn, bulk, found, deadline)
+                size = self.config.pages_per_group
+                tails = {group: self._tail(group) for group in {page // size for page in pages}}
+                wanted = [(page, tails[page // size]) for page in pages if page not in found]
+                asked = Round(self, tails, wanted, lsn, bulk, found, deadline)
                 try:
                     await asked.over
                 finally:
                     asked.end()
-                if len(found) >= len(wanted) and all(page in found for page in pages):
+                if all(map(found.__contains__, pages)):
                     return [found[page] for page in pages]
                 if asked.too_old > lsn:
                     raise ReadTooOld(f"the storage keeps nothing below {asked.too_old}, and {lsn} was asked for")
@@ -228,16 +237,12 @@ class PageReader:
         finally:
             del self._in_flight[ticket]
 
-    def candidates(self, pages: Wanted, bulk: bool) -> list[Source]:
-        """Members to ask, best first: known complete and up, by latency; now and then another one leads. Those that have little to do
-        come first for a read in bulk."""
+    def candidates(self, tails: dict[int, int], bulk: bool) -> list[Source]:
+        """Members to ask for pages of these groups, best first: known complete and up, by latency; now and then another one leads.
+        Those that have little to do come first for a read in bulk."""
         now = self.runtime.clock.monotonic()
         known: list[tuple[Sequence[int], int]] = []
         if self._scls is not None:
-            tails: dict[int, int] = {}
-            for page, tail in pages:
-                group = self.config.group_of(page)
-                tails[group] = max(tail, tails.get(group, 0))
             known = [(self._scls(group), tail) for group, tail in tails.items()]
 
         def rank(source: Source) -> tuple[bool, bool, int, float, int]:

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 
@@ -32,7 +33,8 @@ BULK = 1
 
 def read_request(number: int, volume: int, lsn: int, pages: Sequence[tuple[int, int]], flags: int = 0) -> bytes:
     """An `R` message."""
-    return READ_HEAD.pack(b"R", number, volume, lsn, flags) + b"".join(READ_PAGE.pack(*page) for page in pages)
+    numbers = itertools.chain.from_iterable(pages)
+    return READ_HEAD.pack(b"R", number, volume, lsn, flags) + struct.pack(f"<{2 * len(pages)}Q", *numbers)
 
 
 def parse_read(message: bytes) -> tuple[int, int, int, int, list[tuple[int, int]]]:
@@ -46,6 +48,9 @@ def parse_pages(message: bytes) -> tuple[int, list[memoryview | tuple[int, int]]
     _, number = PAGES_HEAD.unpack_from(message)
     at = PAGES_HEAD.size
     view = memoryview(message)
+    each = 1 + PAGE_BYTES
+    if (len(message) - at) % each == 0 and not any(message[at::each]):
+        return number, [view[page : page + PAGE_BYTES] for page in range(at + 1, len(message), each)]
     answers: list[memoryview | tuple[int, int]] = []
     while at < len(message):
         status = message[at]

@@ -26,6 +26,13 @@ class Storage:
     def fetch_begin(self, no: int) -> int | None:
         return None if no in self.installed else self.vdl
 
+    def fetch_begin_all(self, pages: Sequence[int]) -> tuple[int, list[int]]:
+        return self.vdl, [no for no in pages if no not in self.installed]
+
+    def install_pages(self, pages: Sequence[int], data: Sequence[bytes], lsn: int) -> None:
+        for no, answer in zip(pages, data, strict=True):
+            self.install_page(no, answer, lsn)
+
     def install_page(self, no: int, data: bytes, lsn: int) -> bool:
         assert lsn == self.vdl
         self.installed.append(no)

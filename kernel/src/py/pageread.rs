@@ -1,6 +1,7 @@
 //! `PageRead`: pages at an LSN, read out of a `SegmentStore` and of the layer files' bytes that it asks for.
 
 use super::segment::{failed, SegmentStore};
+use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo};
 use crate::page::PAGE_SIZE;
 use crate::segment::read::{Answer, Piece, Read};
@@ -39,28 +40,40 @@ impl PageRead {
         Ok(PageRead { store, read })
     }
 
-    /// (layer, offset, length) of what must be read next; empty: the answer is there.
+    /// (layer, offset, length) of what must be read next; empty: the answer is there. Blocks that stand together are read together.
     fn needs(&self) -> Vec<(u64, u64, u32)> {
-        let needs = self.read.lock().needs();
-        needs
-            .iter()
-            .map(|piece| (piece.layer, piece.offset, piece.len))
-            .collect()
+        let mut together: Vec<(u64, u64, u32)> = Vec::new();
+        for piece in self.read.lock().needs() {
+            match together.last_mut() {
+                Some((layer, offset, len))
+                    if *layer == piece.layer && *offset + u64::from(*len) == piece.offset =>
+                {
+                    *len = len.saturating_add(piece.len);
+                }
+                _ => together.push((piece.layer, piece.offset, piece.len)),
+            }
+        }
+        together
     }
 
     /// The bytes of one of them.
     fn feed(&self, py: Python<'_>, layer: u64, offset: u64, bytes: PyBackedBytes) -> PyResult<()> {
-        let piece = Piece {
-            layer,
-            offset,
-            len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        };
         let shared = self.store.get().shared();
-        let mut segments = shared.lock();
-        segments
-            .store
-            .feed(&mut self.read.lock(), piece, &bytes)
-            .map_err(|stop| failed(py, stop))
+        let (mut segments, mut read) = (shared.lock(), self.read.lock());
+        let within = |piece: &Piece| {
+            let from = usize::try_from(piece.offset.checked_sub(offset)?).ok()?;
+            bytes.get(from..from.checked_add(piece.len as usize)?)
+        };
+        let mut done = corrupt("a layer file is shorter than its index says");
+        for piece in read.needs().into_iter().filter(|p| p.layer == layer) {
+            if let Some(block) = within(&piece) {
+                done = segments.store.feed(&mut read, piece, block);
+                if done.is_err() {
+                    break;
+                }
+            }
+        }
+        done.map_err(|stop| failed(py, stop))
     }
 
     /// `head`, and behind it each page's part of a `P` message.

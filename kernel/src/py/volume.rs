@@ -247,6 +247,40 @@ impl Volume {
         self.store().fetch_begin(PageNo(no)).map(|lsn| lsn.0)
     }
 
+    fn fetch_begin_all(&self, pages: Vec<u64>) -> (u64, Vec<u64>) {
+        let mut lsn = 0;
+        let mut missing = Vec::with_capacity(pages.len());
+        for no in pages {
+            if let Some(now) = self.fetch_begin(no) {
+                lsn = lsn.max(now);
+                missing.push(no);
+            }
+        }
+        (lsn, missing)
+    }
+
+    fn install_pages(
+        &self,
+        py: Python<'_>,
+        pages: Vec<u64>,
+        data: Vec<PyBuffer<u8>>,
+        lsn: u64,
+    ) -> PyResult<()> {
+        let mut bytes = vec![0; data.len() * PAGE_SIZE];
+        for (page, data) in bytes.chunks_exact_mut(PAGE_SIZE).zip(&data) {
+            data.copy_to_slice(py, page)?;
+        }
+        let installed = py.detach(|| {
+            let each = pages.iter().zip(bytes.chunks_exact(PAGE_SIZE));
+            each.into_iter().try_for_each(|(&no, bytes)| {
+                let page = Page::from_bytes(bytes)?;
+                let installed = self.store().install_at(PageNo(no), page, Lsn(lsn));
+                installed.map(drop)
+            })
+        });
+        plain(py, installed)
+    }
+
     #[pyo3(signature = (no, data, lsn = None))]
     fn install_page(
         &self,

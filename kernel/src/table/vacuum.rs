@@ -34,8 +34,8 @@ impl Core {
             };
             match self.clean_many(&left) {
                 Ok(None) => {}
-                Ok(Some((next, _))) => {
-                    spent += LEAF_COST;
+                Ok(Some((next, gone))) => {
+                    spent += if gone > 0 { LEAF_COST } else { 0 };
                     if next <= left.to {
                         left.from = next;
                         self.txns.leftovers.put_back(left);
@@ -69,11 +69,17 @@ impl Core {
     /// The rows of a leftover on one leaf, if they can go together: see `clean_leaf`.
     fn clean_many(&self, left: &Leftover) -> Res<Option<(RowId, usize)>> {
         let shape = self.state(left.table).shape.read().clone();
-        match (shape, left.why) {
-            (Some(shape), Why::Insert | Why::Delete) if left.from < left.to => {
-                self.clean_leaf(&shape, left.from, left.to)
-            }
-            _ => Ok(None),
+        let (Some(shape), Why::Insert | Why::Delete) = (shape, left.why) else {
+            return Ok(None);
+        };
+        if left.from < left.to {
+            return self.clean_leaf(&shape, left.from, left.to);
+        }
+        // A single row: others of its leaf may be about to be cleaned too, and it may have gone with one of them.
+        let key = left.from.0.to_be_bytes();
+        match shape.rows().get(&*self.volume, &key)? {
+            Some(_) => self.clean_leaf(&shape, left.from, RowId(u64::MAX)),
+            None => Ok(Some((RowId(left.from.0.saturating_add(1)), 0))),
         }
     }
 
