@@ -12,7 +12,7 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 
 from tests.support.others import others_are_answered
-from tests.support.sixfold import Served
+from tests.support.sixfold import Served, served
 
 SIZE = 20 << 20
 # Nothing that compresses, with what COPY, literals and escapes must quote.
@@ -91,6 +91,22 @@ def test_others_are_answered_while_a_long_value_goes_in(server: Served, connecti
         by_copy(connection, 1 << 20)
 
 
+def test_two_long_values_of_a_row_with_a_small_cache() -> None:
+    """Neither fits into the cache, and both are wanted at once."""
+    with (
+        served("--fsync", "off", "--topology", "1", "--cache", "8MB") as small,
+        psycopg.connect(small.uri) as connection,
+    ):
+        connection.execute("SET statement_timeout = '60s'")
+        connection.execute("CREATE TABLE two_values (t text, b bytea)")
+        connection.execute("INSERT INTO two_values VALUES (%s, %b)", (TEXT, BYTES))
+        row = connection.execute("SELECT length(t), length(b), md5(b) FROM two_values").fetchone()
+        assert row == (len(TEXT), SIZE, hashlib.md5(BYTES, usedforsecurity=False).hexdigest())
+        connection.execute("UPDATE two_values SET t = t || '!'")
+        row = connection.execute("SELECT right(t, 2), right(encode(b, 'hex'), 2) FROM two_values").fetchone()
+        assert row == (TEXT[-1] + "!", BYTES[-1:].hex())
+
+
 @pytest.mark.parametrize(
     ("query", "error", "message"),
     [
@@ -136,6 +152,7 @@ def test_a_huge_value_lives_its_life(server: Served, connection: Connection) -> 
     assert whole == (first,)
     # A value that stays is not written again.
     once = room()
+    assert size * 0.9 < once < size * 1.3
     connection.execute("UPDATE big_values SET id = 2")
     assert room() < once + size // 10
     with psycopg.connect(server.uri) as other:

@@ -40,6 +40,12 @@ STATEMENTS = {
     "powers": "SELECT count((1.01 + g * 0.0000001) ^ 20000.12345) FROM generate_series(1, 100000) g",
     "repeat": "SELECT count(md5(repeat(md5(g::text), 5000000))) FROM generate_series(1, 1000) g",
     "split": "SELECT count(*) FROM generate_series(1, 100), string_to_table(repeat('a,', 5000000), ',')",
+    "one match": "SELECT regexp_match(repeat('abcdefghij', 20000000), '(.*)(.*)(.*)(.*)j(.*)')",
+    "bad pattern": "SELECT repeat('aé ', 30000000) ~ '(\\w+ )+\\mz'",
+    "letters": "SELECT length(initcap(repeat('abc dé', 40000000)))",
+    "trim": "SELECT length(btrim(repeat('abcdefghij', 40000000), 'jihgfedcba'))",
+    "json": "SELECT length(('[' || repeat('{\"a\":1,\"b\":[1,2,\"xyz\"]},', 2000000) || '1]')::jsonb::text)",
+    "array": "SELECT length(('{' || repeat('12,', 20000000) || '1}')::int[]::text)",
     "sleep": "SELECT pg_sleep(1000)",
 }
 

@@ -38,6 +38,17 @@ impl Value<'_> {
         }
     }
 
+    /// The same when row `i` is not asked for again, nor any if it is the `last`: a long text that is nobody else's is not copied.
+    fn take(&mut self, i: usize, last: bool) -> Datum {
+        match self {
+            Value::One(value) if last => std::mem::take(value),
+            Value::Own(Vector::Any(values)) => {
+                values.get_mut(i).map(std::mem::take).unwrap_or_default()
+            }
+            other => other.get(i),
+        }
+    }
+
     pub fn is_null(&self, i: usize) -> bool {
         match self {
             Value::One(value) => value.is_null(),
@@ -57,6 +68,9 @@ impl Value<'_> {
 
     pub fn vector(self, len: usize) -> Vector {
         match self {
+            Value::One(value @ (Datum::Text(_) | Datum::Bytes(_))) if len == 1 => {
+                Vector::Any(vec![value])
+            }
             Value::One(value) => Vector::repeat(&value, len),
             Value::Ref(v) => v.clone(),
             Value::Own(v) => v,
@@ -144,14 +158,14 @@ pub fn list<'a>(
 
 fn func<'a>(cx: &mut Cx<'_>, code: &FuncCode, input: &'a Batch, sel: Sel<'_>) -> Res<Value<'a>> {
     let len = count(input, sel);
-    let args = list(cx, &code.args, input, sel)?;
+    let mut args = list(cx, &code.args, input, sel)?;
     if let Some(site) = code.site {
         return volatile(cx, code, site, &args, len);
     }
     if let [Value::One(_), ..] | [] = &args[..] {
         // One value for all rows when no argument varies; stable and immutable functions only.
         if args.iter().all(|a| matches!(a, Value::One(_))) && len > 0 {
-            let row: Vec<Datum> = args.iter().map(|a| a.get(0)).collect();
+            let row: Vec<Datum> = args.iter_mut().map(|a| a.take(0, true)).collect();
             return Ok(Value::One(cx.env.call(&code.call, &row)?));
         }
     }
@@ -164,7 +178,7 @@ fn func<'a>(cx: &mut Cx<'_>, code: &FuncCode, input: &'a Batch, sel: Sel<'_>) ->
     let mut row = Vec::with_capacity(args.len());
     for i in 0..len {
         row.clear();
-        row.extend(args.iter().map(|a| a.get(i)));
+        row.extend(args.iter_mut().map(|a| a.take(i, i + 1 == len)));
         out.push(cx.env.call(&code.call, &row)?);
     }
     Ok(Value::Own(out))

@@ -7,9 +7,13 @@ pub use super::repattern::Flags;
 use super::repattern::{compile, insensitive};
 use super::repike::Spans;
 use crate::base::error::{enlarge, fail, Res};
+use crate::base::pace;
 use crate::types::array::Array;
 use crate::types::{oids, Datum};
 use std::sync::Arc;
+
+/// What making a piece counts as, in steps of `pace`.
+const STEP: usize = 32;
 
 /// The compiled pattern, from the memo when it was used before.
 pub fn regex<'c>(ctx: &'c mut Ctx<'_>, pattern: &str, flags: Flags) -> Res<&'c Pattern> {
@@ -207,7 +211,11 @@ fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     };
     let text = args[0].str()?;
     let regex = regex(ctx, args[1].str()?, flags)?;
-    let values = split(regex, text)?.into_iter().map(Datum::text).collect();
+    let value = |part: &str| pace::step(STEP).map(|()| Datum::text(part));
+    let values = split(regex, text)?
+        .into_iter()
+        .map(value)
+        .collect::<Res<_>>()?;
     Ok(Datum::Array(Arc::new(Array::from_values(
         oids::TEXT,
         values,

@@ -78,8 +78,8 @@ fn split(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
     column(
         regexes::split(regex, args[0].str()?)?
             .into_iter()
-            .map(Datum::text)
-            .collect::<Vec<_>>(),
+            .map(|part| pace::step(part.len() + 32).map(|()| Datum::text(part)))
+            .collect::<Res<Vec<_>>>()?,
     )
 }
 
