@@ -524,6 +524,8 @@ class Session:
         if work.ddl is None:
             self.kernel.bump_catalog()
             work.ddl = Ddl(self.database.snapshot)
+            # Also for statements that find nothing to do (IF NOT EXISTS): what follows is planned against the new snapshot.
+            self.rescope()
         return work.ddl
 
     # -- catalogue

@@ -94,11 +94,16 @@ def insert(scope: Scope, node: Any) -> Query:
             dml.fill[place] = default_of(scope, relation, column)
     dml.generated = generated_columns(scope, relation, rte)
     dml.checks = check_constraints(scope, relation, rte)
+    assigners = [assigner]
+    arbiter_columns: set[int] = set()
     if node.onConflictClause is not None:
-        dml.conflict = _conflict(scope, node.onConflictClause, relation, item)
+        dml.conflict, arbiter_columns = _conflict(scope, node.onConflictClause, relation, item, assigners)
     scope.items = [item]
     dml.returning = returning(scope, node.returningList)
-    assigner.finish()
+    for each in assigners:
+        each.finish()
+    if dml.conflict is not None and arbiter_columns:
+        dml.conflict.arbiters = _arbiters(relation, arbiter_columns)
     return query
 
 
@@ -201,7 +206,10 @@ def _insert_values(scope: Scope, node: Any, dml: Dml, assigner: Assigner) -> Que
 # ---- ON CONFLICT
 
 
-def _conflict(scope: Scope, clause: Any, relation: Relation, item: NsItem) -> Conflict:
+def _conflict(
+    scope: Scope, clause: Any, relation: Relation, item: NsItem, assigners: list[Assigner]
+) -> tuple[Conflict, set[int]]:
+    """The clause, and the columns whose unique index it must find."""
     result = Conflict()
     update = clause.action == enums.OnConflictAction.ONCONFLICT_UPDATE
     wanted: set[int] = set()
@@ -217,13 +225,13 @@ def _conflict(scope: Scope, clause: Any, relation: Relation, item: NsItem) -> Co
             position=pos(clause),
         )
     if update:
-        _do_update(scope, clause, relation, item, result)
-    if wanted:
-        result.arbiters = _arbiters(relation, wanted)
-    return result
+        _do_update(scope, clause, relation, item, result, assigners)
+    return result, wanted
 
 
-def _do_update(scope: Scope, clause: Any, relation: Relation, item: NsItem, result: Conflict) -> None:
+def _do_update(
+    scope: Scope, clause: Any, relation: Relation, item: NsItem, result: Conflict, assigners: list[Assigner]
+) -> None:
     excluded = scope.context.new_rte("relation", "excluded", relation_columns(relation))
     excluded.relation = relation
     result.excluded = excluded
@@ -232,7 +240,7 @@ def _do_update(scope: Scope, clause: Any, relation: Relation, item: NsItem, resu
     item.lateral_only = False
     scope.query.rtes.append(excluded)
     try:
-        result.assign = assignments(scope, relation, clause.targetList)
+        result.assign = assignments(scope, relation, clause.targetList, assigners)
         if clause.whereClause is not None:
             scope.kind = "where"
             result.where = boolean(scope, clause.whereClause, "WHERE")
@@ -282,8 +290,8 @@ def target_name(relation: Relation, name: str, position: int | None) -> int:
 # ---- UPDATE and DELETE
 
 
-def assignments(scope: Scope, relation: Relation, items: Any) -> list[tuple[int, Expr]]:
-    """SET: all values are analysed before any of them meets its column."""
+def assignments(scope: Scope, relation: Relation, items: Any, assigners: list[Assigner]) -> list[tuple[int, Expr]]:
+    """SET: all values are analysed before any of them meets its column. What of it is to be checked in the end is added to `assigners`."""
     scope.kind = "update"
     assigner = Assigner(scope, relation, enums.OverridingKind.OVERRIDING_NOT_SET, update=True)
     multi: dict[int, Rte] = {}
@@ -307,7 +315,7 @@ def assignments(scope: Scope, relation: Relation, items: Any) -> list[tuple[int,
             result.append((place, assigner.given_value(scope, place, value, _value_position(item))))
     if again is not None:
         raise SqlError("42601", f'multiple assignments to same column "{again}"')
-    assigner.finish()
+    assigners.append(assigner)
     return result + list(parts.items())
 
 
@@ -387,7 +395,9 @@ def update(scope: Scope, node: Any) -> Query:
         scope.kind = "where"
         query.where = boolean(scope, node.whereClause, "WHERE")
     dml.returning = returning(scope, node.returningList)
-    dml.assign = assignments(scope, relation, node.targetList)
+    assigners: list[Assigner] = []
+    dml.assign = assignments(scope, relation, node.targetList, assigners)
+    assigners[0].finish()
     dml.generated = generated_columns(scope, relation, rte)
     dml.checks = check_constraints(scope, relation, rte)
     return query

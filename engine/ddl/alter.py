@@ -33,7 +33,7 @@ from .columns import (
 )
 from .constraints import add_constraint, constraint_names, set_not_null, validate
 from .dependencies import Dropper, describe
-from .expressions import can_assign, check_using
+from .expressions import can_assign, check_default, check_using
 from .indexes import rebuild, renew_attributes
 from .roles import rename_role
 from .schemas import new_owner, own_schema, rename_schema
@@ -267,6 +267,7 @@ async def _column_type(change: Change, table: Relation, command: Any) -> None:
         )
     default = None if column.identity else column.default
     if default is not None and typ.oid != column.typ:
+        check_default(change, column, typ.oid)
         await drop_default(change, table.oid, column.attnum)
     text = expression(using, type_names(change, table)) if using is not None else quote_ident(column.name)
     # Without the modifier: a cast that is written out cuts off, an assignment to the new column refuses.
@@ -370,15 +371,15 @@ async def _add_identity(change: Change, table: Relation, command: Any) -> None:
     column = column_of(table, command.name)
     if column.typ not in (20, 21, 23):
         raise SqlError("22023", "identity column type must be smallint, integer, or bigint")
-    if column.identity:
-        raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is already an identity column')
-    if column.default is not None:
-        raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" already has a default value')
     if not column.not_null:
         raise SqlError(
             "55000",
             f'column "{column.name}" of relation "{table.name}" must be declared NOT NULL before identity can be added',
         )
+    if column.identity:
+        raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is already an identity column')
+    if column.default is not None:
+        raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" already has a default value')
     options = read_options(change.session, command.def_.options, Options(typ=column.typ))
     name = change.free_name(table.namespace, table.name, column.name, "seq")
     oid = await make_sequence(change, name, table.namespace, options, table.persistence, table.owner)
@@ -589,7 +590,7 @@ async def _rename_column(change: Change, table: Relation, old: str, new: str) ->
 
 def _renamed(text: str, old: str, new: str) -> str:
     """An expression kept as text, with a column's new name."""
-    tree = parser.parse_expression(text)
+    tree = parser.own_expression(text)
 
     def walk(part: Any) -> None:
         if isinstance(part, tuple):

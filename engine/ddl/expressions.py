@@ -10,6 +10,7 @@ from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.analyzer.walk import type_of
 from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.errors import SqlError
+from sixfold.engine.parser import parse_expression
 from sixfold.engine.planner.nodes import Expr
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def check_using(change: Change, table: Relation, column: Column, using: Any, typ
             f'result of USING clause for column "{column.name}" cannot be cast automatically to type {shown}',
             hint="You might need to add an explicit cast.",
         )
+
+
+def check_default(change: Change, column: Column, typ: int) -> None:
+    """A column's default must be one of its new type, too."""
+    source = type_of(analysed(change, parse_expression(column.default or "NULL"), None, "default"))
+    if source not in (typ, UNKNOWN) and not can_assign(change, source, typ):
+        shown = format_type(change.catalog, typ)
+        raise SqlError("42804", f'default for column "{column.name}" cannot be cast automatically to type {shown}')
 
 
 def can_assign(change: Change, source: int, target: int) -> bool:

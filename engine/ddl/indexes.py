@@ -19,7 +19,7 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.utility import Context, entry
 from sixfold.kernel._kernel import Table
 
-from .base import CLASS, SHARE, Change, class_row, truncated
+from .base import CLASS, NAME_BYTES_MAX, SHARE, Change, class_row, truncated
 from .columns import Spec, attribute_row
 from .schemas import own_schema
 
@@ -110,21 +110,35 @@ def read_keys(change: Change, table: Relation, elements: Any) -> list[Key]:
     return keys
 
 
-def _attribute(change: Change, index: int, number: int, column: Column) -> Row:
+def _attribute_names(columns: list[Column]) -> list[str]:
+    """An index's columns are called as its table's; a column that is there twice gets a number."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column.name, 0
+        while name in names:
+            number += 1
+            room = NAME_BYTES_MAX - len(str(number))
+            name = column.name.encode()[:room].decode(errors="ignore") + str(number)
+        names.append(name)
+    return names
+
+
+def _attribute(change: Change, index: int, number: int, name: str, column: Column) -> Row:
     """An index's column, as its table's column is now. It keeps the name that was when the index was made."""
     typ = change.catalog.type_by_oid(column.typ)
     assert typ is not None
-    return attribute_row(index, Spec(column.name, typ, column.typmod, column.collation, attnum=number))
+    return attribute_row(index, Spec(name, typ, column.typmod, column.collation, attnum=number))
 
 
 async def renew_attributes(change: Change, table: Relation, attnum: int) -> None:
     """What indexes over a column say of their columns, after it has got another type."""
     for index in table.indexes:
         if any(key.attnum == attnum for key in index.keys):
-            for number, key in enumerate(index.keys, 1):
+            columns = [table.columns[key.attnum - 1] for key in index.keys]
+            for number, name in enumerate(_attribute_names(columns), 1):
                 row = change.rows["pg_attribute"].get(index.oid, number)
                 assert row is not None
-                new = _attribute(change, index.oid, number, table.columns[key.attnum - 1])
+                new = _attribute(change, index.oid, number, name, columns[number - 1])
                 await change.writer.update("pg_attribute", row, **new)
 
 
@@ -145,8 +159,9 @@ async def make_index(
     root = await change.new_index_tree()
     row = class_row(oid, name, table.namespace, "i", table.owner, relnatts=len(keys), relpersistence=table.persistence)
     await change.writer.insert("pg_class", row)
-    for number, key in enumerate(keys, 1):
-        await change.writer.insert("pg_attribute", _attribute(change, oid, number, key.column))
+    columns = [key.column for key in keys]
+    for number, called in enumerate(_attribute_names(columns), 1):
+        await change.writer.insert("pg_attribute", _attribute(change, oid, number, called, columns[number - 1]))
     await change.writer.insert("sixfold_storage", {"relid": oid, "root": root, "overflow": 0})
     await change.writer.insert(
         "pg_index",

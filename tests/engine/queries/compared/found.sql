@@ -144,3 +144,48 @@ select id, v, g, n from gn order by id
 select nextval('gs'), count(*) from gn
 drop table gn
 drop sequence gs
+create table ra(id int, b int, g int generated always as (coalesce(id, 7)) stored, check (coalesce(id, 8) > 0))
+alter table ra rename id to other
+create table rb(id int, b int, g int generated always as (coalesce(id, 7)) stored, check (coalesce(id, 8) > 0))
+insert into rb(id) values (3) returning *
+insert into ra(other) values (4) returning *
+create index rb_bb on rb(id, id, b, id)
+select attname from pg_attribute where attrelid = 'rb_bb'::regclass order by attnum
+begin
+create table if not exists rb(id serial)
+insert into rb(id) values (5) returning *
+select count(*) from rb
+create index if not exists rb_bb on rb(b)
+select sum(b) from rb
+create schema if not exists public
+select sum(id) from rb
+create sequence if not exists rb_s
+create sequence if not exists rb_s
+select max(id) from rb
+alter table if exists nope add a int
+select min(id) from rb
+alter table rb add column if not exists b int
+select count(b) from rb
+drop view if exists nope
+select count(id) from rb
+create or replace view rv as select 1 as a
+create or replace view rv as select 1 as a
+select * from rv
+rollback
+select count(*) from rb
+insert into rb(id, g) values (1, 1) on conflict (id) do update set g = 5
+insert into rb(id) values (1) on conflict (id) do update set g = 5
+alter table rb alter g add generated always as identity
+drop table ra, rb
+create table td(a int default 5, b text default 'x', c int default length('abc'), d varchar(5) default 'y', e bool default true)
+alter table td alter a type uuid using null
+alter table td alter a type text
+alter table td alter a type numeric(5,1) using 1
+alter table td alter b type int using 1
+alter table td alter c type date using null
+alter table td alter c type bigint
+alter table td alter d type int using 1
+alter table td alter e type text
+alter table td alter e type int using 1
+insert into td default values returning *
+drop table td
