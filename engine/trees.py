@@ -11,10 +11,12 @@ from sixfold.kernel._kernel import KernelError
 from sixfold.wal.runtime import Interrupted
 
 from .analyzer import tree
+from .analyzer.scope import Context, Scope
 from .errors import SqlError
 from .long_texts import done_with, gather
 from .parser import Statement, ast
 from .planner import nodes
+from .planner.context import PlanContext
 
 T = TypeVar("T")
 
@@ -31,6 +33,8 @@ SLOTTED = (
     tree.Dml,
     tree.Conflict,
 )
+# What knows itself, by way of its functions.
+KNOTS = (Context, PlanContext, Scope)
 # References to a part that nobody else has: its name here, and the counting itself.
 ALONE = 2
 
@@ -43,7 +47,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def take_apart(trees: list[Any]) -> None:
-    """Parts that somebody else has too stay as they are; queries, which know their parents, are not needed by anybody."""
+    """Parts that somebody else has too stay as they are; queries and contexts, which are never alone, are taken apart all the same."""
     known: dict[type, tuple[str, ...]] = {tuple: (), list: ()}
     while trees:
         part = trees.pop()
@@ -64,6 +68,11 @@ def take_apart(trees: list[Any]) -> None:
                     trees.append(value)
         elif (kind is tuple or kind is list) and sys.getrefcount(part) == ALONE:
             trees.extend(part)
+        elif kind is dict and sys.getrefcount(part) == ALONE:
+            trees.extend(part.values())
+        elif kind in KNOTS:
+            trees.extend(vars(part).values())
+            vars(part).clear()
         value = None
 
 

@@ -170,7 +170,8 @@ def _in(scope: Scope, node: Any) -> Expr:
             elements = [coerce_to_common(scope, v, common, "IN", position) for v in constant]
             array = nodes.Array(elements, common, array_type, False)
             parts.append(array_operator(scope, op, None, negated, left, array, position))
-            rest = [v for v in values if not any(v is c for c in constant)]
+            done = {id(v) for v in constant}
+            rest = [v for v in values if id(v) not in done]
     places = {id(v): position_of(raw) for v, raw in zip(values, node.rexpr, strict=True)}
     for value in rest:
         if isinstance(left, nodes.Row) and isinstance(value, nodes.Row):

@@ -99,6 +99,7 @@ def analyze_and_plan(
     done_with(query)
     output = output_of(query, catalog)
     ctx = PlanContext(context, info, Estimate)
+    done_with(context, ctx)
     ctx.folded = folded
     ctx.next_with = context.ctes
     ctx.plan_query = lambda q: plan_query(ctx, q)

@@ -208,6 +208,18 @@ def test_a_long_text_is_cancelled_wherever_it_is(server: Served) -> None:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_views_and_tables_of_long_lists_take_no_longer_than_lists_are_long(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        connection.execute("SET statement_timeout = '60s'")
+        numbers = ", ".join(map(str, range(30_000)))
+        with others_are_answered(server.uri, 0.5, at_least=10):
+            connection.execute(f"CREATE VIEW long_view AS SELECT a FROM long_base WHERE a IN ({numbers})")  # type: ignore[call-overload]
+            connection.execute(f"CREATE TABLE long_made AS SELECT a FROM long_base WHERE a IN ({numbers})")  # type: ignore[call-overload]
+            assert connection.execute("SELECT count(*) FROM long_view").fetchone() == (5001,)
+        connection.execute("DROP VIEW long_view")
+
+
 def test_a_view_of_a_long_text_is_read_by_a_short_one(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         prepare(connection)
