@@ -1,6 +1,6 @@
 //! `Session`: a client's transaction state.
 
-use super::common::{done, lock, plain, step, stopped};
+use super::common::{done, lock, plain, stopped};
 use super::copy::CopyFormat;
 use super::folding::{self, Folded};
 use super::host::Callables;
@@ -45,7 +45,10 @@ impl Session {
         run: impl FnOnce(&mut Core) -> Res<T>,
     ) -> Tuple<'py> {
         let mut core = lock(&self.core)?;
-        step(py, run(&mut core))
+        match run(&mut core) {
+            Ok(value) => done(py, value),
+            Err(stop) => stopped(py, stop, super::common::spill(py, &core)?),
+        }
     }
 
     fn plainly<T>(&self, py: Python<'_>, run: impl FnOnce(&mut Core) -> Res<T>) -> PyResult<T> {

@@ -84,7 +84,12 @@ impl Worker {
     /// Go on until the part is done, or something is needed.
     fn step(&mut self, node: &AggregateNode, budget: i64) -> Res<()> {
         self.env.budget = budget;
-        while self.input.fill(&mut self.env)? {
+        // With more than its share of memory it ends its round, and all are given up.
+        let most = match self.env.setup.spill {
+            Some(_) => self.env.setup.hash_mem(),
+            None => usize::MAX,
+        };
+        while self.table.bytes() <= most && self.input.fill(&mut self.env)? {
             let (keys, evaluated) = self
                 .prepared
                 .eval(node, &mut self.env, self.input.batch())?;
@@ -103,7 +108,7 @@ impl Worker {
                 .states
                 .update(node, &mut self.env, &evaluated, Some(&groups), len)?;
         }
-        self.done = true;
+        self.done = self.table.bytes() <= most;
         Ok(())
     }
 }
@@ -316,10 +321,9 @@ impl ParallelAggregate {
                 env.pulse()?;
                 let result = Self::round(&self.node, workers);
                 env.charge(ROUND as usize);
-                let bytes: usize = workers.iter().map(|w| w.table.bytes()).sum();
                 // Each thread has its own share of memory.
-                let most = env.setup.hash_mem() * workers.len();
-                if bytes > most && env.setup.spill.is_some() {
+                let most = env.setup.hash_mem();
+                if env.setup.spill.is_some() && workers.iter().any(|w| w.table.bytes() > most) {
                     self.phase = Phase::Alone;
                     return Ok(());
                 }
