@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import parser
-from .errors import quote_ident
-from .parser import enums
+from .parser import enums, quote_ident
 
 KIND = enums.A_Expr_Kind
 SQL_TYPES = {
@@ -22,6 +21,8 @@ SQL_TYPES = {
     "bool": "boolean",
     "float4": "real",
     "float8": "double precision",
+    "numeric": "numeric",
+    "interval": "interval",
     "varchar": "character varying",
     "bpchar": "character",
     "timestamptz": "timestamp with time zone",

@@ -65,16 +65,3 @@ def no_serializable() -> SqlError:
 def syntax_error(message: str, position: int | None = None) -> SqlError:
     """42601."""
     return SqlError("42601", message, position=position)
-
-
-def quote_ident(name: str) -> str:
-    """The name as it must stand in SQL text, quoted only where that is needed."""
-    if (
-        name
-        and (name[0].isalpha() or name[0] == "_")
-        and name.islower()
-        and name.replace("_", "a").isalnum()
-        and name.isascii()
-    ):
-        return name
-    return '"' + name.replace('"', '""') + '"'

@@ -12,8 +12,8 @@ import msgspec
 
 from .analyzer.types import format_type
 from .catalog.snapshot import Catalog
-from .errors import quote_ident
 from .facts import FACTS
+from .parser import quote_ident
 from .planner import nodes
 from .planner.api import Estimate, PlannedStatement
 

@@ -73,6 +73,24 @@ _HINTS = {
 }
 
 
+# What must be quoted to be a name.
+_QUOTED = frozenset(COL_NAME_KEYWORDS) | frozenset(TYPE_FUNC_NAME_KEYWORDS) | frozenset(RESERVED_KEYWORDS)
+
+
+def quote_ident(name: str) -> str:
+    """The name as it must stand in SQL text, quoted only where that is needed."""
+    if (
+        name
+        and (name[0].isalpha() or name[0] == "_")
+        and name.islower()
+        and name.replace("_", "a").isalnum()
+        and name.isascii()
+        and name not in _QUOTED
+    ):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
 def parse(sql: str) -> list[Statement]:
     """All statements of a text; an empty text has none."""
     if "\0" in sql:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from .catalog import facts
-from .errors import SqlError, no_serializable, not_built, quote_ident
+from .errors import SqlError, no_serializable, not_built
+from .parser import quote_ident
 
 SERVER_VERSION = "15.18"
 SERVER_VERSION_NUM = "150018"

@@ -13,8 +13,8 @@ from typing import Any
 from . import parser
 from .analyzer.names import split_name
 from .catalog.snapshot import OID_SCHEMA, Catalog
-from .errors import SqlError, not_built, quote_ident
-from .parser import ast
+from .errors import SqlError, not_built
+from .parser import ast, quote_ident
 
 REGCLASS = re.compile(r"'((?:[^']|'')*)'::regclass")
 SEQUENCE_FUNCTIONS = frozenset(("nextval", "currval", "setval"))

@@ -8,8 +8,7 @@ from sixfold.engine.analyzer import oids
 from sixfold.engine.analyzer.scope import Scope
 from sixfold.engine.analyzer.typerows import type_row
 from sixfold.engine.analyzer.types import format_type, resolve_type
-from sixfold.engine.errors import quote_ident
-from sixfold.engine.parser import ast, parse_one
+from sixfold.engine.parser import ast, parse_one, quote_ident
 
 _KINDS = ("to_record", "to_recordset", "populate_record", "populate_recordset")
 _FUNCTIONS = {f"{prefix}_{kind}": (prefix, kind) for prefix in ("json", "jsonb") for kind in _KINDS}

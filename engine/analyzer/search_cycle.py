@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.analyzer.scope import pos
-from sixfold.engine.errors import SqlError, quote_ident, syntax_error
-from sixfold.engine.parser import ast, enums, parse_one
+from sixfold.engine.errors import SqlError, syntax_error
+from sixfold.engine.parser import ast, enums, parse_one, quote_ident
 
 # A column that nobody sees: how deep a row was found, breadth first.
 LEVEL = "*LEVEL*"

@@ -6,8 +6,8 @@ from typing import Any
 
 from sixfold.engine.analyzer import oids
 from sixfold.engine.catalog.model import CatalogReader, Type
-from sixfold.engine.errors import SqlError, not_built, quote_ident
-from sixfold.engine.parser import ast
+from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.parser import ast, quote_ident
 
 _SQL_NAMES = {
     oids.BIT: "bit",

@@ -11,8 +11,8 @@ from sixfold.engine.analyzer.oids import BPCHAR
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import Column, Relation
 from sixfold.engine.deparse import columns_of, expression
-from sixfold.engine.errors import SqlError, not_built, quote_ident
-from sixfold.engine.parser import enums
+from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.parser import enums, quote_ident
 from sixfold.engine.plans import prepare_own
 from sixfold.engine.reply import SilentReply
 from sixfold.engine.stored import renamed_column

@@ -14,9 +14,9 @@ from sixfold.engine.catalog.model import Relation, Type
 from sixfold.engine.catalog.rows import Row
 from sixfold.engine.catalog.snapshot import Catalog
 from sixfold.engine.deparse import column_position, columns_of, expression, functions_of, position_of
-from sixfold.engine.errors import SqlError, not_built, quote_ident
+from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.facts import FACTS
-from sixfold.engine.parser import enums
+from sixfold.engine.parser import enums, quote_ident
 from sixfold.engine.plans import prepare_own
 from sixfold.engine.stored import kept_expression
 

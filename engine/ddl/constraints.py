@@ -8,9 +8,9 @@ from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
 from sixfold.engine.deparse import columns_of, expression, position_of
-from sixfold.engine.errors import SqlError, not_built, quote_ident
+from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.facts import FACTS
-from sixfold.engine.parser import enums
+from sixfold.engine.parser import enums, quote_ident
 from sixfold.engine.plans import prepare_own
 
 from .base import CLASS, CONSTRAINT, SHARE_ROW, Change, object_name, truncated

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sixfold.engine.catalog.rows import Row
 from sixfold.engine.catalog.system import is_user
-from sixfold.engine.errors import SqlError, quote_ident
+from sixfold.engine.errors import SqlError
+from sixfold.engine.parser import quote_ident
 
 from .base import ATTRDEF, CLASS, CONSTRAINT, KINDS, NAMESPACE, REWRITE, TYPE, Change
 

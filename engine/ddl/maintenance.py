@@ -14,8 +14,9 @@ from sixfold.engine.catalog.snapshot import Snapshot
 from sixfold.engine.catalog.statistics import statistic_row
 from sixfold.engine.catalog.store import kernel_table
 from sixfold.engine.catalog.system import USER_OID, served
-from sixfold.engine.errors import SqlError, quote_ident
+from sixfold.engine.errors import SqlError
 from sixfold.engine.facts import FACTS
+from sixfold.engine.parser import quote_ident
 from sixfold.engine.planner import nodes
 from sixfold.engine.utility import Context, entry
 from sixfold.kernel._kernel import Table

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.deparse import position_of
-from sixfold.engine.errors import SqlError, not_built, quote_ident
-from sixfold.engine.parser import ast, enums
+from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.parser import ast, enums, quote_ident
 from sixfold.engine.plans import prepare
 from sixfold.engine.utility import Context, entry
 

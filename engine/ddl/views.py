@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sixfold.engine import parser
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Relation
-from sixfold.engine.errors import SqlError, not_built, quote_ident
+from sixfold.engine.errors import SqlError, not_built
+from sixfold.engine.parser import quote_ident
 from sixfold.engine.plans import Prepared, prepare
 from sixfold.engine.stored import expand_star, keep_query
 from sixfold.engine.utility import Context, entry

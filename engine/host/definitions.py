@@ -9,8 +9,9 @@ from sixfold.engine.activity import Counts, counts, live_rows
 from sixfold.engine.analyzer.types import format_type as type_text
 from sixfold.engine.catalog.model import Constraint, Relation
 from sixfold.engine.catalog.snapshot import constraint
-from sixfold.engine.errors import SqlError, quote_ident
+from sixfold.engine.errors import SqlError
 from sixfold.engine.facts import FACTS
+from sixfold.engine.parser import quote_ident
 from sixfold.engine.pretty import pretty as without_parentheses
 from sixfold.engine.stored import shown_expression, shown_query
 

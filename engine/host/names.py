@@ -9,8 +9,9 @@ from sixfold.engine import parser
 from sixfold.engine.analyzer.names import split_name
 from sixfold.engine.analyzer.types import format_type, resolve_type
 from sixfold.engine.catalog.model import PG_CATALOG
-from sixfold.engine.errors import SqlError, quote_ident
+from sixfold.engine.errors import SqlError
 from sixfold.engine.facts import FACTS
+from sixfold.engine.parser import quote_ident
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session

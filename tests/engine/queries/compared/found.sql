@@ -189,3 +189,21 @@ alter table td alter e type text
 alter table td alter e type int using 1
 insert into td default values returning *
 drop table td
+create schema "select"
+create table "select"."order"("user" int primary key check ("user" > 0), "end" int unique default 5, "Mixed" text, "group" int references "select"."order"("user"), "offset" int generated always as ("end" * 2) stored, "select" varchar(3) default 'x', unique ("user", "end"), "timestamp" timestamp, "between" int, "coalesce" int check (coalesce("coalesce", "between") > 1), "int" int, "abs" int)
+create index "table" on "select"."order"("group", "Mixed" desc)
+create view "select"."limit" as select "user", "end" as "from", o."group" from "select"."order" o where "user" > 1 order by "end"
+create sequence "select"."all"
+select pg_get_indexdef(indexrelid) from pg_index where indrelid = '"select"."order"'::regclass order by indexrelid::regclass::text
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = '"select"."order"'::regclass order by pg_get_constraintdef(oid)
+select pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = '"select"."order"'::regclass order by adnum
+select '"select"."order"'::regclass, '"select"."order"'::regtype, pg_typeof(o) from (select 1) x left join "select"."order" o on true
+select format_type(2276, null), format_type(18, null), quote_ident('order'), quote_ident('between'), quote_ident('abs'), quote_ident('timestamp'), format('%I', 'user')
+insert into "select"."order"("user", "group") values (1, 1) returning *
+update "select"."order" set "end" = 7 returning *
+alter table "select"."order" rename "end" to "when"
+select pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = '"select"."order"'::regclass order by adnum
+alter table "select"."order" alter "user" type bigint
+alter table "select"."order" set schema public
+drop table "order" cascade
+drop schema "select" cascade
