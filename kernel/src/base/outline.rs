@@ -228,7 +228,7 @@ mod tests {
             pieces("SELECT 'ä;'; SELECT 2", 1),
             ["SELECT 'ä;';", " SELECT 2"]
         );
-        assert_eq!(pieces("a; b; c; d", 3), ["a; b;", " c; d"]);
+        assert_eq!(pieces("a; b; c; d", 5), ["a; b;", " c; d"]);
         let rule = "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2);";
         assert_eq!(pieces(rule, 1), [rule, ""]);
         let function = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE 1 WHEN 1 THEN 2 END; SELECT 1; END;";
