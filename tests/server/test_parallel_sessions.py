@@ -683,3 +683,58 @@ def test_a_ledger_adds_up_whatever_happens_to_its_clients(busy: Served) -> None:
         WHERE balance <> (SELECT coalesce(sum(amount), 0) FROM entry WHERE entry.account = account.id)"""
     assert asyncio.run(value(busy, differs)) == 0
     assert "Traceback" not in busy.log, busy.log[-4000:]
+
+
+def test_who_builds_on_a_commit_sees_all_of_it(busy: Served) -> None:
+    """Few rows and many writers: each takes rows over from others that are committing. In the middle of a transfer the sum lacks what it
+    has taken, never what another one has."""
+
+    async def test() -> None:
+        await setup(
+            busy,
+            "CREATE TABLE purse (id int PRIMARY KEY, amount int)",
+            "INSERT INTO purse SELECT n, 1000 FROM generate_series(1, 4) n",
+            "CREATE TABLE transfer (giver int, taker int, amount int)",
+        )
+        done = [0] * CLIENTS
+
+        async def work(client: int, one: Any) -> None:
+            chance = random.Random(client)
+            change = await one.prepare("UPDATE purse SET amount = amount + $2 WHERE id = $1")
+            total = await one.prepare("SELECT sum(amount) FROM purse")
+            note = await one.prepare("INSERT INTO transfer VALUES ($1, $2, $3)")
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                giver, taker = chance.sample(range(1, 5), 2)
+                amount = chance.randrange(1, 50)
+                try:
+                    async with one.transaction():
+                        await change.fetch(giver, -amount)
+                        if chance.random() < 0.5:
+                            assert await total.fetchval() == 4000 - amount
+                        await note.fetch(giver, taker, amount)
+                        await change.fetch(taker, amount)
+                        if chance.random() < 0.3:
+                            assert await total.fetchval() == 4000
+                        if chance.random() < 0.1:
+                            raise KeyError
+                    done[client] += 1
+                except asyncpg.DeadlockDetectedError:
+                    pass
+                except KeyError:
+                    pass
+
+        async with clients(busy) as opened:
+            await side_by_side(opened, work)
+        assert await value(busy, "SELECT count(*) FROM transfer") == sum(done) > 100
+        assert (
+            await value(
+                busy,
+                "SELECT count(*) FROM purse p WHERE amount = 1000"
+                " - (SELECT coalesce(sum(amount), 0) FROM transfer WHERE giver = p.id)"
+                " + (SELECT coalesce(sum(amount), 0) FROM transfer WHERE taker = p.id)",
+            )
+            == 4
+        )
+
+    run(test())

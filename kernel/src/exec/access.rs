@@ -6,6 +6,7 @@ use super::plan::LockMode;
 use crate::base::error::fail;
 use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId, Xid};
 use crate::types::Datum;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// What storage must know of a table; made once from the plan, shared by all that use it.
@@ -67,9 +68,20 @@ pub struct View {
     /// The transaction's snapshot, where a foreign key's action looks with a newer one: a row that it writes must not have
     /// changed since this.
     pub crosscheck: Option<Lsn>,
+    /// A change whose commit record is in the log, though perhaps not durable yet, is taken for a commit, and the highest such CSN is
+    /// noted here; see docs/decisions/2026-11-21-rows-pass-on-before-they-are-durable.md. None: its end is waited for.
+    pub passed: Option<Arc<AtomicU64>>,
 }
 
 impl View {
+    /// May a row be taken over from a transaction that commits with `csn`?
+    pub fn passes(&self, csn: Lsn) -> bool {
+        if let Some(passed) = &self.passed {
+            passed.fetch_max(csn.0, Ordering::SeqCst);
+        }
+        self.passed.is_some()
+    }
+
     /// Versions committed after this are news to the transaction.
     pub fn seen(&self) -> Lsn {
         self.crosscheck.unwrap_or(self.snapshot)

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::compile::{self, SubPlan};
 use super::explain::Counters;
 use super::kept::Room;
-use super::nodes::{AfterNode, Expect, PNode};
+use super::nodes::{AfterNode, Expect, Kind, PNode};
 use super::ops::{shared, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
@@ -104,6 +104,29 @@ impl Prepared {
     /// So much is much to let go of, too.
     pub fn is_large(&self) -> bool {
         self.weight > pace::INLINE_BYTES
+    }
+
+    /// UPDATE or DELETE of one table that gives no rows back: all that it learns of a row is what it makes of it.
+    pub fn passes(&self) -> bool {
+        let returning = match &self.root.kind {
+            Kind::Update(node) => &node.returning,
+            Kind::Delete(node) => &node.returning,
+            _ => return false,
+        };
+        returning.is_none() && self.subplans.is_empty()
+    }
+
+    /// INSERT of values that come from no table, into one that has no rules about others.
+    pub fn is_blind(&self) -> bool {
+        let Kind::Insert(node) = &self.root.kind else {
+            return false;
+        };
+        let mut input = &node.input.kind;
+        while let Kind::Project(project) = input {
+            input = &project.input.kind;
+        }
+        let values = matches!(input, Kind::Single | Kind::Values(_) | Kind::LiteralRows(_));
+        values && node.conflict.is_none() && self.subplans.is_empty()
     }
 
     pub fn from_plan(plan: Plan) -> Res<Arc<Prepared>> {

@@ -123,6 +123,7 @@ impl Setup {
                 command: 0,
                 strict: false,
                 crosscheck: None,
+                passed: None,
             },
             host: Arc::new(NoHost),
             spill: None,

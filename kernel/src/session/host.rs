@@ -92,6 +92,7 @@ impl Host {
             command: 0,
             strict: false,
             crosscheck: None,
+            passed: None,
         }
     }
 

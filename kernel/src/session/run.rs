@@ -80,6 +80,10 @@ pub struct Run {
     fetched: Vec<Batch>,
     /// `Session::ended` when it started: a portal does not outlive its transaction.
     era: Option<u64>,
+    /// It may build on commits that are not durable.
+    passing: bool,
+    /// An error that may tell of such a commit: it is told when that is durable.
+    failed: Option<Stop>,
 }
 
 impl Run {
@@ -100,14 +104,32 @@ impl Run {
             rows: 0,
             fetched: Vec::new(),
             era: None,
+            passing: false,
+            failed: None,
         }
+    }
+
+    /// The caller asks `Session::settle` before it does anything else with the transaction but end it or `step` another run.
+    pub fn let_pass(&mut self) {
+        self.passing = true;
     }
 
     /// Go on until done, until `max_rows` (0: no limit) rows of this step are out, or until something is needed.
     /// After an error the caller calls `Session::fail` and drops the run.
     pub fn step(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
-        self.advance(session, max_rows)
-            .map_err(|stop| session.cancel.explain(stop))
+        let result = match self.failed.take() {
+            Some(stop) => Err(stop),
+            None => self.advance(session, max_rows),
+        };
+        let stop = match result {
+            Ok(outcome) => return Ok(outcome),
+            Err(stop) => session.cancel.explain(stop),
+        };
+        if let (false, Err(need)) = (is_need(&stop), session.settle()) {
+            self.failed = Some(stop);
+            return Err(need);
+        }
+        Err(stop)
     }
 
     fn advance(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
@@ -166,7 +188,14 @@ impl Run {
             session.lock_relation(relation, mode, false)?;
             self.locked += 1;
         }
-        let (view, held) = session.take_view()?;
+        let passes = self.passing && self.prepared.passes();
+        let (view, held) = match self.passing && self.prepared.is_blind() {
+            true => session.take_view_for(false)?,
+            false => {
+                session.settle()?;
+                session.take_view_for(passes)?
+            }
+        };
         self.held = held;
         let setup = session.setup(view, self.instrument);
         self.execution = Some(Execution::new(

@@ -18,6 +18,7 @@ use crate::func::ctx::Rng;
 use crate::txn::locks::{Level as Keep, OnConflict};
 use crate::txn::modes::LockKey;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 pub struct Session {
@@ -198,8 +199,30 @@ impl Session {
             .unwrap_or(current))
     }
 
+    /// The highest CSN of others that this transaction has built on.
+    fn passed(&self) -> Lsn {
+        let passed = |txn: &Txn| Lsn(txn.passed.load(Ordering::SeqCst));
+        self.txn.as_ref().map_or(Lsn::ZERO, passed)
+    }
+
+    /// Need::Durable until all that this transaction has built on is durable.
+    pub fn settle(&self) -> Res<()> {
+        let passed = self.passed();
+        match self.backend.durable() < passed {
+            true => Err(Need::Durable(passed).into()),
+            false => Ok(()),
+        }
+    }
+
     /// Through whose eyes a statement that begins now sees, and what holds its snapshot (nothing, where the transaction does).
+    /// The snapshot has what the transaction has built on.
     pub fn take_view(&mut self) -> Res<(View, Option<Held>)> {
+        self.settle()?;
+        self.take_view_for(false)
+    }
+
+    /// The view of a statement that reads nothing; or (`passing`) of one that may take rows over from those who are committing.
+    pub(super) fn take_view_for(&mut self, passing: bool) -> Res<(View, Option<Held>)> {
         self.check_usable()?;
         let (id, backend) = (self.id, self.backend.clone());
         let txn = self.txn();
@@ -227,6 +250,7 @@ impl Session {
             command: txn.command,
             strict,
             crosscheck: None,
+            passed: (passing && !strict).then(|| txn.passed.clone()),
         };
         Ok((view, held))
     }
@@ -270,6 +294,7 @@ impl Session {
             return Ok("COMMIT");
         }
         if self.failed() {
+            self.settle()?;
             self.rollback();
             self.last_commit = "ROLLBACK";
             return Ok("ROLLBACK");
@@ -293,7 +318,7 @@ impl Session {
             self.cancel.check()?;
             self.run_deferred()?;
         }
-        let (id, backend) = (self.id, self.backend.clone());
+        let (id, backend, passed) = (self.id, self.backend.clone(), self.passed());
         let Some(txn) = &mut self.txn else {
             return Ok(());
         };
@@ -302,6 +327,7 @@ impl Session {
         }
         match txn.committing {
             Some(lsn) if backend.durable() < lsn => Err(Need::Durable(lsn).into()),
+            None if backend.durable() < passed => Err(Need::Durable(passed).into()),
             _ => {
                 self.forget();
                 backend.finish(id);

@@ -4,6 +4,7 @@ use super::run::Held;
 use crate::base::Lsn;
 use crate::exec::{Prepared, Queue};
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +73,8 @@ pub struct Txn {
     pub catalog: bool,
     /// The commit record's LSN, while it is not durable.
     pub committing: Option<Lsn>,
+    /// The highest CSN of those whose rows it has taken over. Before that is durable it reads nothing and is told no end.
+    pub passed: Arc<AtomicU64>,
 }
 
 impl Txn {
@@ -88,6 +91,7 @@ impl Txn {
             deferred: VecDeque::new(),
             catalog: false,
             committing: None,
+            passed: Arc::default(),
         }
     }
 

@@ -424,7 +424,9 @@ impl BuildIndex {
         {
             Equal::Clear => Ok(()),
             Equal::Busy { xid, session } => {
-                self.core.txns.wait_for(self.view.session, xid, session)
+                self.core
+                    .txns
+                    .wait_for(self.view.session, xid, session, false)
             }
             Equal::Live { .. } => self.duplicate(mtr, id),
         }

@@ -159,7 +159,7 @@ impl Core {
             match self.equal(mtr, shape, place, key, other, view)? {
                 Equal::Clear => {}
                 Equal::Busy { xid, session } => {
-                    return self.txns.wait_for(view.session, xid, session)
+                    return self.txns.wait_for(view.session, xid, session, false)
                 }
                 Equal::Live { csn } if arbiter => {
                     if view.strict && csn > view.snapshot {
@@ -417,7 +417,7 @@ impl Core {
                     return Ok(Ok((old, version.payload.to_vec())));
                 }
                 Judged::Busy { xid, session, .. } => {
-                    return self.wait_turn(view.session, shape, id, xid, session)
+                    return self.wait_turn(view, shape, id, xid, session)
                 }
                 Judged::History => {}
                 other => return self.refused(view, shape, other).map(Err),
@@ -444,7 +444,7 @@ impl Core {
     /// Wait for the transaction that has changed a row, behind those that came before.
     pub(super) fn wait_turn<T>(
         &self,
-        session: SessionId,
+        view: &View,
         shape: &Shape,
         id: RowId,
         xid: Xid,
@@ -453,13 +453,14 @@ impl Core {
         use crate::txn::locks::{Level, OnConflict};
         let turn = crate::txn::modes::LockKey::Turn(shape.def.oid, id);
         self.txns.locks.acquire(
-            session,
+            view.session,
             turn,
             row_mode::UPDATE,
             Level::Transaction,
             OnConflict::Queue,
         )?;
-        self.txns.wait_for(session, xid, owner)
+        self.txns
+            .wait_for(view.session, xid, owner, view.passed.is_some())
     }
 
     /// Others' row locks that conflict with `mode` are waited for.

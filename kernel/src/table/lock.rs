@@ -47,7 +47,7 @@ impl Core {
                         return self.take(view.session, &shape, id, mode, wait);
                     }
                     return match wait {
-                        Wait::Block => self.wait_turn(view.session, &shape, id, xid, session),
+                        Wait::Block => self.wait_turn(view, &shape, id, xid, session),
                         _ => not_now(&shape, wait),
                     };
                 }

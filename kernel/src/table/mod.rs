@@ -33,6 +33,8 @@ mod overflow_tests;
 #[cfg(test)]
 mod parallel_tests;
 #[cfg(test)]
+mod passing_tests;
+#[cfg(test)]
 mod row_tests;
 #[cfg(test)]
 mod tests;
@@ -77,6 +79,7 @@ impl Tables {
             command,
             strict,
             crosscheck: None,
+            passed: None,
         }
     }
 

@@ -132,7 +132,14 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
                 Judged::Free(version)
             });
         }
-        return Ok(match txns.status(version.xid)? {
+        let status = match txns.status(version.xid)? {
+            Status::Running {
+                session,
+                csn: Some(csn),
+            } if session != view.session && view.passes(csn) => Status::Committed(csn),
+            status => status,
+        };
+        return Ok(match status {
             Status::Aborted => continue,
             Status::Running { session, .. } if session == view.session => {
                 if version.command >= view.command {

@@ -193,6 +193,27 @@ impl Locks {
         self.state.lock().end_xid(xid);
     }
 
+    /// The commit record of `session` is in the log: who waits for its xids looks again, and others may queue for rows in its stead.
+    pub fn committing(&self, session: SessionId, xids: &[Xid]) {
+        let mut state = self.state.lock();
+        for xid in xids {
+            state.end_xid(*xid);
+        }
+        let is_turn = |(key, _): &(LockKey, u8)| matches!(key, LockKey::Turn(..));
+        let Some(journal) = state.journals.get_mut(&session) else {
+            return;
+        };
+        if !journal.iter().any(is_turn) {
+            return;
+        }
+        let (turns, others) = std::mem::take(journal).into_iter().partition(is_turn);
+        *journal = others;
+        let turns: Vec<(LockKey, u8)> = turns;
+        for (key, mode) in turns {
+            state.drop_bit(session, key, mode, Level::Transaction, self);
+        }
+    }
+
     /// A mark for `release_to`.
     pub fn mark(&self, session: SessionId) -> usize {
         self.state.lock().journals.get(&session).map_or(0, Vec::len)

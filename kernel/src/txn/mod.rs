@@ -2,7 +2,7 @@
 //!
 //! Life of a writing transaction: `assign` (at its first write) → rows carry the xid → `commit` writes the CSNs, the xid is
 //! "committing" → the commit LSN is durable → `finish` ends it: locks are released, waiters woken. Until then nobody's snapshot
-//! reaches the CSN. Without a commit record it has aborted, whatever happens.
+//! reaches the CSN; only a writer that needs nothing but the row goes on with it at once (`View::passed`). Without a commit record it has aborted, whatever happens.
 
 pub mod csn;
 pub mod leftovers;
@@ -219,10 +219,19 @@ impl Txns {
         })
     }
 
-    /// Wait until `xid`, which `owner` runs, has ended. Always an error: the need, or a deadlock.
-    pub fn wait_for<T>(&self, session: SessionId, xid: Xid, owner: SessionId) -> Res<T> {
-        self.locks
-            .wait_xid(session, xid, owner, || self.running.contains(xid))
+    /// Wait until `xid`, which `owner` runs, has ended; or, for a view that `passes` it, has its commit record. Always an error: the
+    /// need, or a deadlock.
+    pub fn wait_for<T>(
+        &self,
+        session: SessionId,
+        xid: Xid,
+        owner: SessionId,
+        passes: bool,
+    ) -> Res<T> {
+        self.locks.wait_xid(session, xid, owner, || {
+            let entry = self.running.get(xid);
+            entry.is_some_and(|entry| !passes || entry.csn.is_none())
+        })
     }
 
     // -- the end of a transaction -----------------------------------------------------------------------------
@@ -262,6 +271,7 @@ impl Txns {
             versions.coming.push_back((end, *version));
         }
         drop(versions);
+        self.locks.committing(session, &own);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(Some(end))
     }

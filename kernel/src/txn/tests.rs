@@ -118,7 +118,7 @@ fn a_rolled_back_savepoint_has_aborted_and_the_rest_commits() {
     let top = storage.run(txns.volume(), || txns.assign(A)).unwrap();
     let level = txns.savepoint(A);
     let inner = storage.run(txns.volume(), || txns.assign(A)).unwrap();
-    assert!(txns.wait_for::<()>(B, inner, A).is_err());
+    assert!(txns.wait_for::<()>(B, inner, A, false).is_err());
     assert!(txns.locks.take_woken().is_empty());
     assert!(txns.rollback_to(A, level));
     assert_eq!(txns.locks.take_woken(), vec![B]);

@@ -190,6 +190,7 @@ impl Connection {
         }
         let host = matches!(statement.what, What::Host { .. });
         if host || (session.intercept && statement.ends_something()) {
+            session.settle()?;
             portal.done = true;
             let event = Event::Execute {
                 portal: name.to_owned(),

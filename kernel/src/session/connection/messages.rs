@@ -190,13 +190,13 @@ impl Connection {
                 self.phase = Phase::Closed;
                 Ok(Flow::Say(Event::Terminate))
             }
-            tag => Ok(Flow::Say(self.raise(
-                Raised::Other,
-                Event::Message {
-                    tag,
-                    body: frame.body.to_vec(),
-                },
-            ))),
+            tag => {
+                session.settle()?;
+                let body = frame.body.to_vec();
+                Ok(Flow::Say(
+                    self.raise(Raised::Other, Event::Message { tag, body }),
+                ))
+            }
         }
     }
 

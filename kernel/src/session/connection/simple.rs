@@ -34,7 +34,9 @@ impl Connection {
                 Ok(Flow::On)
             }
             Some(cached) => self.run_cached(session, frame, text, &cached, &literals),
-            None => Ok(Flow::Say(self.unknown(text, &key, &literals))),
+            None => session
+                .settle()
+                .map(|()| Flow::Say(self.unknown(text, &key, &literals))),
         };
         self.key = key;
         result
@@ -73,6 +75,7 @@ impl Connection {
         }
         let host = matches!(statement.what, What::Host { .. });
         if host || (session.intercept && statement.ends_something()) {
+            session.settle()?;
             let key = std::mem::take(&mut self.key);
             let event = Event::Query {
                 text: text.to_owned(),

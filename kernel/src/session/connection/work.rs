@@ -67,10 +67,11 @@ impl Connection {
                 run.again();
                 Ok(false)
             }
-            Some(run) => Ok(matches!(
-                run.step(session, max_rows)?,
-                Outcome::Suspended(_)
-            )),
+            Some(run) => {
+                run.let_pass();
+                let outcome = run.step(session, max_rows)?;
+                Ok(matches!(outcome, Outcome::Suspended(_)))
+            }
             None => {
                 transact(session, &portal.statement)?;
                 Ok(false)
@@ -228,11 +229,13 @@ fn transact(session: &mut Session, statement: &Statement) -> Res<()> {
         }
         What::Commit => {
             if !session.in_block() && !session.committing() {
+                session.settle()?;
                 warn(session, "25P01", "there is no transaction in progress");
             }
             session.commit()?;
         }
         What::Rollback => {
+            session.settle()?;
             if !session.in_block() {
                 warn(session, "25P01", "there is no transaction in progress");
             }
