@@ -106,7 +106,7 @@ def committing(cluster: Cluster, client: Client, *statements: str) -> Call:
         client.at_once(statement)
     cluster.pause(*HANGING)
     commit = client.call("COMMIT")
-    assert commit.waits
+    assert commit.waits, (commit.outcome, commit.error)
     return commit
 
 

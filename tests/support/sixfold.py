@@ -164,12 +164,24 @@ class Cluster:
 
     def pause(self, *names: str) -> None:
         """SIGSTOP: they neither answer nor close their connections."""
-        for name in names:
-            os.kill(self.pid(name), signal.SIGSTOP)
+        pids = [self.pid(name) for name in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        # On a busy machine other threads of a process go on until the one that gets the signal has had its turn.
+        deadline = time.monotonic() + 10
+        while not all(stopped(pid) for pid in pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
 
     def resume(self, *names: str) -> None:
         for name in names:
             os.kill(self.pid(name), signal.SIGCONT)
+
+
+def stopped(pid: int) -> bool:
+    """Whether all threads of a process are."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state in "tT" for state in states)
 
 
 def alive(pid: int) -> bool:
