@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from sixfold.server.processes import Process
-from tests.support.sixfold import COMMAND, Cluster, alive, clustered
+from tests.support.sixfold import COMMAND, Cluster, alive, clustered, ready
 
 pytestmark = pytest.mark.cluster
 DAEMONS = {"node-a1", "node-a2", "node-b1", "node-b2", "node-c1", "node-c2", "writer", "reader-1"}
@@ -62,6 +62,10 @@ def test_a_writer_names_the_nodes_it_waits_for(cluster: Cluster) -> None:
     said = next(line for line in log.read_text()[before:].splitlines() if "waiting" in line)
     assert all(name in said for name in ("node-a1", "node-b2", "node-c1")) and "node-a2" not in said, said
     assert "3 started" in cluster.command("start")
+    # Which waits for those that it starts; the writer was there.
+    while not ready(cluster.port):
+        assert time.monotonic() < deadline + 15
+        time.sleep(0.05)
     with psycopg.connect(cluster.uri) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
