@@ -11,9 +11,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from sixfold.kernel._kernel import KernelError
+from sixfold.wal.logs import Logger
 
 from . import settings
 from .activity import Counts, counts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .session import Session
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 # The longest wait for a table's lock: somebody has it for long.
 LOCK_WAIT_MS = 1000

@@ -7,10 +7,10 @@ import itertools
 from typing import Any
 
 import msgspec
-import structlog
 
 from sixfold.kernel._kernel import Queries, Volume, set_clock
 from sixfold.kernel._kernel import Session as KernelSession
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime, Timer
 
 from . import settings
@@ -27,7 +27,7 @@ from .work import Tree
 
 __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 # Kernel session ids below this are the database's own.
 FIRST_PID = 1000

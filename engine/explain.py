@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Sequence
-from html import escape  # xml.sax would bring half of the library with it
 from typing import TYPE_CHECKING, Any
 
 from .cursors import execute_params, known_text, prepared_statement
@@ -266,4 +266,6 @@ def _xml(name: str, value: Any, depth: int) -> str:
         inner = "Plan" if name == "Plans" else "Item"
         return f"{pad}<{tag}>\n" + "\n".join(_xml(inner, item, depth + 1) for item in value) + f"\n{pad}</{tag}>"
     shown = str(value).lower() if isinstance(value, bool) else str(value)
+    # Few ask for it; xml.sax would bring half of the library with it.
+    escape = importlib.import_module("html").escape
     return f"{pad}<{tag}>{escape(shown, quote=False)}</{tag}>"

@@ -6,6 +6,7 @@ Nodes are pglast's own (`pglast.ast`), passed on as they are; locations in them 
 
 from __future__ import annotations
 
+import importlib
 import json
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 from pglast import ast, enums
 from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS, UNRESERVED_KEYWORDS
 from pglast.parser import ParseError, fingerprint, parse_sql, parse_sql_json, split
-from pglast.stream import RawStream
 
 from sixfold.engine.errors import SqlError
 from sixfold.engine.long_texts import check_length, made
@@ -125,7 +125,8 @@ def own_expression(text: str) -> Any:
 
 def deparse(node: Any) -> str:
     """A tree as SQL text on one line."""
-    return str(RawStream()(node))
+    # pglast's printers, which few sessions need, take a while to import.
+    return str(importlib.import_module("pglast.stream").RawStream()(node))
 
 
 # ---- where literals stand

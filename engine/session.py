@@ -22,11 +22,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import structlog
-
 from sixfold.kernel._kernel import KernelError, PanicException, Reading, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Aside, Interrupted, Timer
 
 from .access import is_superuser
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .statements import Statements
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 T = TypeVar("T")
 

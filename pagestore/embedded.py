@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from sixfold.pagestore import manifest
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
+from sixfold.wal.logs import Logger
 from sixfold.wal.real import RealDisk
 from sixfold.wal.runtime import Disk, Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, local_members, make_config
 
-log = structlog.get_logger("sixfold.pagestore")
+log = Logger("sixfold.pagestore")
 
 # A node that could not start is tried again.
 RETRY_SECONDS = 5.0

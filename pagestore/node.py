@@ -13,8 +13,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import structlog
-
 from sixfold.kernel import _kernel
 from sixfold.pagestore import manifest as manifests
 from sixfold.pagestore import wire
@@ -24,11 +22,12 @@ from sixfold.pagestore.journal import FOLDER as JOURNAL
 from sixfold.pagestore.journal import Journal
 from sixfold.pagestore.manifest import Manifest, VolumeState
 from sixfold.pagestore.volume import NodeVolume
+from sixfold.wal.logs import Logger
 from sixfold.wal.real import TcpConnection, hand_over
 from sixfold.wal.rpc import RemoteError, Rpc
 from sixfold.wal.runtime import Connection, Listener, Runtime
 
-log = structlog.get_logger("sixfold.pagestore")
+log = Logger("sixfold.pagestore")
 
 # Reads of more pages than this wait behind the others, a few pages a turn.
 _FOREGROUND_PAGES = 8

@@ -16,7 +16,6 @@ import typer
 import uvloop
 
 from sixfold.pagestore.config import NodeConfig
-from sixfold.server import cluster_command
 from sixfold.server.auth import AuthMethod
 from sixfold.server.config import (
     CACHE_MIN,
@@ -38,7 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(cluster_command.app, name="cluster", help="A cluster of real processes on this machine.")
 
 
 def _size(text: str) -> int:
@@ -90,8 +88,8 @@ def finish(message: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def _daemon(module: str) -> Any:
-    """A daemon's module. A compute node's brings the engine with it: half a second that the other commands do without."""
+def _module(module: str) -> Any:
+    """A command's own module: what it brings with it takes long to import, and the other commands do without."""
     return importlib.import_module(f"sixfold.server.{module}")
 
 
@@ -138,7 +136,7 @@ def serve(
 ) -> None:
     """Serve an embedded cluster: one process, with the storage nodes inside it."""
     sql = SqlConfig(host=host, port=port, cache=_size(cache), auth=auth, settings=setting or [])
-    embedded = _daemon("embedded")
+    embedded = _module("embedded")
     config = embedded.EmbeddedConfig(data=str(data), topology=topology, fsync=fsync == "on", sql=sql)
     run(embedded.run_embedded(config))
 
@@ -158,7 +156,7 @@ def storage_node(
     given["address"] = _address(listen) if listen else None
     given["data"] = str(data) if data else None
     given["fsync"] = _switch(fsync) == "on" if fsync else None
-    run(_daemon("storage_node").run_node(_merged(NodeConfig, config, given, ("name", "address", "data"))))
+    run(_module("storage_node").run_node(_merged(NodeConfig, config, given, ("name", "address", "data"))))
 
 
 def _sql(
@@ -197,7 +195,7 @@ def writer(
         "topology": _topology(topology) if topology else None,
         "sql": _sql(host, port, cache, auth, setting),
     }
-    run(_daemon("daemons").run_writer(_merged(WriterConfig, config, given, ("data", "members"))))
+    run(_module("daemons").run_writer(_merged(WriterConfig, config, given, ("data", "members"))))
 
 
 @app.command()
@@ -225,7 +223,7 @@ def reader(
         "topology": _topology(topology) if topology else None,
         "sql": _sql(host, port, cache, auth, setting),
     }
-    run(_daemon("daemons").run_reader(_merged(ReaderConfig, config, given, ("name", "data", "members", "writer"))))
+    run(_module("daemons").run_reader(_merged(ReaderConfig, config, given, ("name", "data", "members", "writer"))))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -242,7 +240,7 @@ def psql(
     if found is None:
         finish("psql is not installed; apt-get install postgresql-client")
     if port is None:
-        port = cluster_command.sql_port(folder)
+        port = _module("cluster_command").sql_port(folder)
     sys.stdout.flush()
     # By the environment, so that a database's name, a URI or psql's own options in what is passed on say otherwise.
     kept = {name: value for name, value in os.environ.items() if name not in ("PGSERVICE", "PGHOSTADDR")}
@@ -274,8 +272,20 @@ def _merged(kind: type[Any], path: Path | None, given: dict[str, Any], required:
 UsageError: Any = typer.BadParameter.__base__
 
 
+def _prepare(asked: str) -> None:
+    """The command that is asked for, or all of them. typer evaluates every option of every command that it knows: 10 ms."""
+    commands = app.registered_commands
+    chosen = [command for command in commands if asked == (command.name or getattr(command.callback, "__name__", ""))]
+    if chosen:
+        app.registered_commands = chosen
+    else:
+        cluster = _module("cluster_command").app
+        app.add_typer(cluster, name="cluster", help="A cluster of real processes on this machine.")
+
+
 def main() -> NoReturn:
     """Run the command; a bad option is one line."""
+    _prepare(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
         status = app(standalone_mode=False)
     except UsageError as error:

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
@@ -20,12 +18,13 @@ from sixfold.kernel._kernel import KernelError, LogStreams, PanicException
 from sixfold.server.client_socket import ClientSocket
 from sixfold.server.login import Login, Refused
 from sixfold.server.policy import Policy
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime, Timer
 
 if TYPE_CHECKING:
     from sixfold.kernel._kernel import Event, Reactor
 
-log = structlog.get_logger("sixfold.server")
+log = Logger("sixfold.server")
 
 # Output that the client has not taken; above this a statement's next rows wait.
 OUTPUT_BYTES_MAX = 1 << 20

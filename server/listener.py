@@ -9,16 +9,15 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from sixfold.engine.database import Database
 from sixfold.kernel._kernel import PanicException, Pump, Reactor
 from sixfold.server.config import ConfigError
 from sixfold.server.connection import Connection, Durability
 from sixfold.server.policy import Policy
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime
 
-log = structlog.get_logger("sixfold.server")
+log = Logger("sixfold.server")
 
 CLOSE_SECONDS = 2.0
 # Clients' sockets are served by half of the processors, and by no more threads than kernel locks let work beside each other.

@@ -11,13 +11,12 @@ import struct
 import sys
 from collections.abc import Sequence
 
-import structlog
-
 from sixfold.engine.database import Database
 from sixfold.kernel._kernel import checksum
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import read_all, write_atomic
 
-log = structlog.get_logger("sixfold.server")
+log = Logger("sixfold.server")
 
 PATH = "cached.pages"
 MAGIC = b"6PW1"

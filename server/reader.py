@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import KernelError, LogStreams, Volume
@@ -16,6 +14,7 @@ from sixfold.server.config import ReaderConfig
 from sixfold.server.prewarm import Prewarm
 from sixfold.server.service import server_settings
 from sixfold.server.writer_log import resolve
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogTailer
 from sixfold.wal.volume import VolumeConfig
@@ -23,7 +22,7 @@ from sixfold.wal.volume import VolumeConfig
 # Between attempts to open a database over a new volume.
 OPEN_SECONDS = 0.2
 
-log = structlog.get_logger("sixfold.server")
+log = Logger("sixfold.server")
 
 
 class ReaderLog:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import structlog
-
 from sixfold.engine.autovacuum import Autovacuum
 from sixfold.engine.database import Database
 from sixfold.kernel._kernel import Volume
@@ -14,12 +12,13 @@ from sixfold.pagestore.client import LogPump, LogSender, start_pump
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.prewarm import Prewarm
 from sixfold.server.writer_log import WriterLog
+from sixfold.wal.logs import Logger
 from sixfold.wal.recovery import Recovered, Recovery, RecoveryFailed
 from sixfold.wal.runtime import Runtime
 from sixfold.wal.stream import LogPublisher
 from sixfold.wal.volume import VolumeConfig
 
-log = structlog.get_logger("sixfold.server")
+log = Logger("sixfold.server")
 
 # How often the kernel learns what readers may still ask for.
 HORIZON_SECONDS = 0.1

@@ -11,20 +11,18 @@ The work depends on what was in flight when the writer died, never on the length
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import structlog
-
 from sixfold.kernel import _kernel
+from sixfold.wal.logs import Logger
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import ConnectionLost, Runtime
 from sixfold.wal.volume import VolumeConfig
 
-log = structlog.get_logger("sixfold.wal")
+log = Logger("sixfold.wal")
 
 Void = tuple[int, int, int]
 # Whoever waits longer for storage nodes says so, and again after each such time.
@@ -184,7 +182,7 @@ class Recovery:
     def __init__(self, runtime: Runtime, config: VolumeConfig, *, owner: str = "", timeout: float = 30.0) -> None:
         self._runtime = runtime
         self._config = config
-        self._owner = owner or f"{uuid.UUID(int=runtime.random.getrandbits(128), version=4)}"
+        self._owner = owner or f"{runtime.random.getrandbits(128):032x}"
         self._timeout = timeout
         self._links: dict[int, Rpc] = {}
 

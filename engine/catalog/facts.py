@@ -50,16 +50,25 @@ def unescape(field: str) -> str | None:
 
 
 @cache
+def _lines(name: str) -> tuple[tuple[str, ...], list[str]]:
+    """Column names, and lines of COPY text."""
+    header, *lines = (FOLDER / f"{name}.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return tuple(header.split("\t")), lines
+
+
+def _fields(line: str) -> tuple[str | None, ...]:
+    fields = line.split("\t")
+    if "\\" not in line:
+        return tuple(fields)
+    # Most fields are plain or null: no call for those.
+    return tuple([None if field == "\\N" else unescape(field) if "\\" in field else field for field in fields])
+
+
+@cache
 def table(name: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]]]:
     """Column names and rows of text."""
-    lines = (FOLDER / f"{name}.tsv").read_text(encoding="utf-8").split("\n")
-    header = tuple(lines[0].split("\t"))
-    # Most fields are plain: no call for those.
-    return header, [
-        tuple([field if "\\" not in field else unescape(field) for field in line.split("\t")])
-        for line in lines[1:]
-        if line
-    ]
+    header, lines = _lines(name)
+    return header, [_fields(line) for line in lines]
 
 
 def exists(name: str) -> bool:
@@ -71,6 +80,13 @@ def rows(name: str) -> list[dict[str, str | None]]:
     """Rows as text."""
     header, body = table(name)
     return [dict(zip(header, row, strict=True)) for row in body]
+
+
+def pairs(name: str, one: str, other: str) -> list[tuple[str, str]]:
+    """Two columns of all rows, as text; neither is ever null."""
+    header, body = table(name)
+    at_one, at_other = header.index(one), header.index(other)
+    return [(str(row[at_one]), str(row[at_other])) for row in body]
 
 
 def _bool(text: str) -> bool:
@@ -111,17 +127,17 @@ FROM_TEXT: dict[int, Callable[[str], Any]] = {
 @cache
 def columns(relation: int) -> tuple[Row, ...]:
     """pg_attribute's rows of one system relation, in order, typed."""
-    header, _ = table("pg_attribute")
-    return tuple(_attribute(dict(zip(header, row, strict=True))) for row in _attributes().get(str(relation), ()))
+    header, _ = _lines("pg_attribute")
+    lines = _attributes().get(str(relation), ())
+    return tuple(_attribute(dict(zip(header, _fields(line), strict=True))) for line in lines)
 
 
 @cache
-def _attributes() -> dict[str | None, list[tuple[str | None, ...]]]:
-    header, body = table("pg_attribute")
-    at = header.index("attrelid")
-    grouped: dict[str | None, list[tuple[str | None, ...]]] = {}
-    for row in body:
-        grouped.setdefault(row[at], []).append(row)
+def _attributes() -> dict[str, list[str]]:
+    """Lines of pg_attribute by their first column, attrelid: few of them are ever read."""
+    grouped: dict[str, list[str]] = {}
+    for line in _lines("pg_attribute")[1]:
+        grouped.setdefault(line.partition("\t")[0], []).append(line)
     return grouped
 
 
@@ -140,24 +156,39 @@ def relations() -> dict[str, Row]:
 
 
 @cache
+def relation(name: str) -> Row | None:
+    """One of them, without the work for the others."""
+    header, body = table("pg_class")
+    at = header.index("relname")
+    return next((_typed("pg_class", row) for row in body if row[at] == name), None)
+
+
+@cache
+def relation_oids() -> dict[str, int]:
+    """Name to OID of all system relations."""
+    return {name: int(oid) for name, oid in pairs("pg_class", "relname", "oid")}
+
+
+@cache
 def column_types(name: str) -> dict[str, int]:
     """Column name to type OID of one system relation."""
-    class_header, class_rows = table("pg_class")
-    at_oid, at_name = class_header.index("oid"), class_header.index("relname")
-    oid = next(int(str(row[at_oid])) for row in class_rows if row[at_name] == name)
-    return {row["attname"]: row["atttypid"] for row in columns(oid)}
+    return {row["attname"]: row["atttypid"] for row in columns(relation_oids()[name])}
+
+
+@cache
+def _readers(name: str) -> list[tuple[str, Callable[[str], Any] | None]]:
+    types = column_types(name)
+    return [(column, FROM_TEXT.get(types.get(column, 25))) for column in table(name)[0]]
+
+
+def _typed(name: str, row: tuple[str | None, ...]) -> Row:
+    return {
+        column: value if value is None or read is None else read(value)
+        for value, (column, read) in zip(row, _readers(name), strict=True)
+    }
 
 
 @cache
 def typed(name: str) -> list[Row]:
     """Rows with Python values. The dictionaries are shared: do not change them."""
-    types = column_types(name)
-    header, body = table(name)
-    readers = [FROM_TEXT.get(types.get(column, 25)) for column in header]
-    return [
-        {
-            column: value if value is None or read is None else read(value)
-            for column, value, read in zip(header, row, readers, strict=True)
-        }
-        for row in body
-    ]
+    return [_typed(name, row) for row in table(name)[1]]

@@ -178,10 +178,10 @@ def is_user(oid: int) -> bool:
 @cache
 def served() -> dict[str, int]:
     """Names of all system relations that exist here, and their OIDs."""
-    known = facts.relations()
+    known = facts.relation_oids()
     # Sorted: the order of sets of names is another one in every process, and this is what new catalogues are written in.
     names = [name for name in (*SHAPES, *sorted(FIXED | WITHOUT_ROWS | HOSTED)) if name in known]
-    return {name: known[name]["oid"] for name in names} | {STORAGE: SHAPES[STORAGE].oid}
+    return {name: known[name] for name in names} | {STORAGE: SHAPES[STORAGE].oid}
 
 
 @cache
@@ -227,7 +227,8 @@ def columns_of(oid: int) -> tuple[Column, ...]:
 @cache
 def _domains() -> dict[int, int]:
     """Domains of the information schema, and what they are made of."""
-    return {row["oid"]: row["typbasetype"] for row in facts.typed("pg_type") if row["typtype"] == "d"}
+    bases = facts.pairs("pg_type", "oid", "typbasetype")
+    return {int(oid): int(base) for oid, base in bases if base != "0"}
 
 
 def known_type(oid: int) -> int:
@@ -255,7 +256,7 @@ def _indexes(oid: int, roots: dict[int, tuple[int, int]]) -> tuple[Index, ...]:
                 keys=(IndexKey(1),),
             ),
         )
-    names = {row["oid"]: row["relname"] for row in facts.relations().values()}
+    names = {oid: name for name, oid in facts.relation_oids().items()}
     return tuple(
         Index(
             oid=row["indexrelid"],
@@ -295,7 +296,7 @@ class SystemRelations:
         return found
 
     def _make(self, oid: int, name: str) -> Relation:
-        row = facts.relations().get(name)
+        row = facts.relation(name)
         namespace = row["relnamespace"] if row else PG_CATALOG
         schema = "pg_catalog" if namespace == PG_CATALOG else "information_schema"
         row_type = row["reltype"] if row else 0
