@@ -47,17 +47,22 @@ class EmbeddedNodes:
         for name, error in failures.items():
             log.error("a storage node can't start; the others serve without it", node=name, reason=str(error))
         if failures:
-            self._retrying = self.runtime.spawn(self._try_again(list(failures)), "nodes-again")
+            reasons = {name: str(error) for name, error in failures.items()}
+            self._retrying = self.runtime.spawn(self._try_again(reasons), "nodes-again")
 
-    async def _try_again(self, names: list[str]) -> None:
-        while names:
+    async def _try_again(self, reasons: dict[str, str]) -> None:
+        """Each until it starts. `reasons`: what was said of it last; only what is new is said."""
+        while reasons:
             await self.runtime.clock.sleep(RETRY_SECONDS)
-            for name in list(names):
+            for name, said in list(reasons.items()):
                 try:
                     await self.start_node(name)
-                except OSError:
-                    continue  # it has been said
-                names.remove(name)
+                except OSError as error:
+                    reasons[name] = str(error)
+                    if reasons[name] != said:
+                        log.error("the storage node still can't start", node=name, reason=reasons[name])
+                    continue
+                del reasons[name]
                 log.info("the storage node has started", node=name)
 
     async def start_node(self, name: str) -> StorageNode:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from sixfold.server import cluster as clusters
-from sixfold.server.config import DEFAULT_PORT, ConfigError
+from sixfold.server.config import DEFAULT_PORT, MARKER, ConfigError
 from sixfold.server.processes import stop_all
 from sixfold.server.sizes import parse_size
 from sixfold.server.status import cluster_status, wait_answering
@@ -101,6 +101,8 @@ def _same(shape: clusters.Shape, **given: Any) -> None:
 
 
 def _create(folder: Path, port: int, readers: int, topology: str, cache: int) -> clusters.Cluster:
+    if (folder / MARKER).exists():
+        raise _fail(f"{folder} was made by sixfold serve; start it with: sixfold serve --data {folder}")
     if not clusters.port_is_free(port):
         raise _fail(f"cannot listen on {clusters.HOST}:{port}: the port is taken by another process")
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from sixfold.server.auth import AuthMethod
+from sixfold.wal.real import split_address
 from sixfold.wal.volume import PAGES_PER_GROUP, Member
 
 DEFAULT_PORT = 5432
@@ -16,6 +18,8 @@ DEFAULT_CACHE = 256 << 20
 CACHE_MIN = 1 << 20
 # Options whose name is not the setting's.
 OPTIONS = {"members": "member", "address": "listen"}
+# In the folder of a `sixfold serve`: what was made there.
+MARKER = "sixfold.toml"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
@@ -96,9 +100,24 @@ def merge(kind: type[T], path: Path | None, given: dict[str, Any], required: tup
     if missing:
         raise ConfigError(f"missing: {', '.join(missing)}")
     try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
+        config = msgspec.convert(values, kind)
+        for address in _addresses(msgspec.to_builtins(config)):
+            split_address(address)
+    except ValueError as error:
         raise ConfigError(f"{path or 'options'}: {error}") from error
+    return config
+
+
+def _addresses(values: dict[str, Any]) -> Iterator[str]:
+    """All that must be of the form host:port."""
+    for key, value in values.items():
+        if key in ("address", "stream", "control", "writer"):
+            yield value
+        elif key == "peers":
+            yield from value
+        elif key == "members":
+            for member in value:
+                yield from _addresses(member)
 
 
 def write_toml(path: Path, config: msgspec.Struct) -> None:

@@ -16,7 +16,7 @@ from sixfold.engine.errors import SqlError
 from sixfold.engine.session import Session, SessionEnded
 from sixfold.kernel._kernel import KernelError, LogStreams, PanicException
 from sixfold.server.client_socket import ClientSocket
-from sixfold.server.login import Login, Refused
+from sixfold.server.login import AUTHENTICATION_OK, Login, Refused
 from sixfold.server.policy import Policy
 from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime, Timer
@@ -250,6 +250,7 @@ class Connection:
         login, session = self._login, self._session
         assert login is not None
         assert session is not None
+        done = False
         try:
             done = await login.step(body, self._database, self._wire)
             if done:
@@ -258,6 +259,9 @@ class Connection:
                 self._login = None
                 self._stop_login_timer()
         except (Refused, SqlError, KernelError) as error:
+            if done:
+                # As PostgreSQL: libpq would ask again without TLS if it were told before.
+                self._wire.auth(AUTHENTICATION_OK, b"")
             self._wire.error(error.code, error.message, severity="FATAL", detail=error.detail, hint=error.hint)
             self.wake()
             return False

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from sixfold.pagestore.embedded import EmbeddedNodes
-from sixfold.server.config import ConfigError, SqlConfig, read_toml, write_toml
+from sixfold.server.config import MARKER, ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
 from sixfold.server.locking import lock_folder
 from sixfold.server.service import announce, open_listener, server_settings
@@ -52,7 +52,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
             raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror or error}") from error
         writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
         if new:
-            write_toml(folder / "sixfold.toml", Marker(config.topology))
+            write_toml(folder / MARKER, Marker(config.topology))
         listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)
         _announce(listener, config)
         await _until(stop, writer.fenced)
@@ -81,8 +81,10 @@ def _folder(data: str) -> Path:
 
 
 def _check_marker(folder: Path, topology: str) -> bool:
-    """Is this folder new? ConfigError when it was made with another topology."""
-    path = folder / "sixfold.toml"
+    """Is this folder new? ConfigError when it was made with another topology, or is a cluster's."""
+    path = folder / MARKER
+    if (folder / "cluster.toml").exists():
+        raise ConfigError(f"{folder} is a cluster's; start it with: sixfold cluster start --dir {folder}")
     if not path.exists():
         return True
     marker = read_toml(path, Marker)

@@ -9,7 +9,7 @@ from sixfold.kernel._kernel import Wire
 from sixfold.server.auth import MECHANISM, AuthenticationFailed, AuthMethod, ScramExchange, Verifier
 from sixfold.server.policy import Policy
 
-SASL, SASL_CONTINUE, SASL_FINAL = 10, 11, 12
+AUTHENTICATION_OK, SASL, SASL_CONTINUE, SASL_FINAL = 0, 10, 11, 12
 
 
 class Refused(Exception):

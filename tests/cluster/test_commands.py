@@ -120,6 +120,9 @@ def test_a_daemon_names_what_is_wrong_with_its_file(cluster: Cluster, tmp_path: 
 
     assert "unknown field `memroy_bytes`" in changed("node-a1", "memory_bytes", "memroy_bytes")
     assert "$.layers_max" in changed("node-a1", "layers_max = 8", "layers_max = 0")
+    assert '"here" is not an address' in changed("node-a1", 'address = "127.0.0.1:', 'address = "here" # ')
+    assert '"there" is not an address' in changed("node-a1", 'peers = ["', 'peers = ["there", "')
+    assert '"here" is not an address' in changed("writer", 'stream = "127.0.0.1:', 'stream = "here" # ')
     assert "topology '7x7' is none of 6x3, 3x3, 1" in changed("writer", '"6x3"', '"7x7"')
     assert "$.sql.port" in changed("writer", f"port = {cluster.port}", "port = 99999")
     assert "$.sql.cache" in changed("writer", "cache = ", "cache = 1 # ")
@@ -147,6 +150,8 @@ def test_what_can_not_be_done_is_one_line(cluster: Cluster, tmp_path: Path) -> N
     epoch = cluster.status()["writer"]["epoch"]
     assert "taken" in complaint("writer", "--config", f"{folder}/conf/writer.toml")
     assert cluster.status()["writer"]["epoch"] == epoch
+    (tmp_path / "sixfold.toml").write_text('topology = "6x3"\n')
+    assert "made by sixfold serve" in complaint("cluster", "start", "--dir", str(tmp_path))
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

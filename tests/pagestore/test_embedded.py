@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from sixfold.pagestore import embedded
 from sixfold.pagestore.client import start_pump
 from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.pagestore.reader import PageReader
@@ -305,3 +307,43 @@ def test_a_node_with_a_new_disk_is_repaired_from_layers(tmp_path: Path) -> None:
         writer.close()
 
     with_cluster(tmp_path, body)
+
+
+def test_why_a_node_still_can_not_start_is_said_once_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "RETRY_SECONDS", 0.02)
+    name = "zone-c/node-2"
+
+    def told(entries: list[Any], event: str) -> list[str]:
+        return [entry.get("reason", "") for entry in entries if entry["event"] == event]
+
+    async def said(entries: list[Any], event: str, count: int) -> list[str]:
+        deadline = time.monotonic() + 20
+        while len(told(entries, event)) < count:
+            assert time.monotonic() < deadline, entries
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        return told(entries, event)
+
+    async def main() -> None:
+        with_nodes = EmbeddedNodes(real_runtime(str(tmp_path), durable=False))
+        await with_nodes.start()
+        await with_nodes.stop()
+        folder = tmp_path / name
+        folder.rename(tmp_path / "kept")
+        folder.write_text("no folder")
+        cluster = EmbeddedNodes(real_runtime(str(tmp_path), durable=False))
+        with capture_logs() as entries:
+            await cluster.start(all_of_them=False)
+            first = await said(entries, "a storage node can't start; the others serve without it", 1)
+            folder.unlink()
+            (tmp_path / "kept").rename(folder)
+            sound = (folder / "manifest").read_bytes()
+            (folder / "manifest").write_bytes(bytes(len(sound)))
+            second = await said(entries, "the storage node still can't start", 1)
+            (folder / "manifest").write_bytes(sound)
+            third = await said(entries, "the storage node has started", 1)
+        await cluster.stop()
+        assert (len(first), len(second), len(third)) == (1, 1, 1), entries
+        assert "manifest" in second[0] and second != first
+
+    run(asyncio.wait_for(main(), 60))

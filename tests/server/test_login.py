@@ -215,6 +215,15 @@ def test_another_topology_than_the_folder_was_made_with_is_one_line(tmp_path: Pa
 # -- the end
 
 
+def test_the_folder_of_a_cluster_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cluster.toml").write_text("port = 5432\n")
+    status, said = mistake("--data", str(tmp_path))
+    assert (status, said) == (
+        1,
+        f"sixfold: {tmp_path} is a cluster's; start it with: sixfold cluster start --dir {tmp_path}\n",
+    )
+
+
 def test_sigterm_ends_it_with_status_0_and_tells_clients_57p01(tmp_path: Path) -> None:
     server = Served(tmp_path, arguments=("--fsync", "off"))
     server.start()

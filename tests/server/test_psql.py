@@ -61,3 +61,15 @@ def test_several_statements_in_one_string_are_one_transaction(server: Served) ->
     )
     assert done.returncode == 1
     assert psql(server, "SELECT count(*) FROM together;", "-At").stdout == "0\n"
+
+
+def test_a_refusal_after_authentication_is_not_asked_again_without_tls(server: Served) -> None:
+    for what in ("/none", "/postgres?user=nobody"):
+        done = subprocess.run(
+            ["psql", "-Xd", f"postgresql://postgres@127.0.0.1:{server.port}{what}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.stderr.count("FATAL") == 1, done.stderr
