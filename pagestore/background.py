@@ -194,7 +194,9 @@ class Background:
         store = volume.store
         voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
         if answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch and answer["owner"]:
-            self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids, answer["durable"])
+            tails = self._tails(peer, volume, answer)
+            if tails is not None:
+                self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids, tails)
         volume.peers[peer] = dict(answer["durable"])
         news = False
         for batch in answer["batches"]:
@@ -204,6 +206,21 @@ class Background:
                 continue  # damaged on its way, or there: another peer will do
             news = news or verdict in ("joined", "held")
         return news
+
+    def _tails(self, peer: str, volume: NodeVolume, answer: dict[str, Any]) -> list[tuple[int, int]] | None:
+        """Up to where a node that begins empty is to be filled: what it has lost it may have acknowledged, and any one peer may have
+        missed that. So many must have told that every write quorum with this node in it has one of them. None: not yet."""
+        if volume.store.voids_epoch:
+            return []
+        if answer["complete"]:
+            volume.told[peer] = dict(answer["durable"])
+        if 2 * len(volume.told) <= len(self._node.config.peers):
+            return None
+        tails: dict[int, int] = {}
+        for scls in volume.told.values():
+            for group, scl in scls.items():
+                tails[group] = max(tails.get(group, 0), scl)
+        return sorted(tails.items())
 
     def answer_gossip(self, volume: NodeVolume, question: dict[str, Any]) -> dict[str, Any]:
         """What this node has beyond what the asker says it has."""
@@ -237,6 +254,7 @@ class Background:
             "owner": volume.state.owner if store.epoch == store.voids_epoch else "",
             "voids": store.voids,
             "durable": volume.durable_scls(),
+            "complete": volume.complete,
             "batches": batches,
             # Groups of which this node has more, but no batch that goes on where the asker stands.
             "gone": sorted(gone),

@@ -295,15 +295,21 @@ class StorageNode:
 
     async def _fence(self, volume: NodeVolume, epoch: int, owner: str) -> dict[str, Any]:
         """Refuse lower epochs, durably; answer what recovery needs."""
-        store = volume.store
+        store, state = volume.store, volume.state
         if epoch > store.epoch:
+            before = (state.epoch, state.owner)
+            state.epoch, state.owner = epoch, owner
+            try:
+                self.save_manifest()
+            except OSError:
+                # Nothing has happened: whoever asks again is not to take for saved what is in memory only.
+                state.epoch, state.owner = before
+                raise
             store.install_epoch(epoch)
-            volume.state.epoch, volume.state.owner = epoch, owner
             if volume.writer is not None:
                 self._refuse(volume.writer, volume, "stale")
             self._set_writer(volume, None)
-            self.save_manifest()
-        elif epoch < store.epoch or store.voids_epoch >= epoch or owner != volume.state.owner:
+        elif epoch < store.epoch or store.voids_epoch >= epoch or owner != state.owner:
             raise self._stale(volume, epoch)
         await self.journal.barrier()
         if store.epoch != epoch:
@@ -316,7 +322,7 @@ class StorageNode:
             "vdl": store.vdl,
             "scls": volume.durable_scls(),
             "metas": volume.durable_metas(),
-            "complete": store.voids_epoch > 0 and not volume.state.filling,
+            "complete": volume.complete,
         }
 
     @staticmethod

@@ -34,6 +34,8 @@ class NodeVolume:
         self.writer: Client | None = None
         # What peers have told of their SCLs, by peer and group.
         self.peers: dict[str, dict[int, int]] = {}
+        # The same of those who lack nothing that they have acknowledged, while this node knows nothing of the volume.
+        self.told: dict[str, dict[int, int]] = {}
         self.files: dict[int, File] = {}
         self.damaged = 0
         # In this order: a list of an epoch below the current one is refused.
@@ -84,6 +86,11 @@ class NodeVolume:
     def durable_acks(self) -> bytes:
         """The same as acknowledgements."""
         return b"".join(_ACK.pack(group, scl) for group, scl in self.durable_scls())
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is here that this node has ever acknowledged."""
+        return self.store.voids_epoch > 0 and not self.state.filling
 
     def lacks(self, tails: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Which of these (group, LSN) this node does not have."""

@@ -319,6 +319,11 @@ class LogTailer:
         except (ConnectionLost, RemoteError):
             rpc.connection.abort()
             raise
+        if answer["epoch"] < self.epoch:
+            # It has slept through its successor's recovery: what it has would take this reader back in time.
+            rpc.connection.abort()
+            text = f"the writer at {self._address} is fenced off: its epoch is {answer['epoch']}, this reader has seen {self.epoch}"
+            raise RemoteError("stale", text, self.epoch)
         if not answer["resumed"]:
             self.epoch = answer["epoch"]
             self.vdl = self.received = answer["vdl"]

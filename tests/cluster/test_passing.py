@@ -161,6 +161,21 @@ def test_who_is_told_something_waits(cluster: Cluster, statement: str) -> None:
             second.ended()
 
 
+@pytest.mark.parametrize("asked", ["nextval('ticket')", "setval('ticket', 7)"])
+def test_what_a_sequence_gives_is_told_when_it_can_t_be_given_again(cluster: Cluster, asked: str) -> None:
+    with clients(cluster, 2) as (one, two):
+        one.at_once("CREATE SEQUENCE ticket")
+        cluster.pause(*HANGING)
+        first = one.call(f"SELECT {asked}")
+        assert first.waits
+        # One record is for many values.
+        second = two.call("SELECT nextval('ticket')")
+        assert second.waits
+        goes_on(cluster)
+        assert (first.ended(), second.ended()) == (([(1,)], [(2,)]) if "nextval" in asked else ([(7,)], [(8,)]))
+        one.at_once("DROP SEQUENCE ticket")
+
+
 def test_an_error_is_told_when_what_it_is_about_is_durable(cluster: Cluster) -> None:
     with clients(cluster, 2) as (one, two):
         first = committing(cluster, one, "UPDATE account SET amount = 5 WHERE id = 1")

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sixfold.pagestore import manifest
+
 if TYPE_CHECKING:
     from tests.sim.world import Host
 
@@ -159,21 +161,29 @@ class SimFile:
         count = len(self._inode.unsynced)
 
         def finish() -> None:
-            if self._disk.platter.broken_syncs > 0:
-                self._disk.platter.broken_syncs -= 1
-                # What a failed sync leaves behind is anybody's guess, and later syncs report success.
-                host.world.counts["a sync fails"] += 1
-                self._inode.crash(host.chance, host.world.counts)
-                done(OSError(errno.EIO, os.strerror(errno.EIO), self.path))
-                return
-            self._inode.sync(count)
-            done(None)
+            error = self._broken()
+            if error is None:
+                self._inode.sync(count)
+            done(error)
 
         host.clock.call_later(host.world.sync_delay(host), finish)
 
     def sync_now(self) -> None:
         self._disk.check()
+        error = self._broken()
+        if error is not None:
+            raise error
         self._inode.sync(len(self._inode.unsynced))
+
+    def _broken(self) -> OSError | None:
+        """What a failed sync leaves behind is anybody's guess, and later syncs report success."""
+        host = self._disk.host
+        if self._disk.platter.broken_syncs == 0:
+            return None
+        self._disk.platter.broken_syncs -= 1
+        host.world.counts["a sync of the manifest fails" if self.path == manifest.PATH else "a sync fails"] += 1
+        self._inode.crash(host.chance, host.world.counts)
+        return OSError(errno.EIO, os.strerror(errno.EIO), self.path)
 
     def close(self) -> None:
         pass

@@ -48,6 +48,8 @@ class History:
                 raise Violation(
                     f"epoch {epoch} recovered up to {end}, but {last.acknowledged} was acknowledged in {last.epoch}"
                 )
+            if end < last.start and end != last.end:
+                raise Violation(f"epoch {epoch} recovered up to {end}, but {last.epoch} had opened with {last.end}")
             if end > last.start and end not in {lsn for lsn, _ in last.mtrs}:
                 raise Violation(f"epoch {epoch} recovered up to {end}, which is inside an MTR of {last.epoch}")
             last.mtrs = [mtr for mtr in last.mtrs if mtr[0] <= end]

@@ -184,6 +184,17 @@ def a_fence_is_not_durable() -> Iterator[None]:
         yield
 
 
+@mutation("break_sync", "cut_power")
+def a_sync_that_failed_is_acknowledged() -> Iterator[None]:
+    original = journal.Journal._synced
+
+    def synced(made: journal.Journal, error: OSError | None) -> None:
+        original(made, None)
+
+    with patch.object(journal.Journal, "_synced", synced):
+        yield
+
+
 def mended(data: bytes) -> bytes:
     """A journal file whose every checksum fits, whatever it covers."""
     out = bytearray()

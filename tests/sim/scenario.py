@@ -7,6 +7,7 @@ commit; what a page read answers is what the log says at that LSN; a reader sees
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from sixfold.wal.volume import TOPOLOGIES, Member, VolumeConfig, zone_names
 from tests.raw import BODY, RawVolume
 from tests.sim.disk import Platter
 from tests.sim.history import Branch, History, Violation
+from tests.sim.promises import Promises, PromisingNode
 from tests.sim.segments import have_everything
 from tests.sim.world import Host, World
 
@@ -173,17 +175,24 @@ class SimReader:
         self.host = host
         self.runtime = host.boot()
         self.reads = 0
+        self.begun = 0
         self.tailer = LogTailer(
             self.runtime,
             STREAM,
             volume=VOLUME,
             name=host.name,
-            reset=lambda epoch, vdl: SimReader.Copy(vdl),
+            reset=self.reset,
             on_vdl=lambda vdl: None,
             horizon=lambda: self.pages.oldest or self.tailer.vdl,
         )
         self.pages = PageReader(self.runtime, scenario.config, tail=self.tailer.tail, timeout=5)
         host.spawn(self.run(), "reader's client")
+
+    def reset(self, epoch: int, vdl: int) -> SimReader.Copy:
+        if epoch < self.begun:
+            raise Violation(f"a reader went back from epoch {self.begun} to {epoch}")
+        self.begun = epoch
+        return SimReader.Copy(vdl)
 
     async def run(self) -> None:
         history, chance = self.scenario.history, self.host.chance
@@ -236,8 +245,9 @@ class Scenario:
         self.nodes: dict[str, StorageNode] = {}
         self.writers: list[SimWriter] = []
         self.reader: Any = None
+        self.promises = {member.name: Promises(member.name) for member in self.config.members}
         self._value = 0
-        # At most one node may lose what it had made durable.
+        # At most one node may lose what it had made durable without knowing it; disks are lost in its zone.
         self.rotten = self.chance.choice([None, *(member.name for member in self.config.members)])
         if len(self.config.members) < 6:
             self.rotten = None
@@ -282,7 +292,7 @@ class Scenario:
             gossip_seconds=0.1,
             scrub_seconds=self.chance.choice([0.5, 5.0, 1000.0]),
         )
-        node = StorageNode(config, runtime)
+        node = PromisingNode(config, runtime, self.promises[name])
 
         async def start() -> None:
             while True:
@@ -301,7 +311,8 @@ class Scenario:
                     return
                 except OSError as error:
                     self.world.note(f"{name} does not start: {error}")
-                    if not host.platter.full:
+                    failing = error.errno == errno.EIO and host.runtime is runtime and host.alive
+                    if not host.platter.full and not failing:
                         raise
                     await runtime.clock.sleep(0.2)
 
@@ -526,14 +537,17 @@ class Scenario:
         self.later(self.chance.uniform(0.1, 2.0), empty)
 
     async def break_sync(self) -> None:
-        name = self.any_node()
-        self.world.note(f"a sync of {name} fails")
-        self.world.hosts[name].platter.broken_syncs += 1
+        """Of one node, or of so many that what they have is needed."""
+        names = [member.name for member in self.config.members]
+        for name in self.chance.sample(names, self.chance.choice([1, 1, len(names) // 2 + 1])):
+            self.world.note(f"a sync of {name} fails")
+            self.world.hosts[name].platter.broken_syncs += 1
 
     async def rot(self) -> None:
         """A bit of a file flips: under a running node, or found by the one that starts next."""
         if self.rotten is not None and self.world.hosts[self.rotten].alive:
             host = self.world.hosts[self.rotten]
+            self.promises[self.rotten].forgiven = True
             running = self.chance.random() < 0.5
             if not running:
                 host.kill()
@@ -545,14 +559,20 @@ class Scenario:
                 await self.restart(self.rotten)
 
     async def lose_disk(self) -> None:
-        """A new machine in the old one's place: empty."""
-        if self.rotten is not None and self.world.hosts[self.rotten].alive:
-            host = self.world.hosts[self.rotten]
-            host.kill()
-            host.platter = Platter()
-            self.world.note(f"{self.rotten} loses its disk")
-            self.world.counts["a disk is lost"] += 1
-            await self.restart(self.rotten)
+        """A new machine in the old one's place: empty. Or a zone's both."""
+        if self.rotten is None:
+            return
+        zone = [member.zone for member in self.config.members if member.name == self.rotten]
+        names = [member.name for member in self.config.members if member.zone in zone]
+        for name in self.chance.choice([[self.rotten], names]):
+            host = self.world.hosts[name]
+            if host.alive:
+                host.kill()
+                host.platter = Platter()
+                self.promises[name].forgiven = True
+                self.world.note(f"{name} loses its disk")
+                self.world.counts["a disk is lost"] += 1
+                await self.restart(name)
 
     async def kill_reader(self) -> None:
         self.world.hosts["reader"].kill()

@@ -34,6 +34,7 @@ FAULTS = (
     "a process dies at an operation",
     "a process is killed",
     "a sync fails",
+    "a sync of the manifest fails",
     "a write is torn",
     "a zone is down",
     "an old writer wakes up after its successor's recovery",

@@ -130,6 +130,30 @@ def test_a_reader_of_another_writer_begins_anew(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_reader_does_not_go_back_to_a_writer_that_was_fenced_off(tmp_path: Path) -> None:
+    """One that slept through its successor's recovery, at an address that the reader knows."""
+
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        tailer = await pair.start()
+        await until(lambda: tailer.connected)
+        listener = pair.publisher._listener
+        assert listener is not None
+        pair.publisher.close()
+        older = LogPublisher(pair.runtime, volume=1, epoch=2, vdl=800, tails=lambda: [(0, 700)])
+        await older.serve(listener.address)
+        await until(lambda: "fenced off" in tailer.last_error)
+        assert (len(pair.copies), tailer.epoch, tailer.vdl, tailer.connected) == (1, 3, 1000, False)
+        older.close()
+        newer = LogPublisher(pair.runtime, volume=1, epoch=4, vdl=2000, tails=lambda: [(0, 900)])
+        await newer.serve(listener.address)
+        await until(lambda: len(pair.copies) == 2)
+        assert (tailer.epoch, tailer.vdl) == (4, 2000)
+        tailer.close()
+
+    run(main())
+
+
 def test_what_a_reader_may_see_is_kept_from_the_moment_it_comes(tmp_path: Path) -> None:
     async def main() -> None:
         pair = Pair(tmp_path)

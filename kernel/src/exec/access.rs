@@ -70,15 +70,21 @@ pub struct View {
     pub crosscheck: Option<Lsn>,
     /// A change whose commit record is in the log, though perhaps not durable yet, is taken for a commit, and the highest such CSN is
     /// noted here; see docs/decisions/2026-11-21-rows-pass-on-before-they-are-durable.md. None: its end is waited for.
+    /// Where a sequence is asked, the LSN of the record that its answer hangs on is noted here.
     pub passed: Option<Arc<AtomicU64>>,
 }
 
 impl View {
+    /// What this view has seen is lost in a crash unless `lsn` is durable.
+    pub fn note(&self, lsn: Lsn) {
+        if let Some(passed) = &self.passed {
+            passed.fetch_max(lsn.0, Ordering::SeqCst);
+        }
+    }
+
     /// May a row be taken over from a transaction that commits with `csn`?
     pub fn passes(&self, csn: Lsn) -> bool {
-        if let Some(passed) = &self.passed {
-            passed.fetch_max(csn.0, Ordering::SeqCst);
-        }
+        self.note(csn);
         self.passed.is_some()
     }
 

@@ -10,7 +10,7 @@ use crate::expr::Setup;
 use crate::types::Datum;
 use ahash::AHashMap;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// The engine's side, implemented by the Python face. Any of these may answer `Need` and is then called again.
@@ -35,6 +35,8 @@ pub struct Host {
     backend: Arc<dyn Backend>,
     outside: Mutex<Option<Arc<dyn Outside>>>,
     sequences: Mutex<Sequences>,
+    /// The end of the newest record that they hang on: no transaction says so.
+    logged: Arc<AtomicU64>,
     /// Rows for HostScan("copy"), one batch for each execution.
     copied: Mutex<Option<Vec<Vec<Datum>>>>,
     /// The running statement's transaction may not write.
@@ -50,6 +52,7 @@ impl Host {
             backend,
             outside: Mutex::new(None),
             sequences: Mutex::default(),
+            logged: Arc::default(),
             copied: Mutex::new(None),
             read_only: AtomicBool::new(false),
             restricted: AtomicBool::new(false),
@@ -92,8 +95,13 @@ impl Host {
             command: 0,
             strict: false,
             crosscheck: None,
-            passed: None,
+            passed: Some(self.logged.clone()),
         }
+    }
+
+    /// What sequences have told this session may be lost in a crash while this is not durable.
+    pub(super) fn logged(&self) -> Lsn {
+        Lsn(self.logged.load(Ordering::SeqCst))
     }
 
     /// Storage knows a sequence by its page; its errors get the name here.

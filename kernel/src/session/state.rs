@@ -318,7 +318,8 @@ impl Session {
             self.cancel.check()?;
             self.run_deferred()?;
         }
-        let (id, backend, passed) = (self.id, self.backend.clone(), self.passed());
+        let (id, backend) = (self.id, self.backend.clone());
+        let told = self.passed().max(self.host.logged());
         let Some(txn) = &mut self.txn else {
             return Ok(());
         };
@@ -327,7 +328,7 @@ impl Session {
         }
         match txn.committing {
             Some(lsn) if backend.durable() < lsn => Err(Need::Durable(lsn).into()),
-            None if backend.durable() < passed => Err(Need::Durable(passed).into()),
+            None if backend.durable() < told => Err(Need::Durable(told).into()),
             _ => {
                 self.forget();
                 backend.finish(id);

@@ -4,9 +4,10 @@ use super::connection::{Cached, Connection, Event, Queries, Statement, What};
 use super::node::Node;
 use super::{Backend, Isolation, Session};
 use crate::base::lexer;
-use crate::base::{Lsn, Need, Res, SessionId, SqlError, Stop, Xid};
+use crate::base::{Lsn, Need, Oid, Res, SessionId, SqlError, Stop, Xid};
 use crate::exec::run::Prepared;
 use crate::store::{Config, Volume};
+use crate::table::SequenceDef;
 use crate::txn::locks::Level;
 use crate::txn::modes::LockKey;
 use crate::txn::Status;
@@ -65,6 +66,43 @@ fn a_commit_waits_for_its_lsn_and_then_frees_what_it_holds() {
     assert_eq!((one.status(), one.active()), (b'I', false));
     assert_eq!(node.txns.locks.take_woken(), [SessionId(2)]);
     two.lock_relation(crate::base::Oid(9), 1, false).unwrap();
+}
+
+#[test]
+fn what_a_sequence_has_told_is_durable_when_the_transaction_ends() {
+    use crate::func::ctx::Host as _;
+    let node = node();
+    let oid = Oid(7);
+    let def = SequenceDef {
+        start: 1,
+        increment: 1,
+        min: 1,
+        max: 100,
+        cycle: false,
+    };
+    let page = node.tables.create_sequence(&def).unwrap();
+    node.set_sequence(oid, Some(page));
+    flush(&node);
+    let (mut one, mut two) = (session(&node, 1), session(&node, 2));
+    for session in [&mut one, &mut two] {
+        session.begin_implicit();
+    }
+    assert_eq!(one.host.nextval(oid).unwrap(), 1);
+    assert_eq!(two.host.nextval(oid).unwrap(), 2, "logged by the first");
+    for session in [&mut one, &mut two] {
+        let waits = |result: Res<_>| matches!(result, Err(Stop::Need(Need::Durable(lsn))) if lsn == node.volume.tail());
+        assert!(waits(session.commit()));
+    }
+    flush(&node);
+    for session in [&mut one, &mut two] {
+        assert_eq!(session.commit().unwrap(), "COMMIT");
+    }
+    one.begin_implicit();
+    assert_eq!(one.host.nextval(oid).unwrap(), 3);
+    assert_eq!(one.commit().unwrap(), "COMMIT", "nothing is logged");
+    one.begin_implicit();
+    one.host.setval(oid, 50, true).unwrap();
+    assert!(one.commit().is_err());
 }
 
 #[test]

@@ -249,12 +249,15 @@ impl Access for Tables {
         self.core.size(table.root)
     }
 
-    fn nextval(&self, _view: &View, sequence: PageNo) -> Res<i64> {
-        self.core.nextval(sequence)
+    fn nextval(&self, view: &View, sequence: PageNo) -> Res<i64> {
+        let (value, lsn) = self.core.nextval(sequence)?;
+        view.note(lsn);
+        Ok(value)
     }
 
-    fn setval(&self, _view: &View, sequence: PageNo, value: i64, called: bool) -> Res<()> {
-        self.core.setval(sequence, value, called)
+    fn setval(&self, view: &View, sequence: PageNo, value: i64, called: bool) -> Res<()> {
+        view.note(self.core.setval(sequence, value, called)?);
+        Ok(())
     }
 
     fn seqval(&self, _view: &View, sequence: PageNo) -> Res<(i64, bool)> {

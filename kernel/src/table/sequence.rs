@@ -10,7 +10,7 @@
 
 use super::core::Core;
 use crate::base::error::{corrupt, fail};
-use crate::base::{PageNo, Res};
+use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Kind, Page, BODY};
 use crate::redo::Record;
 use crate::store::Mtr;
@@ -36,6 +36,8 @@ pub(super) struct Sequence {
     called: bool,
     /// Values that the log allows before the next record.
     logged: u32,
+    /// The end of the record that allows them.
+    lsn: Lsn,
 }
 
 impl Sequence {
@@ -59,6 +61,7 @@ impl Sequence {
             last: word(0),
             called: word(1) != 0,
             logged: 0,
+            lsn: page.lsn(),
         })
     }
 
@@ -134,7 +137,7 @@ impl Core {
             .get(&page)
             .map_or((known.last, known.called), |s| (s.last, s.called));
         log(&mut mtr, page, last, called, def)?;
-        mtr.commit();
+        let lsn = mtr.commit();
         sequences.insert(
             page,
             Sequence {
@@ -142,12 +145,14 @@ impl Core {
                 last,
                 called,
                 logged: 0,
+                lsn,
             },
         );
         Ok(())
     }
 
-    pub(super) fn nextval(&self, page: PageNo) -> Res<i64> {
+    /// The next value, and the LSN that must be durable before anybody may count on it.
+    pub(super) fn nextval(&self, page: PageNo) -> Res<(i64, Lsn)> {
         let mut sequences = self.sequences.lock();
         let mut now = match sequences.get(&page) {
             Some(sequence) => *sequence,
@@ -177,17 +182,18 @@ impl Core {
                 }
             }
             log(&mut mtr, page, ahead, true, &now.def)?;
-            mtr.commit();
+            now.lsn = mtr.commit();
         } else {
             now.logged -= 1;
         }
         now.last = value;
         now.called = true;
         sequences.insert(page, now);
-        Ok(value)
+        Ok((value, now.lsn))
     }
 
-    pub(super) fn setval(&self, page: PageNo, value: i64, called: bool) -> Res<()> {
+    /// The LSN that must be durable before anybody may count on it.
+    pub(super) fn setval(&self, page: PageNo, value: i64, called: bool) -> Res<Lsn> {
         let mut sequences = self.sequences.lock();
         let mut mtr = self.volume.begin()?;
         let def = Sequence::read(&*mtr.page(page)?)?.def;
@@ -201,7 +207,7 @@ impl Core {
             );
         }
         log(&mut mtr, page, value, called, &def)?;
-        mtr.commit();
+        let lsn = mtr.commit();
         sequences.insert(
             page,
             Sequence {
@@ -209,9 +215,10 @@ impl Core {
                 last: value,
                 called,
                 logged: 0,
+                lsn,
             },
         );
-        Ok(())
+        Ok(lsn)
     }
 
     pub(super) fn seqval(&self, page: PageNo) -> Res<(i64, bool)> {
