@@ -1,23 +1,25 @@
 """DECLARE, FETCH, MOVE, CLOSE; PREPARE, EXECUTE, DEALLOCATE.
 
-A cursor is a portal of the transaction. Rows that have been fetched are kept for scrolling back; a WITH HOLD cursor reads all its rows at commit.
+A cursor lives in its transaction. Unless it is NO SCROLL, rows that have been fetched are kept for scrolling back; a WITH HOLD cursor reads all its
+rows at commit. Kept rows are the kernel's (`session/cursor.rs`), in a temporary file where they are more than work_mem.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sixfold.kernel._kernel import Portal, Statement
+from sixfold.kernel._kernel import Cursor as KernelCursor
+from sixfold.kernel._kernel import Statement
 
 from . import parser
 from .analyzer.types import resolve_type
 from .errors import SqlError, not_built
 from .parser import ast, enums
 from .plans import Prepared, check_same_columns, prepare
-from .reply import Column
+from .regtypes import has_names, named_rows, written_types
+from .reply import Column, Reply
 from .utility import Context, entry
 
 if TYPE_CHECKING:
@@ -26,69 +28,117 @@ if TYPE_CHECKING:
 CURSOR_OPT_BINARY, CURSOR_OPT_SCROLL, CURSOR_OPT_NO_SCROLL, CURSOR_OPT_HOLD = 1, 2, 4, 32
 FETCH = enums.FetchDirection
 ALL = (1 << 63) - 1
+# Rows with names in place of numbers are made so many at a time.
+NAMED_ROWS = 1000
 PLANNED = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt")
 
 
 class Cursor:
     """An open cursor. `at` is the current row, from 1; 0 is before the first."""
 
-    def __init__(self, name: str, text: str, prepared: Prepared, portal: Portal, options: int, created: int) -> None:
+    def __init__(
+        self, name: str, text: str, prepared: Prepared, options: int, created: int, kernel: KernelCursor
+    ) -> None:
         self.name = name
         self.text = text
         self.prepared = prepared
-        self.portal: Portal | None = portal
-        self.rows: list[tuple[Any, ...]] = []
+        self.kernel = kernel
         self.at = 0
         self.scroll = not options & CURSOR_OPT_NO_SCROLL
         self.hold = bool(options & CURSOR_OPT_HOLD)
         self.binary = bool(options & CURSOR_OPT_BINARY)
-        self.declared_scroll = bool(options & CURSOR_OPT_SCROLL)
         self.created = created
         # Materialised: it outlives its transaction.
         self.held = False
+        # A fetch has ended with an error.
+        self.failed = False
 
-    async def read(self, session: Session, upto: int) -> None:
+    async def read(self, session: Session, upto: int = ALL) -> None:
         """Have rows up to number `upto`, if there are so many."""
-        while self.portal is not None and len(self.rows) < upto:
-            want = 0 if upto >= ALL else upto - len(self.rows)
-            portal = self.portal
-            kind, rows = await session.waits.step(
-                partial(portal.fetch, want), session=session.kernel, detached=partial(portal.fetch_detached, want)
-            )
-            self.rows += rows
-            if kind == "done":
-                portal.close()
-                self.portal = None
+        self.kernel.read(upto)
+        await self._steps(session)
 
-    async def move(self, session: Session, direction: Any, count: int) -> list[tuple[Any, ...]]:
-        """Rows of one FETCH, with the cursor moved."""
+    async def _steps(self, session: Session) -> int:
+        kernel = self.kernel
+        answer = await session.waits.step(
+            kernel.step, session=session.kernel, detached=kernel.step_detached, relieve=session.relieve
+        )
+        rows: int = answer[1]
+        return rows
+
+    async def _rows(self, session: Session, first: int, count: int, reply: Reply | None, *, back: bool = False) -> int:
+        """Rows from number `first` on go to the client (no reply: nowhere). How many there were."""
+        columns = self.prepared.columns
+        if reply is not None and reply.describe:
+            session.wire.row_description(columns, reply.formats)
+        if count <= 0:
+            return 0
+        if reply is not None and has_names(columns):
+            return await self._named(session, first, count, reply, back)
+        if reply is None:
+            self.kernel.begin(first - 1, count, back=back)
+        else:
+            self.kernel.begin(first - 1, count, back=back, to="client", formats=reply.formats)
+        return await self._steps(session)
+
+    async def _named(self, session: Session, first: int, count: int, reply: Reply, back: bool) -> int:
+        columns, done, more = self.prepared.columns, 0, True
+        while more:
+            part = min(count - done, NAMED_ROWS)
+            self.kernel.begin(first - 1 + (-done if back else done), part, back=back, to="python")
+            rows = named_rows(session, columns, await self._fetched(session), reply.formats)
+            session.wire.data_rows(written_types(columns, reply.formats), rows, reply.formats)
+            await session.relieve()
+            done += len(rows)
+            more = len(rows) == part and done < count
+        return done
+
+    async def _fetched(self, session: Session) -> list[tuple[Any, ...]]:
+        await self._steps(session)
+        return self.kernel.take_fetched()
+
+    async def move(self, session: Session, direction: Any, count: int, reply: Reply | None) -> int:
+        """One FETCH, or MOVE (without a reply), of so many rows."""
         if direction == FETCH.FETCH_BACKWARD:
             direction, count = FETCH.FETCH_FORWARD, -count
-        if direction in (FETCH.FETCH_ABSOLUTE, FETCH.FETCH_RELATIVE):
-            return await self._seek(session, direction, count)
-        if count >= 0:
-            if count == 0:
-                return self.rows[self.at - 1 : self.at] if 0 < self.at <= len(self.rows) else []
-            await self.read(session, min(self.at + count, ALL))
-            found = self.rows[self.at : self.at + count]
-            self.at = self.at + count if len(found) == count else len(self.rows) + 1
-            return found
-        self._backward()
-        first = max(self.at + count, 1)
-        found = self.rows[first - 1 : self.at - 1]
-        self.at = first if len(found) == -count else 0
-        return found[::-1]
-
-    async def _seek(self, session: Session, direction: Any, count: int) -> list[tuple[Any, ...]]:
-        target = self.at + count if direction == FETCH.FETCH_RELATIVE else count
-        if direction == FETCH.FETCH_ABSOLUTE and count < 0:
-            await self.read(session, ALL)
-            target = len(self.rows) + 1 + count
-        if target < self.at:
+        if direction == FETCH.FETCH_ABSOLUTE:
+            return await self._seek(session, count if count >= 0 else await self._from_end(session, count), reply)
+        if count < 0 and not (reply is None and count == -ALL and self.at == 0):
             self._backward()
-        await self.read(session, max(target, 0))
-        self.at = max(0, min(target, len(self.rows) + 1))
-        return self.rows[self.at - 1 : self.at] if 0 < self.at <= len(self.rows) else []
+        if count == 0:
+            return await self._again(session, reply)
+        if direction == FETCH.FETCH_RELATIVE:
+            return await self._seek(session, self.at + count, reply)
+        if count > 0:
+            found = await self._rows(session, self.at + 1, min(count, ALL - self.at), reply)
+            self.at = self.at + count if found == count else self.kernel.rows + 1
+            return found
+        first = max(self.at + count, 1)
+        found = await self._rows(session, self.at - 1, self.at - first, reply, back=True)
+        self.at = first if found == -count else 0
+        return found
+
+    async def _again(self, session: Session, reply: Reply | None) -> int:
+        """The current row."""
+        here = int(0 < self.at <= self.kernel.rows)
+        if here and reply is not None:
+            self._backward()
+        return await self._rows(session, self.at, here, reply)
+
+    async def _from_end(self, session: Session, count: int) -> int:
+        self._backward()
+        await self.read(session)
+        return max(self.kernel.rows + 1 + count, 0)
+
+    async def _seek(self, session: Session, target: int, reply: Reply | None) -> int:
+        target = max(target, 0)
+        if target <= self.at and self.at:
+            self._backward()
+        elif target > self.at + 1:
+            await self._rows(session, self.at + 1, target - 1 - self.at, None)
+        found = await self._rows(session, target, int(target > 0), reply)
+        self.at = target if found or not target else self.kernel.rows + 1
+        return found
 
     def _backward(self) -> None:
         if not self.scroll:
@@ -100,8 +150,8 @@ class Cursor:
 async def hold_open_cursors(session: Session) -> None:
     """Before COMMIT."""
     for cursor in session.cursors.values():
-        if cursor.hold and not cursor.held:
-            await cursor.read(session, ALL)
+        if cursor.hold and not cursor.held and not cursor.failed:
+            await cursor.read(session)
             cursor.held = True
 
 
@@ -118,9 +168,9 @@ async def declare(session: Session, node: Any, context: Context) -> None:
     )
     if prepared.planned.kind != "SELECT":
         raise SqlError("42P11", "DECLARE CURSOR must specify a SELECT statement")
-    portal = session.kernel.portal(prepared.plan, context.params)
+    kernel = session.kernel.cursor(prepared.plan, context.params, scroll=not node.options & CURSOR_OPT_NO_SCROLL)
     session.cursors[node.portalname] = Cursor(
-        node.portalname, context.own_text, prepared, portal, node.options, session.now()
+        node.portalname, context.own_text, prepared, node.options, session.now(), kernel
     )
     session.begin_work()
     # The protocol's Describe and Execute know cursors by their names too.
@@ -145,28 +195,25 @@ async def fetch(session: Session, node: Any, context: Context) -> None:
     """FETCH and MOVE."""
     cursor = _cursor(session, node.portalname)
     ahead = context.reply.max_rows if node.howMany == ALL and context.reply.max_rows else node.howMany
-    rows = await cursor.move(session, node.direction, ahead)
-    if node.ismove:
-        context.reply.complete(f"MOVE {len(rows)}")
-        return
     if cursor.binary and not context.reply.formats:
         context.reply.formats = (1,)
-    await context.reply.rows(cursor.prepared.columns, rows)
-    context.reply.complete(f"FETCH {len(rows)}")
+    if cursor.failed:
+        raise SqlError("55000", f'portal "{cursor.name}" cannot be run')
+    cursor.failed = True
+    found = await cursor.move(session, node.direction, ahead, None if node.ismove else context.reply)
+    cursor.failed = False
+    context.reply.complete(f"{'MOVE' if node.ismove else 'FETCH'} {found}")
 
 
 @entry("ClosePortalStmt", "CLOSE", read_only=True)
 async def close(session: Session, node: Any, context: Context) -> None:
     """CLOSE name, CLOSE ALL."""
     if node.portalname is None:
-        for name in session.cursors:
-            session.wire.close_portal(name)
-        session.cursors.clear()
+        session.drop_cursors(list(session.cursors))
         context.reply.complete("CLOSE CURSOR ALL")
         return
     _cursor(session, node.portalname)
-    session.wire.close_portal(node.portalname)
-    del session.cursors[node.portalname]
+    session.drop_cursors([node.portalname])
     context.reply.complete("CLOSE CURSOR")
 
 

@@ -232,7 +232,7 @@ class Session:
             return
         self._closed = True
         self._disarm()
-        self.cursors.clear()
+        self.drop_cursors(list(self.cursors))
         self.database.unlisten(self, "*")
         self.abandon()
         # What ended the session must not end its clearing up.
@@ -446,9 +446,14 @@ class Session:
         if self.work is not None and not self.kernel.active:
             self._end_work(committed=False)
         if not self.kernel.active:
-            for name in [name for name, cursor in self.cursors.items() if not cursor.held]:
-                del self.cursors[name]
-                self.wire.close_portal(name)
+            self.drop_cursors([name for name, cursor in self.cursors.items() if not cursor.held])
+        self.waits.drop_spilled(self.kernel)
+
+    def drop_cursors(self, names: Sequence[str]) -> None:
+        """They are over, and what they keep goes."""
+        for name in names:
+            self.wire.close_portal(name)
+            self.cursors.pop(name).kernel.close()
 
     async def commit(self, *, implicit: bool = False) -> str:
         """COMMIT with all that hangs on it. Answers the command tag."""

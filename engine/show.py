@@ -174,7 +174,7 @@ async def discard(session: Session, node: Any, context: Context) -> None:
     if node.target == mode.DISCARD_ALL:
         if session.kernel.status != "I":
             raise SqlError("25001", "DISCARD ALL cannot run inside a transaction block")
-        session.cursors.clear()
+        session.drop_cursors(list(session.cursors))
         session.begin_work()
         session.settings.set(
             "session_authorization", session.settings.reset_value("session_authorization") or session.session_user

@@ -7,12 +7,12 @@ kernel's too, unless the transaction has work for Python. Everything else is a u
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sixfold.kernel._kernel import KernelError, Statement, Unfolded, normalise
+from sixfold.kernel._kernel import KernelError, Portal, Statement, Unfolded, normalise
 from sixfold.wal.aside import without_full_collections
 
 from . import asynchronous, parser, utility
@@ -572,12 +572,15 @@ class Statements:
         portal = session.kernel.portal(prepared.plan, params, formats=reply.formats, bound=bound)
         try:
             if has_names(prepared.columns):
-                rows = await session.waits.run(portal.fetch, session=session.kernel, detached=portal.fetch_detached)
-                named = named_rows(session, prepared.columns, rows, reply.formats)
-                session.wire.data_rows(written_types(prepared.columns, reply.formats), named, reply.formats)
+                async for rows in self._parts(portal):
+                    named = named_rows(session, prepared.columns, rows, reply.formats)
+                    session.wire.data_rows(written_types(prepared.columns, reply.formats), named, reply.formats)
+                    await session.relieve()
+                # The portal's own tag counts the last part.
+                reply.complete(f"{portal.tag.rpartition(' ')[0]} {portal.rows}")
             else:
                 await reply.portal(portal)
-            reply.complete(portal.tag)
+                reply.complete(portal.tag)
         finally:
             portal.close()
             self.answers = {}
@@ -595,20 +598,24 @@ class Statements:
         portal = session.kernel.portal(prepared.plan, params)
         rows: list[tuple[Any, ...]] = []
         try:
-            more = True
-            while more:
-                # Many rows at once would hold the interpreter while they are made.
-                state, part = await session.waits.step(
-                    lambda: portal.fetch(FETCH_ROWS),
-                    session=session.kernel,
-                    detached=lambda: portal.fetch_detached(FETCH_ROWS),
-                )
+            async for part in self._parts(portal):
                 rows += part
-                if more := state == "suspended":
-                    await session.waits.runtime.clock.sleep(0)
         finally:
             portal.close()
         return rows
+
+    async def _parts(self, portal: Portal) -> AsyncIterator[list[tuple[Any, ...]]]:
+        """Rows as Python values, some at a time: many at once would hold the interpreter while they are made."""
+        session, more = self.session, True
+        while more:
+            state, part = await session.waits.step(
+                lambda: portal.fetch(FETCH_ROWS),
+                session=session.kernel,
+                detached=lambda: portal.fetch_detached(FETCH_ROWS),
+            )
+            yield part
+            if more := state == "suspended":
+                await session.waits.runtime.clock.sleep(0)
 
     async def hold_cursors(self) -> None:
         """Before COMMIT: WITH HOLD cursors keep their rows."""

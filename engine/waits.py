@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sixfold.kernel._kernel import KernelError, Session, Volume
-from sixfold.wal.runtime import File, Runtime
+from sixfold.wal.runtime import Disk, File, Runtime
 
 if TYPE_CHECKING:
     from sixfold.kernel._kernel import Need, SpillRequest, Step
@@ -23,6 +23,8 @@ RECHECK_SECONDS = 5.0
 # Pages that sessions miss in one turn of the loop are asked for together, so many at once; read-ahead in pieces of so many.
 TOGETHER = 8
 READ_AHEAD = 32
+# The folder of temporary files.
+TEMPORARY = "pgsql_tmp"
 
 
 class PageReader(Protocol):
@@ -289,8 +291,8 @@ class Waits:
 
     def _spill_file(self, key: tuple[int, int]) -> File:
         if key not in self._spills:
-            self.runtime.disk.mkdir("pgsql_tmp")
-            self._spills[key] = self.runtime.disk.open(f"pgsql_tmp/{key[0]}.{key[1]}", create=True)
+            self.runtime.disk.mkdir(TEMPORARY)
+            self._spills[key] = self.runtime.disk.open(f"{TEMPORARY}/{key[0]}.{key[1]}", create=True)
         return self._spills[key]
 
     def drop_spilled(self, session: Session) -> None:
@@ -303,6 +305,12 @@ class Waits:
         if file is not None:
             file.close()
             self.runtime.disk.unlink(file.path)
+
+
+def clear_temporary(disk: Disk) -> None:
+    """Remove the temporary files of a process that was killed. For who starts, and has the folder to itself."""
+    for name in disk.listdir(TEMPORARY) if disk.exists(TEMPORARY) else ():
+        disk.unlink(f"{TEMPORARY}/{name}")
 
 
 def _settle(future: asyncio.Future[None], failure: BaseException | None) -> None:

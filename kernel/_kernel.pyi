@@ -526,6 +526,9 @@ class Session:
         """Start a plan: takes locks and the snapshot at its first run. `params` are Python values of the plan's param types (or `str` in
         the type's input form, where the type's value is not a str). `formats` as in Bind: none = all text, one, or one a column."""
 
+    def cursor(self, plan: Plan, params: Sequence[Any] = (), *, scroll: bool = True) -> Cursor:
+        """A cursor over a plan's rows, which takes locks and the snapshot at its first step. `scroll`: it may go back."""
+
     def build_index(self, table: Table, index: int) -> Job:
         """Fill `table.indexes[index]` (an empty tree) from the table's rows; 23505 for duplicates. Hold SHARE or stronger."""
 
@@ -565,6 +568,39 @@ class Portal:
         """Before the first run."""
 
     def close(self) -> None: ...
+
+@final
+class Cursor:
+    """A cursor of SQL's: rows by number, kept within work_mem and then in a temporary file."""
+
+    def read(self, upto: int) -> None:
+        """What `step` is to do: read rows up to this number, as many as there are, and keep them."""
+
+    def begin(
+        self,
+        first: int,
+        count: int,
+        *,
+        back: bool = False,
+        to: Literal["nowhere", "client", "python"] = "nowhere",
+        formats: Sequence[int] = (),
+    ) -> None:
+        """What `step` is to do: hand over `count` rows from number `first` on (from 0), forwards or backwards. Rows that a cursor
+        without `scroll` has passed are gone."""
+
+    def step(self, budget_us: int = 2000) -> Step:
+        """done(rows handed over) / need. A full output buffer answers ``("need", ("slice",))``: take the output first."""
+
+    def step_detached(self, budget_us: int = 100000) -> Step: ...
+    def take_fetched(self) -> list[tuple[Any, ...]]:
+        """The rows for `to="python"`."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that have been read."""
+
+    def close(self) -> None:
+        """End the plan and forget its rows."""
 
 @final
 class CopyFormat:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sixfold.engine.waits import clear_temporary
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import reason, serve_status
 from sixfold.server.reader import Reader
@@ -72,6 +73,7 @@ async def run_writer(config: WriterConfig) -> None:
 
     # Before anything else: a second one that is started by mistake must not fence the first one off.
     control = await _serve_status(runtime, config.control, status)
+    clear_temporary(runtime.disk)
     try:
         # A volume that no node knows is made; where it exists this changes nothing.
         opened = await _unless(
@@ -109,6 +111,7 @@ async def run_reader(config: ReaderConfig) -> None:
     runtime = real_runtime(config.data)
     reader = Reader(runtime, config, _volume(config))
     control = await _serve_status(runtime, config.control, lambda: reader.status() | {"ready": ready.is_set()})
+    clear_temporary(runtime.disk)
     if await _unless(stop, reader.opened()):
         listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
         ready.set()

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import typer
 
+from sixfold.engine.waits import clear_temporary
 from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.server.config import MARKER, ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
@@ -45,6 +46,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
     try:
         new = _check_marker(folder, config.topology)
         runtime = real_runtime(str(folder), durable=config.fsync)
+        clear_temporary(runtime.disk)
         nodes = EmbeddedNodes(runtime, config.topology)
         try:
             await nodes.start(all_of_them=new)

@@ -220,7 +220,7 @@ def _ends(ctx: PlanContext, query: Query, aggs: list[AggRef]) -> tuple[Node, set
             return None
         ctx.subplans.append(built.node)
         free |= built.free
-        exprs.append(nodes.Sub(len(ctx.subplans) - 1, "scalar", [], None, [], agg.typ))
+        exprs.append(nodes.Sub(len(ctx.subplans) - 1, "scalar", [], None, [], agg.typ, []))
     node = nodes.Project(nodes.Single(), exprs)
     ctx.estimate(node.input, 1, 0.01)
     return ctx.estimate(node, 1, 1.0), free

@@ -42,6 +42,12 @@ def join_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozense
             return None
         a, b, ta, tb = b, a, tb, ta
     columns = column(ctx, a), column(ctx, b)
+    known = same_type(a, b, ta, tb)
+    return None if known is None else JoinKey(qual, *known, *columns)
+
+
+def same_type(a: Expr, b: Expr, ta: int, tb: int) -> tuple[Expr, Expr, int] | None:
+    """Two sides of an equality as keys of one type, if that can be."""
     if ta != tb and not {ta, tb} <= {oids.TEXT, oids.VARCHAR}:
         forward, back = _wider(ta, tb), _wider(tb, ta)
         if forward is not None:
@@ -52,7 +58,7 @@ def join_key(ctx: PlanContext, qual: Expr, left: frozenset[int], right: frozense
             return None
     if ta in (oids.ANYARRAY, oids.ANYELEMENT, oids.RECORD):
         ta = type_of(a)
-    return JoinKey(qual, a, b, ta, *columns)
+    return a, b, ta
 
 
 class Joiner:

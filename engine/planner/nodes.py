@@ -1,5 +1,4 @@
 """The plan as it goes to the kernel: msgspec mirrors of kernel/src/exec/plan.rs, field by field (a test compares).
-
 Every node outputs rows of columns numbered from 0; see the Rust file for what each field means.
 """
 
@@ -236,6 +235,7 @@ class Sub(Expr, tag="sub"):
     test: Expr | None
     result: list[int]
     typ: int
+    keys: list[tuple[Expr, Expr, int]]
 
 
 class Host(Expr, tag="host"):

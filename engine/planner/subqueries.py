@@ -17,11 +17,15 @@ from sixfold.engine.analyzer.tree import (
     Target,
     Var,
 )
-from sixfold.engine.analyzer.walk import contains, rewrite, strip
+from sixfold.engine.analyzer.walk import contains, rewrite, strip, walk
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, PlanContext
+from sixfold.engine.planner.joins import same_type
 from sixfold.engine.planner.nodes import Expr
-from sixfold.engine.planner.quals import conjunction, conjuncts, expr_vars, is_volatile, outer_vars
+from sixfold.engine.planner.quals import conjunction, conjuncts, equality_functions, expr_vars, is_volatile, outer_vars
+
+# Rows with nulls are told apart by bits of a number.
+HASH_KEYS_MAX = 16
 
 # ---- pulling up
 
@@ -230,9 +234,24 @@ def lower_sublink(env: Env, link: SubLink) -> Expr:
             test = nodes.And(tests) if link.op == "=" else nodes.Or(tests)
         if every:
             test = nodes.Not(test)
-        sub: Expr = nodes.Sub(number, "any", params, test, results, oids.BOOL)
+        keys = [] if every or params else _hash_keys(env, link)
+        sub: Expr = nodes.Sub(number, "any", params, test, results, oids.BOOL, keys)
         return nodes.Not(sub) if every else sub
-    return nodes.Sub(number, link.kind, params, None, [], link.typ)
+    return nodes.Sub(number, link.kind, params, None, [], link.typ, [])
+
+
+def _hash_keys(env: Env, link: SubLink) -> list[tuple[Expr, Expr, int]]:
+    """Keys by which IN can look rows up: of the row, of the subplan's rows, and their type. None: it can't."""
+    if link.op != "=" or len(link.left) > HASH_KEYS_MAX or not equality_functions().issuperset(link.funcs):
+        return []
+    columns: dict[int, Expr] = {p.i: nodes.Col(p.i, p.typ) for e in link.right for p in walk(e) if isinstance(p, Slot)}
+    keys: list[tuple[Expr, Expr, int]] = []
+    for i, (left, right) in enumerate(zip(link.left, _right_side(link, columns), strict=True)):
+        key = same_type(left, right, link.types[2 * i], link.types[2 * i + 1])
+        if key is None:
+            return []
+        keys.append((env.lower(key[0]), env.lower(key[1]), key[2]))
+    return keys
 
 
 def _row_compare(env: Env, link: SubLink) -> Expr:
@@ -249,4 +268,4 @@ def _row_compare(env: Env, link: SubLink) -> Expr:
     outer.targets.append(Target(test, "?column?", oids.BOOL))
     built = ctx.plan_query(outer)
     ctx.subplans.append(built.node)
-    return nodes.Sub(len(ctx.subplans) - 1, "scalar", env.bind(built.free), None, [], oids.BOOL)
+    return nodes.Sub(len(ctx.subplans) - 1, "scalar", env.bind(built.free), None, [], oids.BOOL, [])

@@ -12,8 +12,11 @@ from psycopg.pq.abc import PGresult
 
 from sixfold.engine.embedded import Connection
 from sixfold.engine.errors import SqlError
+from tests.engine import random_members
 from tests.engine.memory import Script
+from tests.engine.random_cursors import walk
 from tests.engine.random_joins import SETTINGS, Joins, off, tables
+from tests.engine.random_members import Members
 from tests.engine.random_queries import Generator
 from tests.golden import sql
 from tests.golden.runner import parse
@@ -301,6 +304,29 @@ def test_random_merge_joins_answer_as_postgresql(clean: psycopg.Connection) -> N
         statements += [Joins(1000 * number + seed).statement() for seed in range(60)]
     wrong = compare(clean, statements)
     clean.execute("reset all")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_subqueries_in_place(clean: psycopg.Connection, seed: int) -> None:
+    """IN, ANY and ALL, hashed or row by row, with nulls on either side."""
+    members = Members(seed)
+    wrong = compare(clean, [*random_members.tables(seed), *(members.statement() for _ in range(150))])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_subqueries_in_place_of_many_rows(clean: psycopg.Connection) -> None:
+    """The same beyond work_mem."""
+    wrong = compare(clean, list(random_members.BIG))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_cursors(clean: psycopg.Connection) -> None:
+    """Forwards and backwards, beyond work_mem and after COMMIT."""
+    statements = ["set work_mem = '64kB'"]
+    for seed in range(80):
+        statements += walk(seed)
+    wrong = compare(clean, [*statements, "reset all"])
     assert not wrong, "\n".join(wrong)
 
 

@@ -13,11 +13,12 @@ pub struct Room {
 }
 
 impl Room {
+    pub fn new(bytes: usize, spill: Option<Arc<dyn Spill>>) -> Room {
+        Room { bytes, spill }
+    }
+
     pub fn of(env: &Env) -> Room {
-        Room {
-            bytes: env.setup.work_mem,
-            spill: spill(env),
-        }
+        Room::new(env.setup.work_mem, spill(env))
     }
 
     /// Where what would make it so many bytes must go, if not into memory.
@@ -73,6 +74,11 @@ impl Kept {
     /// How many batches are stored.
     pub fn batches(&self) -> usize {
         self.memory.len() + self.file.as_ref().map_or(0, SpillFile::blocks)
+    }
+
+    /// Batch `i`, if it is not in the file.
+    pub fn in_memory(&self, i: usize) -> Option<&Batch> {
+        self.memory.get(i)
     }
 
     /// Batch `i`; after `Need` call again.

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod kept;
 pub mod keys;
 pub mod nodes;
+pub mod numbered;
 pub mod ops;
 pub mod order;
 pub mod plan;

@@ -595,7 +595,8 @@ pub enum Expr {
         explicit: bool,
     },
     /// A subplan in place, where a join can't serve: `kind` "scalar", "exists", "array", "any" (`test` compares, with the
-    /// subplan's columns as Exec parameters from `result`), with `params` (number, expression) set first.
+    /// subplan's columns as Exec parameters from `result`), with `params` (number, expression) set first. Where "any" is
+    /// equality of `keys`, they are given too: of the row, of the subplan's rows, and their type.
     Sub {
         subplan: usize,
         kind: String,
@@ -603,6 +604,7 @@ pub enum Expr {
         test: Option<Box<Expr>>,
         result: Vec<usize>,
         typ: Oid,
+        keys: Vec<(Expr, Expr, Oid)>,
     },
     /// A function that lives in Python, called once a batch.
     Host {

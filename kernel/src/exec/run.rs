@@ -5,13 +5,13 @@ use super::compile::{self, SubPlan};
 use super::explain::Counters;
 use super::kept::Room;
 use super::nodes::{AfterNode, Expect, Kind, PNode};
-use super::ops::{shared, Op, Opener, Queue, Queued, Shared};
+use super::ops::{shared, Member, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
 use crate::base::{pace, Oid, Res, Stop};
-use crate::expr::{Env, Plans, Setup};
+use crate::expr::{Env, Members, Plans, Setup};
 use crate::func::{Memo, Rng};
-use crate::types::registry;
+use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
 use crate::types::Datum;
 use serde::Deserialize;
@@ -160,6 +160,10 @@ struct RunPlans {
 impl Plans for RunPlans {
     fn open(&self, subplan: usize) -> Op {
         self.opener.open(&self.prepared.subplans[subplan].node)
+    }
+
+    fn members(&self, subplan: usize, infos: &[&'static TypeInfo]) -> Box<dyn Members> {
+        Box::new(Member::new(self.open(subplan), infos))
     }
 
     fn free_params(&self, subplan: usize) -> &[usize] {

@@ -4,9 +4,10 @@
 //! start. Whatever must not be asked twice (volatile functions, subplans, functions in Python) keeps its answers in a
 //! *site* until the whole program is done; the second evaluation takes them from there, in the same order.
 
-use super::env::Operator;
+use super::env::{Members, Operator};
 use crate::base::Oid;
 use crate::exec::batch::{Batch, Kind};
+use crate::exec::kept::Kept;
 use crate::func::registry::Function;
 use crate::func::vector::Kernel;
 use crate::func::CallInfo;
@@ -55,12 +56,27 @@ pub struct SubSite {
     pub operator: Option<Box<dyn Operator>>,
     /// The operator runs for the row after the last answer.
     pub running: bool,
-    /// What it has returned for that row.
+    /// What it has returned for that row; for ANY: all rows that are compared with.
     pub rows: Batch,
+    pub kept: Kept,
+    /// How far the comparing with them is.
+    pub scan: Option<Scan>,
+    pub members: Option<Box<dyn Members>>,
     /// Values of the parameters it depends on, and the answer or rows for them.
     pub memo: Option<(Vec<Datum>, Datum)>,
     pub rows_for: Option<Vec<Datum>>,
     pub test: State,
+}
+
+/// A row's comparison with the rows of a subplan.
+#[derive(Default)]
+pub struct Scan {
+    pub batch: usize,
+    pub row: usize,
+    /// The batch, where it is in a file.
+    pub read: Option<Batch>,
+    /// What the rows before have shown.
+    pub unknown: bool,
 }
 
 pub enum Code {
@@ -220,6 +236,15 @@ pub struct SubCode {
     pub elem: Oid,
     pub out: Kind,
     pub site: usize,
+    pub hash: Option<HashCode>,
+}
+
+/// ANY with equality of keys.
+pub struct HashCode {
+    pub left: Vec<Code>,
+    /// Over the subplan's rows.
+    pub right: Program,
+    pub infos: Vec<&'static TypeInfo>,
 }
 
 pub struct HostCode {
@@ -316,6 +341,7 @@ impl State {
                 Site::Sub(sub) => {
                     sub.journal = Journal::default();
                     sub.running = false;
+                    sub.scan = None;
                 }
             }
         }

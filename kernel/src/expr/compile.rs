@@ -402,6 +402,7 @@ impl<'a> Compiler<'a> {
             test,
             result,
             typ,
+            keys,
         } = expr
         else {
             return fail("XX000", "not a subplan");
@@ -436,6 +437,10 @@ impl<'a> Compiler<'a> {
                 Some(program)
             }
         };
+        let hash = match keys.is_empty() {
+            true => None,
+            false => Some(self.hash_keys(keys)?),
+        };
         let elem = if kind == SubKind::Array {
             registry::get(*typ)?.elem
         } else {
@@ -452,7 +457,22 @@ impl<'a> Compiler<'a> {
             elem,
             out: Kind::of(*typ),
             site,
+            hash,
         })))
+    }
+
+    fn hash_keys(&mut self, keys: &[(Expr, Expr, Oid)]) -> Res<HashCode> {
+        let right = keys.iter().map(|(_, right, _)| right);
+        let (right, reads) = Compiler::new(&mut *self.subplans, self.settings).program(right)?;
+        self.reads.extend(reads);
+        let left = keys.iter().map(|(left, ..)| self.expr(left));
+        let left = left.collect::<Res<_>>()?;
+        let infos = keys.iter().map(|(.., typ)| registry::get(*typ));
+        Ok(HashCode {
+            left,
+            right,
+            infos: infos.collect::<Res<_>>()?,
+        })
     }
 }
 

@@ -1,13 +1,14 @@
 //! What an execution carries with it: parameters, settings, the way to storage, and what is left of its time slice.
 //! Expressions and operators see the world only through this.
 
-use super::code::{Call, ValueSet};
+use super::code::{Call, Program, ValueSet};
 use crate::base::error::fail;
 use crate::base::{pace, Lsn, Need, Res};
 use crate::exec::access::{Access, View};
 use crate::exec::batch::{Batch, Vector};
 use crate::func;
 use crate::func::{CallInfo, Ctx, Memo, Rng};
+use crate::types::registry::TypeInfo;
 use crate::types::settings::Settings;
 use crate::types::Datum;
 use ahash::AHashMap;
@@ -65,9 +66,19 @@ pub trait Operator: Send {
     }
 }
 
+/// The rows of a subplan, for asking whether others are among them.
+pub trait Members: Send {
+    /// Of each row of `keys` whether it equals one: true, false, or null where only nulls leave it open. `right`: the subplan's keys, over
+    /// its rows. After `Need` call again with the same.
+    fn look(&mut self, env: &mut Env, right: &Program, keys: &Batch) -> Res<Vector>;
+    /// Executor parameters have changed: the subplan runs again.
+    fn restart(&mut self);
+}
+
 /// The plans that expressions refer to by number.
 pub trait Plans: Send + Sync {
     fn open(&self, subplan: usize) -> Box<dyn Operator>;
+    fn members(&self, subplan: usize, infos: &[&'static TypeInfo]) -> Box<dyn Members>;
     /// Executor parameters that a subplan reads but does not set itself.
     fn free_params(&self, subplan: usize) -> &[usize];
     /// Does it answer differently, or change something, when run again with the same parameters?

@@ -2,23 +2,31 @@
 //! when it depends on none; a volatile one that has parameters runs for each row.
 
 use super::code::*;
+use super::env::Env;
 use super::eval::{count, eval as value_of, Cx, Sel, Value};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
+use crate::exec::kept::{Kept, Room};
 use crate::types::array::Array;
 use crate::types::Datum;
 use std::sync::Arc;
 
 pub fn eval<'a>(cx: &mut Cx<'_>, code: &SubCode, input: &'a Batch, sel: Sel<'_>) -> Res<Value<'a>> {
+    let plans = cx.env.plans.clone();
+    let free = plans.free_params(code.subplan);
+    let volatile = plans.volatile(code.subplan);
+    if let Some(hash) = &code.hash {
+        // Otherwise the subplan runs for each row.
+        if code.params.is_empty() && (free.is_empty() || !volatile) {
+            return look(cx, code, hash, free, input, sel).map(Value::Own);
+        }
+    }
     let len = count(input, sel);
     let mut params = Vec::with_capacity(code.params.len());
     for (n, param) in &code.params {
         params.push((*n, value_of(cx, param, input, sel)?));
     }
-    let plans = cx.env.plans.clone();
-    let free = plans.free_params(code.subplan);
-    let volatile = plans.volatile(code.subplan);
     let once = free.is_empty() && code.test.is_none() && params.is_empty();
     let mut out = Vector::of_kind(code.out, len);
     for i in 0..len {
@@ -29,10 +37,7 @@ pub fn eval<'a>(cx: &mut Cx<'_>, code: &SubCode, input: &'a Batch, sel: Sel<'_>)
         for (n, value) in &params {
             cx.env.set_exec(*n, value.get(i));
         }
-        let key: Vec<Datum> = free
-            .iter()
-            .map(|&n| cx.env.exec.get(n).cloned().unwrap_or_default())
-            .collect();
+        let key = values_of(cx, free);
         let keep = !volatile || free.is_empty();
         let answer = answer(cx, code, key, keep, input, sel.map_or(i as u32, |s| s[i]))?;
         if once {
@@ -42,6 +47,58 @@ pub fn eval<'a>(cx: &mut Cx<'_>, code: &SubCode, input: &'a Batch, sel: Sel<'_>)
         out.push(answer);
     }
     Ok(Value::Own(out))
+}
+
+fn values_of(cx: &Cx<'_>, params: &[usize]) -> Vec<Datum> {
+    let value = |&n: &usize| cx.env.exec.get(n).cloned().unwrap_or_default();
+    params.iter().map(value).collect()
+}
+
+/// All rows together, by a hash of their keys.
+fn look(
+    cx: &mut Cx<'_>,
+    code: &SubCode,
+    hash: &HashCode,
+    free: &[usize],
+    input: &Batch,
+    sel: Sel<'_>,
+) -> Res<Vector> {
+    let len = count(input, sel);
+    let mut columns = Vec::with_capacity(hash.left.len());
+    for key in &hash.left {
+        columns.push(value_of(cx, key, input, sel)?.vector(len));
+    }
+    let params = values_of(cx, free);
+    let site = cx.sites[code.site].sub();
+    let mut out = Vector::of_kind(code.out, len);
+    while let (true, Some(answer)) = (out.len() < len, site.journal.replay()) {
+        out.push(answer);
+    }
+    if out.len() == len {
+        return Ok(out);
+    }
+    let mut members = match site.members.take() {
+        Some(mut members) => {
+            if !site
+                .rows_for
+                .as_ref()
+                .is_some_and(|of| same_key(of, &params))
+            {
+                members.restart();
+            }
+            members
+        }
+        None => cx.env.plans.members(code.subplan, &hash.infos),
+    };
+    site.rows_for = Some(params);
+    let found = members.look(cx.env, &hash.right, &Batch { columns, len });
+    let site = cx.sites[code.site].sub();
+    site.members = Some(members);
+    let found = found?;
+    for i in 0..len {
+        site.journal.record(found.get(i));
+    }
+    Ok(found)
 }
 
 fn same_key(a: &[Datum], b: &[Datum]) -> bool {
@@ -135,7 +192,7 @@ fn run(cx: &mut Cx<'_>, code: &SubCode) -> Res<()> {
         None => {
             let site = cx.sites[code.site].sub();
             site.running = true;
-            site.rows = Batch::default();
+            (site.rows, site.kept) = (Batch::default(), Kept::default());
             cx.env.plans.clone().open(code.subplan)
         }
     };
@@ -153,8 +210,11 @@ fn pull(cx: &mut Cx<'_>, code: &SubCode, operator: &mut Box<dyn super::env::Oper
         operator.rescan(cx.env)?;
         let site = cx.sites[code.site].sub();
         site.running = true;
-        site.rows = Batch::default();
+        (site.rows, site.kept) = (Batch::default(), Kept::default());
         site.rows_for = None;
+    }
+    if matches!(code.kind, SubKind::Any | SubKind::All) {
+        return keep(cx, code, operator);
     }
     while let Some(batch) = operator.next(cx.env)? {
         let rows = &mut cx.sites[code.site].sub().rows;
@@ -171,37 +231,76 @@ fn pull(cx: &mut Cx<'_>, code: &SubCode, operator: &mut Box<dyn super::env::Oper
     Ok(())
 }
 
-/// `test` for each row of the subplan: ANY is an OR, ALL is an AND, with three values.
+/// All rows of the subplan, to be compared with.
+fn keep(cx: &mut Cx<'_>, code: &SubCode, operator: &mut Box<dyn super::env::Operator>) -> Res<()> {
+    let room = Room::of(cx.env);
+    loop {
+        cx.sites[code.site].sub().kept.settle(&room)?;
+        match operator.next(cx.env)? {
+            Some(batch) => cx.sites[code.site].sub().kept.push(batch),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// `test` for each row of the subplan: ANY is an OR, ALL is an AND, with three values. Goes on where a `Need` stopped it.
 fn compare(cx: &mut Cx<'_>, code: &SubCode, input: &Batch, row: u32) -> Res<Datum> {
-    let all = code.kind == SubKind::All;
     let Some(test) = &code.test else {
         return fail("XX000", "a quantified subplan has no test");
     };
-    let mut result = Datum::Bool(all);
-    let rows = std::mem::take(&mut cx.sites[code.site].sub().rows);
-    let mut state = std::mem::take(&mut cx.sites[code.site].sub().test);
-    let mut outcome = Ok(());
-    for i in 0..rows.len {
-        for (k, n) in code.result.iter().enumerate() {
-            cx.env.set_exec(*n, rows.get(i, k));
-        }
-        match test.row(cx.env, &mut state, input, row) {
-            Ok(values) => match values.first() {
-                Some(Datum::Bool(b)) if *b != all => {
-                    result = Datum::Bool(*b);
-                    break;
-                }
-                Some(Datum::Bool(_)) => {}
-                _ => result = Datum::Null,
-            },
-            Err(stop) => {
-                outcome = Err(stop);
-                break;
-            }
-        }
-    }
     let site = cx.sites[code.site].sub();
-    site.rows = rows;
-    site.test = state;
-    outcome.map(|()| result)
+    let kept = std::mem::take(&mut site.kept);
+    let mut scan = site.scan.take().unwrap_or_default();
+    let mut state = std::mem::take(&mut site.test);
+    let result = scan.go_on(cx.env, code, test, &mut state, &kept, (input, row));
+    let site = cx.sites[code.site].sub();
+    (site.kept, site.test) = (kept, state);
+    if result.is_err() {
+        site.scan = Some(scan);
+    }
+    result
+}
+
+impl Scan {
+    fn go_on(
+        &mut self,
+        env: &mut Env,
+        code: &SubCode,
+        test: &Program,
+        state: &mut State,
+        kept: &Kept,
+        (input, row): (&Batch, u32),
+    ) -> Res<Datum> {
+        let all = code.kind == SubKind::All;
+        while self.batch < kept.batches() {
+            env.pulse()?;
+            if self.read.is_none() && kept.in_memory(self.batch).is_none() {
+                self.read = kept.get(self.batch)?;
+            }
+            let Some(rows) = kept.in_memory(self.batch).or(self.read.as_ref()) else {
+                break;
+            };
+            while self.row < rows.len {
+                for (k, n) in code.result.iter().enumerate() {
+                    env.set_exec(*n, rows.get(self.row, k));
+                }
+                match test.row(env, state, input, row)?.first() {
+                    Some(Datum::Bool(b)) if *b != all => return Ok(Datum::Bool(*b)),
+                    Some(Datum::Bool(_)) => {}
+                    _ => self.unknown = true,
+                }
+                self.row += 1;
+            }
+            env.charge(rows.len);
+            *self = Scan {
+                batch: self.batch + 1,
+                unknown: self.unknown,
+                ..Scan::default()
+            };
+        }
+        Ok(match self.unknown {
+            true => Datum::Null,
+            false => Datum::Bool(all),
+        })
+    }
 }

@@ -102,20 +102,36 @@ impl<'a> Piece<'a> {
         })
     }
 
-    fn parts(&self) -> Res<Vec<&'a str>> {
+    /// What stands at `at` between brackets and commas (and colons), and what is behind it next.
+    fn part(&self, at: &mut usize) -> Res<Option<&'a str>> {
         let inside = trim(
             self.text
                 .get(1..self.text.len().saturating_sub(1))
                 .unwrap_or(""),
         );
-        let mut out = Vec::new();
-        let mut at = 0;
-        while at < inside.len() {
-            let stop = end(inside.as_bytes(), at)?;
-            out.push(trim(&inside[at..stop]));
-            at = stop + 1;
+        if *at >= inside.len() {
+            return Ok(None);
         }
-        Ok(out)
+        let stop = end(inside.as_bytes(), *at)?;
+        let part = trim(&inside[*at..stop]);
+        *at = stop + 1;
+        Ok(Some(part))
+    }
+
+    /// An array's next item: `at` is 0 first, and moves on.
+    pub fn item(&self, at: &mut usize) -> Res<Option<Piece<'a>>> {
+        Ok(self.part(at)?.map(|text| Piece { text }))
+    }
+
+    /// An object's next field, in the same way.
+    pub fn field(&self, at: &mut usize) -> Res<Option<Field<'a>>> {
+        let Some(key) = self.part(at)? else {
+            return Ok(None);
+        };
+        match self.part(at)? {
+            Some(text) => Ok(Some((unquote(key)?, Piece { text }))),
+            None => fail("XX000", "a JSON object has a key without a value"),
+        }
     }
 
     /// `None`: not an array.
@@ -123,12 +139,11 @@ impl<'a> Piece<'a> {
         if !self.is_array() {
             return Ok(None);
         }
-        Ok(Some(
-            self.parts()?
-                .into_iter()
-                .map(|text| Piece { text })
-                .collect(),
-        ))
+        let (mut out, mut at) = (Vec::new(), 0);
+        while let Some(item) = self.item(&mut at)? {
+            out.push(item);
+        }
+        Ok(Some(out))
     }
 
     /// `None`: not an object. Keys may come several times.
@@ -136,12 +151,11 @@ impl<'a> Piece<'a> {
         if !self.is_object() {
             return Ok(None);
         }
-        let parts = self.parts()?;
-        let field = |pair: &[&'a str]| match pair {
-            [key, value] => Ok((unquote(key)?, Piece { text: value })),
-            _ => fail("XX000", "a JSON object has a key without a value"),
-        };
-        Ok(Some(parts.chunks(2).map(field).collect::<Res<_>>()?))
+        let (mut out, mut at) = (Vec::new(), 0);
+        while let Some(field) = self.field(&mut at)? {
+            out.push(field);
+        }
+        Ok(Some(out))
     }
 
     /// The last field of this name.

@@ -189,19 +189,36 @@ fn replace_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
 }
 
 /// Pieces between matches. An empty match doesn't split at the text's ends, nor right after a match.
-pub fn split<'t>(regex: &Pattern, text: &'t str) -> Res<Vec<&'t str>> {
-    let mut out = Vec::new();
-    let mut last = 0;
-    let mut matches = Matches::new(regex, 0, Want::Span);
-    while let Some((start, end, _)) = matches.next(text)? {
-        if start == end && (start == 0 || start == text.len() || start == last) {
-            continue;
+/// The parts of a text between matches, one by one.
+pub struct Parts {
+    matches: Matches,
+    /// Where the next part begins; none: there was the last.
+    last: Option<usize>,
+}
+
+impl Parts {
+    pub fn new(regex: &Pattern) -> Parts {
+        Parts {
+            matches: Matches::new(regex, 0, Want::Span),
+            last: Some(0),
         }
-        out.push(&text[last..start]);
-        last = end;
     }
-    out.push(&text[last..]);
-    Ok(out)
+
+    pub fn next<'t>(&mut self, text: &'t str) -> Res<Option<&'t str>> {
+        let Some(last) = self.last else {
+            return Ok(None);
+        };
+        pace::step(STEP)?;
+        while let Some((start, end, _)) = self.matches.next(text)? {
+            if start == end && (start == 0 || start == text.len() || start == last) {
+                continue;
+            }
+            self.last = Some(end);
+            return Ok(Some(&text[last..start]));
+        }
+        self.last = None;
+        Ok(Some(&text[last..]))
+    }
 }
 
 fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -211,11 +228,10 @@ fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     };
     let text = args[0].str()?;
     let regex = regex(ctx, args[1].str()?, flags)?;
-    let value = |part: &str| pace::step(STEP).map(|()| Datum::text(part));
-    let values = split(regex, text)?
-        .into_iter()
-        .map(value)
-        .collect::<Res<_>>()?;
+    let (mut parts, mut values) = (Parts::new(regex), Vec::new());
+    while let Some(part) = parts.next(text)? {
+        values.push(Datum::text(part));
+    }
     Ok(Datum::Array(Arc::new(Array::from_values(
         oids::TEXT,
         values,

@@ -8,34 +8,64 @@ use crate::types::array::Array;
 use crate::types::{oids, registry, Datum};
 use std::sync::Arc;
 
-/// (text, delimiter, null text): a null delimiter splits into characters, an empty one not at all.
-pub fn split(args: &[Datum]) -> Res<Vec<Datum>> {
-    let text = args[0].str()?;
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let null_text = match args.get(2) {
-        Some(value) if !value.is_null() => Some(value.str()?),
-        _ => None,
-    };
-    let one = |part: &str| {
-        if Some(part) == null_text {
-            Datum::Null
-        } else {
-            Datum::text(part)
+/// The parts of a text, one by one.
+pub struct Parts {
+    /// (text, delimiter, null text): a null delimiter splits into characters, an empty one not at all.
+    args: Vec<Datum>,
+    /// Where the next part begins; none: there was the last.
+    at: Option<usize>,
+}
+
+impl Parts {
+    pub fn new(args: &[Datum]) -> Res<Parts> {
+        let text = args[0].str()?;
+        if !args[1].is_null() {
+            pace::heavy(text.len())?;
         }
-    };
-    if args[1].is_null() {
-        let char = |c: char| pace::step(16).map(|()| one(c.encode_utf8(&mut [0; 4])));
-        return text.chars().map(char).collect();
+        Ok(Parts {
+            args: args.to_vec(),
+            at: (!text.is_empty()).then_some(0),
+        })
     }
-    let delimiter = args[1].str()?;
-    if delimiter.is_empty() {
-        return Ok(vec![one(text)]);
+
+    pub fn next(&mut self) -> Res<Option<Datum>> {
+        let Some(at) = self.at else {
+            return Ok(None);
+        };
+        let rest = self.args[0].str()?.get(at..).unwrap_or("");
+        let part = if self.args[1].is_null() {
+            pace::step(16)?;
+            let len = rest.chars().next().map_or(0, char::len_utf8);
+            self.at = (len < rest.len()).then_some(at + len);
+            &rest[..len]
+        } else {
+            pace::check()?;
+            let delimiter = self.args[1].str()?;
+            let found = match delimiter.is_empty() {
+                true => None,
+                false => rest.find(delimiter),
+            };
+            self.at = found.map(|len| at + len + delimiter.len());
+            &rest[..found.unwrap_or(rest.len())]
+        };
+        let null_text = match self.args.get(2) {
+            Some(value) if !value.is_null() => Some(value.str()?),
+            _ => None,
+        };
+        Ok(Some(match Some(part) == null_text {
+            true => Datum::Null,
+            false => Datum::text(part),
+        }))
     }
-    pace::heavy(text.len())?;
-    let part = |part| pace::check().map(|()| one(part));
-    text.split(delimiter).map(part).collect()
+}
+
+fn split(args: &[Datum]) -> Res<Vec<Datum>> {
+    let mut parts = Parts::new(args)?;
+    let mut out = Vec::new();
+    while let Some(part) = parts.next()? {
+        out.push(part);
+    }
+    Ok(out)
 }
 
 fn text_to_array(args: &[Datum]) -> Res<Datum> {

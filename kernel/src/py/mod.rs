@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod common;
 mod copy;
+mod cursor;
 mod errors;
 mod folding;
 mod functions;
@@ -37,6 +38,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     plan::register(module)?;
     session::register(module)?;
     portal::register(module)?;
+    cursor::register(module)?;
     job::register(module)?;
     copy::register(module)?;
     wire::register(module)?;

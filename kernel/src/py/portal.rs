@@ -6,6 +6,7 @@ use super::session::outcome;
 use super::values::{info, to_python};
 use crate::base::{guarded, pace, Need, Res, Stop};
 use crate::exec::batch::Batch;
+use crate::exec::run::Prepared;
 use crate::session::run::{Run, OUTPUT_HIGH};
 use crate::session::{Outcome, Session as Core};
 use crate::wire::encode::datum_at;
@@ -24,14 +25,14 @@ pub struct Portal {
 }
 
 /// Steps until the slices are used up; output that waits for the client ends it at once.
-fn steps(core: &mut Core, run: &mut Run, max_rows: u64, slices: u32) -> Res<Outcome> {
+pub fn steps<T>(core: &mut Core, slices: u32, mut step: impl FnMut(&mut Core) -> Res<T>) -> Res<T> {
     for _ in 1..slices {
-        match run.step(core, max_rows) {
+        match step(core) {
             Err(Stop::Need(Need::Slice)) if core.out.len() < OUTPUT_HIGH => {}
             other => return other,
         }
     }
-    run.step(core, max_rows)
+    step(core)
 }
 
 impl Portal {
@@ -60,17 +61,20 @@ impl Portal {
                 let (core, run) = (&mut *core, &mut *run);
                 py.detach(move || {
                     let _pace = pace::enter(&core.cancel.flag, false);
-                    guarded(|| steps(core, run, max_rows, slices))
+                    guarded(|| steps(core, slices, |core| run.step(core, max_rows)))
                 })
             }
             false => {
                 let _pace = pace::enter(&core.cancel.flag, true);
-                guarded(|| steps(&mut core, &mut run, max_rows, slices))
+                guarded(|| steps(&mut core, slices, |core| run.step(core, max_rows)))
             }
         };
         let value = match (&result, fetch) {
             (Err(_), _) => py.None().into_bound(py),
-            (Ok(_), true) => rows(py, &mut run)?.into_any(),
+            (Ok(_), true) => {
+                let fetched = run.take_fetched();
+                python_rows(py, &run.prepared, fetched)?.into_any()
+            }
             (Ok(Outcome::Done), false) => run.rows.into_bound_py_any(py)?,
             (Ok(Outcome::Suspended(count)), false) => count.into_bound_py_any(py)?,
         };
@@ -84,15 +88,19 @@ fn plain_fetch(run: &mut Run) {
     }
 }
 
-fn rows<'py>(py: Python<'py>, run: &mut Run) -> PyResult<Bound<'py, PyList>> {
-    let types = run
-        .prepared
+/// Rows of a plan as Python values.
+pub fn python_rows<'py>(
+    py: Python<'py>,
+    plan: &Prepared,
+    batches: impl IntoIterator<Item = Batch>,
+) -> PyResult<Bound<'py, PyList>> {
+    let types = plan
         .output
         .iter()
         .map(|column| info(py, column.typ))
         .collect::<PyResult<Vec<_>>>()?;
     let list = PyList::empty(py);
-    for batch in run.take_fetched() {
+    for batch in batches {
         let Batch { columns, len } = &batch;
         for row in 0..*len {
             let values = types

@@ -2,6 +2,7 @@
 
 use super::common::{done, lock, plain, stopped};
 use super::copy::CopyFormat;
+use super::cursor::Cursor;
 use super::folding::{self, Folded};
 use super::host::Callables;
 use super::job::{Job, Table};
@@ -17,6 +18,7 @@ use crate::session::run::{Form, Run};
 use crate::session::Session as Core;
 use crate::txn::locks::Level;
 use crate::txn::modes::LockKey;
+use crate::types::Datum;
 use crate::wire::copy::CopyOut;
 use crate::wire::encode::Encoder;
 use parking_lot::Mutex;
@@ -375,22 +377,7 @@ impl Session {
         copy: Option<&CopyFormat>,
         bound: Option<&folding::Unfolded>,
     ) -> PyResult<Portal> {
-        let prepared = plan.0.clone();
-        let bound = bound.map(folding::Unfolded::take).unwrap_or_default();
-        if params.len() + bound.len() != prepared.params.len() {
-            let text = format!(
-                "the plan wants {} parameters, not {}",
-                prepared.params.len(),
-                params.len() + bound.len()
-            );
-            return Err(pyo3::exceptions::PyValueError::new_err(text));
-        }
-        let mut values = params
-            .iter()
-            .zip(&prepared.params)
-            .map(|(value, &typ)| from_python(value, info(py, typ)?))
-            .collect::<PyResult<Vec<_>>>()?;
-        values.extend(bound);
+        let (prepared, values) = (plan.0.clone(), bind_params(py, plan, params, bound)?);
         let types = || prepared.output.iter().map(|column| column.typ);
         let form = match copy {
             Some(format) => Form::Copy(Box::new(plain(
@@ -405,6 +392,18 @@ impl Session {
         ))
     }
 
+    #[pyo3(signature = (plan, params = Vec::new(), *, scroll = true))]
+    fn cursor(
+        &self,
+        py: Python<'_>,
+        plan: &Plan,
+        params: Vec<Bound<'_, PyAny>>,
+        scroll: bool,
+    ) -> PyResult<Cursor> {
+        let values = bind_params(py, plan, params, None)?;
+        Cursor::new(&self.core, &plan.0, values, scroll)
+    }
+
     fn build_index(&self, py: Python<'_>, table: &Table, index: usize) -> PyResult<Job> {
         let mut core = lock(&self.core)?;
         let (view, held) = plain(py, core.take_view())?;
@@ -416,6 +415,29 @@ impl Session {
     fn output_size(&self) -> PyResult<usize> {
         Ok(lock(&self.core)?.out.len())
     }
+}
+
+/// Values of a plan's parameters: those given, then those that folding left out of the text.
+fn bind_params(
+    py: Python<'_>,
+    plan: &Plan,
+    params: Vec<Bound<'_, PyAny>>,
+    bound: Option<&folding::Unfolded>,
+) -> PyResult<Vec<Datum>> {
+    let wanted = &plan.0.params;
+    let bound = bound.map(folding::Unfolded::take).unwrap_or_default();
+    let given = params.len() + bound.len();
+    if given != wanted.len() {
+        let text = format!("the plan wants {} parameters, not {given}", wanted.len());
+        return Err(pyo3::exceptions::PyValueError::new_err(text));
+    }
+    let mut values = params
+        .iter()
+        .zip(wanted)
+        .map(|(value, &typ)| from_python(value, info(py, typ)?))
+        .collect::<PyResult<Vec<_>>>()?;
+    values.extend(bound);
+    Ok(values)
 }
 
 /// ("done", …), ("suspended", rows) or ("need", need) of a run.

@@ -4,7 +4,7 @@ pub mod backend;
 pub mod cancel;
 pub mod connection;
 pub mod copy_in;
-
+pub mod cursor;
 pub mod host;
 pub mod node;
 pub mod run;
@@ -14,6 +14,7 @@ pub mod state;
 pub mod txn;
 
 pub use backend::Backend;
+pub use cursor::Cursor;
 pub use run::{Outcome, Run};
 pub use state::Session;
 pub use txn::Isolation;

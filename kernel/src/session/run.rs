@@ -6,6 +6,7 @@ use super::txn::Put;
 use crate::base::error::{fail, Res};
 use crate::base::{Lsn, Need, SessionId, Stop};
 use crate::exec::batch::Batch;
+use crate::exec::kept::{Kept, Room};
 use crate::exec::run::{Execution, Prepared};
 use crate::types::Datum;
 use crate::wire::copy::CopyOut;
@@ -71,6 +72,9 @@ pub struct Run {
     /// Made and not yet sent; the place in the first.
     batches: VecDeque<Batch>,
     at: usize,
+    /// Rows of a statement that writes, until it is done; how many of these batches have gone on to `batches`.
+    returned: Kept,
+    given: usize,
     /// The plan has no more rows.
     drained: bool,
     finished: bool,
@@ -98,6 +102,8 @@ impl Run {
             locked: 0,
             batches: VecDeque::new(),
             at: 0,
+            returned: Kept::default(),
+            given: 0,
             drained: false,
             finished: false,
             part: 0,
@@ -132,7 +138,25 @@ impl Run {
         Err(stop)
     }
 
-    fn advance(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
+    /// The next rows as they are made, at most `limit`, of a plan that changes nothing; in place of `step`, for who keeps them.
+    pub fn pull(&mut self, session: &mut Session, limit: usize) -> Res<Option<Batch>> {
+        let pulled = self
+            .enter(session)
+            .and_then(|()| match &mut self.execution {
+                Some(execution) => execution.next(limit),
+                None => Ok(None),
+            });
+        match pulled.map_err(|stop| session.cancel.explain(stop))? {
+            Some(batch) => Ok(Some(batch)),
+            None => {
+                self.finish(session);
+                self.close();
+                Ok(None)
+            }
+        }
+    }
+
+    fn enter(&mut self, session: &mut Session) -> Res<()> {
         session.cancel.check()?;
         if self.execution.is_none() && !self.finished {
             self.start(session)?;
@@ -140,6 +164,11 @@ impl Run {
         if self.era.is_some_and(|era| era != session.ended) {
             return fail("34000", "portal's transaction has ended");
         }
+        Ok(())
+    }
+
+    fn advance(&mut self, session: &mut Session, max_rows: u64) -> Res<Outcome> {
+        self.enter(session)?;
         loop {
             if self.send(session, max_rows)? {
                 return Ok(Outcome::Suspended(std::mem::take(&mut self.part)));
@@ -151,6 +180,10 @@ impl Run {
                 self.finish(session);
                 continue;
             }
+            if self.returned.is_settling() {
+                let room = Room::new(session.kept.work_mem, Some(session.spill.clone()));
+                self.returned.settle(&room)?;
+            }
             let Some(execution) = &mut self.execution else {
                 return fail("XX000", "a run has no execution");
             };
@@ -161,6 +194,7 @@ impl Run {
             };
             match execution.next(limit)? {
                 // A statement that writes changes everything before its first row is seen, as PostgreSQL does.
+                Some(batch) if self.prepared.writes => self.returned.push(batch),
                 Some(batch) => self.batches.push_back(batch),
                 None => self.drained = true,
             }
@@ -212,7 +246,10 @@ impl Run {
         if self.prepared.writes && !self.finished {
             return Ok(false);
         }
-        while let Some(batch) = self.batches.front() {
+        while self.fill()? {
+            let Some(batch) = self.batches.front() else {
+                break;
+            };
             while self.at < batch.len {
                 if max_rows > 0 && self.part >= max_rows {
                     return Ok(true);
@@ -243,6 +280,18 @@ impl Run {
         Ok(max_rows > 0 && self.part >= max_rows)
     }
 
+    /// Make sure of a batch; false when there is none.
+    fn fill(&mut self) -> Res<bool> {
+        if self.batches.is_empty() && self.given < self.returned.batches() {
+            self.batches.extend(self.returned.get(self.given)?);
+            self.given += 1;
+            if self.given == self.returned.batches() {
+                (self.returned, self.given) = (Kept::default(), 0);
+            }
+        }
+        Ok(!self.batches.is_empty())
+    }
+
     fn finish(&mut self, session: &mut Session) {
         self.finished = true;
         self.held = None;
@@ -268,6 +317,7 @@ impl Run {
         self.execution = None;
         self.held = None;
         self.batches.clear();
+        (self.returned, self.given) = (Kept::default(), 0);
         self.drained = true;
         self.finished = true;
     }

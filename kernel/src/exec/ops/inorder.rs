@@ -22,8 +22,11 @@ pub struct InOrder {
     /// Which columns the aggregate takes, and which of them must differ from row to row.
     args: Vec<usize>,
     distinct: Range<usize>,
-    /// Rows of a group that goes on.
+    /// Of ordered-set aggregates: each group's values that are not null.
+    counts: Vec<u64>,
+    /// Rows of a group that goes on, and their count.
     held: Batch,
+    held_count: u64,
     ended: bool,
     /// Sorted rows at work, and the row before them.
     rows: Batch,
@@ -72,7 +75,9 @@ impl InOrder {
             orders,
             args: taken,
             distinct,
+            counts: Vec::new(),
             held: Batch::default(),
+            held_count: 0,
             ended: false,
             rows: Batch::default(),
             at: 0,
@@ -84,6 +89,15 @@ impl InOrder {
     /// Rows of evaluated arguments, with their groups.
     pub fn push(&mut self, agg: &AggCall, args: &[Vector], rows: &[u32], groups: Vec<i64>) {
         let (own, by) = args.split_at(agg.arg_count);
+        if let (true, Some(values)) = (agg.aggregate.ordered_set, by.last()) {
+            for (i, &row) in rows.iter().enumerate() {
+                let group = groups.get(i).map_or(0, |&group| group as usize);
+                if self.counts.len() <= group {
+                    self.counts.resize(group + 1, 0);
+                }
+                self.counts[group] += u64::from(!values.is_null(row as usize));
+            }
+        }
         let take = |columns: &[Vector]| -> Vec<Vector> {
             columns.iter().map(|c| c.gather(rows)).collect()
         };
@@ -114,6 +128,7 @@ impl InOrder {
             return;
         };
         let from = lower(groups.len(), |i| groups[i] < group as i64);
+        self.held_count = self.counts.get(group).copied().unwrap_or(0);
         let rows = &mut self.sorter.rows;
         self.held = rows.slice(from, rows.len);
         rows.truncate(from);
@@ -122,6 +137,7 @@ impl InOrder {
     /// All is done but for the rows that are held: they are the first group's now.
     pub fn restart(&mut self) {
         self.sorter = sorter(&self.orders, self.grouped.is_some(), self.width);
+        self.counts = vec![std::mem::take(&mut self.held_count)];
         let mut held = std::mem::take(&mut self.held);
         if let Some(Vector::Int(groups, _)) = self.grouped.and_then(|g| held.columns.get_mut(g)) {
             groups.fill(0);
@@ -152,7 +168,9 @@ impl InOrder {
     /// The aggregate's value for a group; they are asked for in order. After `Need` call again.
     pub fn value(&mut self, agg: &AggCall, env: &mut Env, group: usize) -> Res<Datum> {
         if self.state.is_none() {
-            self.state = Some((agg.aggregate.make)(&agg.info)?);
+            let mut state = (agg.aggregate.make)(&agg.info)?;
+            state.expect(self.counts.get(group).copied().unwrap_or(0));
+            self.state = Some(state);
             self.before.clear();
         }
         while self.fill(env)? {

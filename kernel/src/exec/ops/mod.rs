@@ -13,6 +13,7 @@ mod limit;
 mod literals;
 mod lock;
 mod matched;
+mod member;
 mod mergejoin;
 mod modify;
 mod nestloop;
@@ -31,6 +32,7 @@ mod update;
 mod window;
 mod windowcall;
 
+pub use member::Member;
 pub use queue::{Queue, Queued};
 pub use window::is_window_function;
 

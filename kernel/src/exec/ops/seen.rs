@@ -1,4 +1,4 @@
-//! The rows that a recursive UNION has made. The newest are in a table; when it is full it becomes a run in a temporary file, sorted by
+//! A set of rows: those that a recursive UNION has made, or that IN asks about. The newest are in a table; when it is full it becomes a run in a temporary file, sorted by
 //! the rows' hashes. Of rows in runs a filter of bits says quickly that one is not among them; rows of which it can't say that are doubtful,
 //! and looked up together: a doubtful row costs at most one block of each run. Eight runs of a level are merged into one of the next.
 
@@ -20,6 +20,8 @@ const FILTER: (usize, usize) = if cfg!(test) {
 } else {
     (2 << 20, 64 << 20)
 };
+/// Of a block, when all runs have become one: a row that is looked up alone should not cost much.
+const PIECES: usize = 8;
 /// Bits of the filter that stand for one row.
 const PROBES: u64 = 4;
 
@@ -36,7 +38,9 @@ struct Writing {
     fences: Vec<i64>,
     level: usize,
     from: From,
+    /// Rows that come next, and the place in them.
     block: Option<Batch>,
+    at: usize,
 }
 
 enum From {
@@ -44,6 +48,8 @@ enum From {
     Table { order: Vec<u32>, at: usize },
     /// All runs of the level before.
     Runs(Box<Merge>),
+    /// All runs there are.
+    All(Box<Merge>),
 }
 
 /// Doubtful rows on their way through the runs.
@@ -70,6 +76,10 @@ pub struct Seen {
     doubtful_hashes: Vec<i64>,
     writing: Option<Writing>,
     check: Option<Check>,
+    /// There will be one run.
+    united: bool,
+    /// `has` is at work: what it knows, and which rows are doubtful.
+    asked: Option<(Vec<bool>, Vec<u32>)>,
 }
 
 impl Seen {
@@ -89,6 +99,18 @@ impl Seen {
             doubtful_hashes: Vec::new(),
             writing: None,
             check: None,
+            united: false,
+            asked: None,
+        }
+    }
+
+    /// Take rows in, whether they are new or not. Nothing may be left to `settle`.
+    pub fn add(&mut self, batch: &Batch) {
+        let hashes = hash_rows(&self.infos, &batch.columns, batch.len);
+        for (i, &hash) in hashes.iter().enumerate() {
+            if self.table.add(&batch.columns, i, hash).1 {
+                self.hashes.push(hash as i64);
+            }
         }
     }
 
@@ -161,10 +183,10 @@ impl Seen {
                     order.sort_unstable_by_key(|&i| self.hashes[i as usize]);
                     (0, From::Table { order, at: 0 })
                 } else if let Some(level) = self.levels.iter().position(|l| l.len() >= RUNS) {
-                    let runs = self.levels[level].iter();
-                    let runs = runs.map(|r| (r.file.clone(), 0..r.fences.len()));
-                    let merge = Merge::new(runs, &[self.infos.len()]);
-                    (level + 1, From::Runs(Box::new(merge)))
+                    let merge = self.merge(self.levels[level].iter());
+                    (level + 1, From::Runs(merge))
+                } else if self.united && self.levels.iter().flatten().count() > 1 {
+                    (0, From::All(self.merge(self.levels.iter().flatten())))
                 } else {
                     return Ok(());
                 };
@@ -174,6 +196,7 @@ impl Seen {
                     level: from.0,
                     from: from.1,
                     block: None,
+                    at: 0,
                 });
                 continue;
             };
@@ -191,19 +214,38 @@ impl Seen {
                             .push(Vector::Int(hashes.collect(), Vec::new()));
                         (block.len > 0).then_some(block)
                     }
-                    From::Runs(merge) => merge.next(&self.by_hash)?,
+                    From::Runs(merge) | From::All(merge) => merge.next(&self.by_hash)?,
                 };
             }
             match &writing.block {
                 Some(block) => {
-                    writing.file.push(block)?;
-                    env.charge(block.len);
-                    writing.fences.push(hash_at(block, 0));
-                    writing.block = None;
+                    let part = match writing.from {
+                        From::All(_) => block.len.div_ceil(PIECES),
+                        _ => block.len,
+                    };
+                    let rows: Vec<u32> = (writing.at as u32..block.len as u32).take(part).collect();
+                    writing.file.push_rows(block, &rows)?;
+                    env.charge(rows.len());
+                    writing.fences.push(hash_at(block, writing.at));
+                    writing.at += rows.len();
+                    if writing.at == block.len {
+                        (writing.block, writing.at) = (None, 0);
+                    }
                 }
                 None => self.written(env.setup.work_mem),
             }
         }
+    }
+
+    fn merge<'r>(&self, runs: impl Iterator<Item = &'r Run>) -> Box<Merge> {
+        let runs = runs.map(|r| (r.file.clone(), 0..r.fences.len()));
+        Box::new(Merge::new(runs, &[self.infos.len()]))
+    }
+
+    /// No more rows come: make one run of all, for `has`. After `Need` call again.
+    pub fn unite(&mut self, env: &mut Env) -> Res<()> {
+        self.united = true;
+        self.settle(env)
     }
 
     fn written(&mut self, work_mem: usize) {
@@ -211,11 +253,13 @@ impl Seen {
             return;
         };
         let level = writing.level;
-        if matches!(writing.from, From::Table { .. }) {
-            self.note(work_mem);
-            self.table = Groups::new(self.infos.clone());
-        } else {
-            self.levels[level - 1].clear();
+        match writing.from {
+            From::Table { .. } => {
+                self.note(work_mem);
+                self.table = Groups::new(self.infos.clone());
+            }
+            From::Runs(_) => self.levels[level - 1].clear(),
+            From::All(_) => self.levels.clear(),
         }
         if self.levels.len() <= level {
             self.levels.resize_with(level + 1, Vec::new);
@@ -228,11 +272,32 @@ impl Seen {
 
     // ---- doubtful rows
 
-    /// Doubtful rows that turn out to be new; none are doubtful afterwards. After `Need` call again.
-    pub fn resolve(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        if self.doubtful.len == 0 {
-            return Ok(None);
+    /// Which rows of a batch are in the set. After `Need` call again with the same.
+    pub fn has(&mut self, env: &mut Env, batch: &Batch) -> Res<Vec<bool>> {
+        if self.asked.is_none() {
+            let hashes = hash_rows(&self.infos, &batch.columns, batch.len);
+            let in_table = |(i, &hash)| self.table.find(&batch.columns, i, hash).is_some();
+            let known: Vec<bool> = hashes.iter().enumerate().map(in_table).collect();
+            let doubtful: Vec<u32> = (0..batch.len as u32)
+                .filter(|&i| !known[i as usize] && self.may_be_in_runs(hashes[i as usize]))
+                .collect();
+            let rows = doubtful.iter().map(|&i| hashes[i as usize] as i64);
+            self.doubtful_hashes = rows.collect();
+            self.doubtful = batch.gather(&doubtful);
+            self.asked = Some((known, doubtful));
         }
+        let seen = self.look_up(env)?;
+        self.doubtful_hashes.clear();
+        self.doubtful = Batch::default();
+        let (mut known, doubtful) = self.asked.take().unwrap_or_default();
+        for (i, seen) in doubtful.into_iter().zip(seen) {
+            known[i as usize] = seen;
+        }
+        Ok(known)
+    }
+
+    /// Which of the doubtful rows are in runs. After `Need` call again.
+    fn look_up(&mut self, env: &mut Env) -> Res<Vec<bool>> {
         let hashes = &self.doubtful_hashes;
         let check = self.check.get_or_insert_with(|| {
             let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
@@ -252,6 +317,15 @@ impl Seen {
         }
         let seen = std::mem::take(&mut check.seen);
         self.check = None;
+        Ok(seen)
+    }
+
+    /// Doubtful rows that turn out to be new; none are doubtful afterwards. After `Need` call again.
+    pub fn resolve(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        if self.doubtful.len == 0 {
+            return Ok(None);
+        }
+        let seen = self.look_up(env)?;
         let rows = std::mem::take(&mut self.doubtful);
         let mut fresh = Vec::new();
         let hashes = std::mem::take(&mut self.doubtful_hashes);

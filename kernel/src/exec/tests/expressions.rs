@@ -192,7 +192,8 @@ fn casts_go_through_text_and_element_by_element() {
 }
 
 fn sub(kind: &str, params: &[(usize, Value)], test: Option<Value>, result: &[usize]) -> Value {
-    json!({"e": "sub", "subplan": 0, "kind": kind, "params": params, "test": test, "result": result, "typ": INT4})
+    json!({"e": "sub", "subplan": 0, "kind": kind, "params": params, "test": test, "result": result, "typ": INT4,
+        "keys": []})
 }
 
 fn with_sub(root: Value, subplan: Value) -> Case {

@@ -38,6 +38,9 @@ pub trait Accumulator: Send {
     /// The value so far; may be asked again after more rows (window frames).
     fn finish(&self, ctx: &mut Ctx<'_>) -> Res<Datum>;
 
+    /// Before the first row: so many will come whose last argument is not null. Told to ordered-set aggregates only.
+    fn expect(&mut self, _values: u64) {}
+
     /// Rough bytes held beyond the struct itself, for work_mem.
     fn size(&self) -> usize {
         0

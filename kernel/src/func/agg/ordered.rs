@@ -1,10 +1,10 @@
-//! Ordered-set aggregates: rows come in order, each with the direct argument before the value.
+//! Ordered-set aggregates: rows come in order, each with the direct argument before the value. How many values will come is known before, so
+//! that only those that matter are kept.
 
 use super::sums::into_any;
 use super::{ordered_set, Accumulator, Aggregate};
 use crate::base::error::{fail, Res};
 use crate::base::Oid;
-use crate::exec::batch::datum_bytes;
 use crate::func::ctx::{CallInfo, Ctx};
 use crate::func::intervals;
 use crate::types::array::Array;
@@ -24,9 +24,16 @@ struct Ordered {
     what: What,
     /// The fraction, or an array of them.
     direct: Option<Datum>,
-    values: Vec<Datum>,
     info: &'static TypeInfo,
-    size: usize,
+    /// How many values there will be, and have been.
+    count: u64,
+    at: u64,
+    /// The values that the fractions ask for, by their places among all; how many have come.
+    wanted: Vec<(u64, Datum)>,
+    found: usize,
+    /// Equal values: the last ones, and the most of one kind.
+    equal: (u64, Datum),
+    most: (u64, Datum),
 }
 
 fn fraction(value: &Datum) -> Res<f64> {
@@ -57,34 +64,57 @@ impl Ordered {
         })
     }
 
-    fn percentile(&self, fraction: f64) -> Res<Datum> {
-        let count = self.values.len();
+    /// The places of the values at or around a fraction.
+    fn places(&self, fraction: f64) -> (u64, u64) {
         if self.what == What::Discrete {
-            let at = (fraction * count as f64).ceil() as usize;
-            return Ok(self.values[at.clamp(1, count) - 1].clone());
+            let at = (fraction * self.count as f64).ceil() as u64;
+            let at = at.clamp(1, self.count) - 1;
+            return (at, at);
         }
-        let place = fraction * (count - 1) as f64;
-        let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        if low == high {
-            return Ok(self.values[low].clone());
-        }
-        self.between(&self.values[low], &self.values[high], place - low as f64)
+        let place = fraction * (self.count - 1) as f64;
+        (place.floor() as u64, place.ceil() as u64)
     }
 
-    fn mode(&self) -> Datum {
-        let mut best = (0, &Datum::Null);
-        let mut start = 0;
-        for at in 0..self.values.len() {
-            let ends = at + 1 == self.values.len()
-                || !self.info.equal(&self.values[at], &self.values[at + 1]);
-            if ends {
-                if at + 1 - start > best.0 {
-                    best = (at + 1 - start, &self.values[start]);
-                }
-                start = at + 1;
-            }
+    fn want(&mut self) {
+        let fractions: Vec<f64> = match &self.direct {
+            Some(Datum::Array(all)) => all.values.iter().flat_map(fraction).collect(),
+            Some(one) => fraction(one).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let mut places: Vec<u64> = fractions
+            .into_iter()
+            .flat_map(|fraction| <[u64; 2]>::from(self.places(fraction)))
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        self.wanted = places.into_iter().map(|at| (at, Datum::Null)).collect();
+    }
+
+    fn value(&self, place: u64) -> Datum {
+        match self.wanted.binary_search_by_key(&place, |(at, _)| *at) {
+            Ok(at) => self.wanted[at].1.clone(),
+            Err(_) => Datum::Null,
         }
-        best.1.clone()
+    }
+
+    fn percentile(&self, fraction: f64) -> Res<Datum> {
+        let (low, high) = self.places(fraction);
+        if low == high {
+            return Ok(self.value(low));
+        }
+        let place = fraction * (self.count - 1) as f64;
+        self.between(&self.value(low), &self.value(high), place - low as f64)
+    }
+
+    fn equals(&mut self, value: &Datum) {
+        if self.equal.0 > 0 && self.info.equal(&self.equal.1, value) {
+            self.equal.0 += 1;
+        } else {
+            self.equal = (1, value.clone());
+        }
+        if self.equal.0 > self.most.0 {
+            self.most = self.equal.clone();
+        }
     }
 }
 
@@ -96,19 +126,32 @@ impl Accumulator for Ordered {
         if self.direct.is_none() {
             self.direct = direct.first().cloned();
         }
-        if !value.is_null() {
-            self.size += datum_bytes(value);
-            self.values.push(value.clone());
+        if value.is_null() {
+            return Ok(());
         }
+        if self.what == What::Mode {
+            self.equals(value);
+        } else if self.at == 0 {
+            self.want();
+        }
+        if let Some((_, found)) = self.wanted.get_mut(self.found).filter(|w| w.0 == self.at) {
+            *found = value.clone();
+            self.found += 1;
+        }
+        self.at += 1;
         Ok(())
+    }
+
+    fn expect(&mut self, values: u64) {
+        self.count = values;
     }
 
     fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {
         if self.what == What::Mode {
-            return Ok(self.mode());
+            return Ok(self.most.1.clone());
         }
         match &self.direct {
-            _ if self.values.is_empty() => Ok(Datum::Null),
+            _ if self.at == 0 => Ok(Datum::Null),
             None | Some(Datum::Null) => Ok(Datum::Null),
             Some(Datum::Array(fractions)) => {
                 let each = |f: &Datum| {
@@ -130,10 +173,6 @@ impl Accumulator for Ordered {
         }
     }
 
-    fn size(&self) -> usize {
-        self.size
-    }
-
     into_any!();
 }
 
@@ -143,9 +182,13 @@ fn make(call: &CallInfo, what: What) -> Res<Box<dyn Accumulator>> {
     Ok(Box::new(Ordered {
         what,
         direct: None,
-        values: Vec::new(),
         info,
-        size: 0,
+        count: 0,
+        at: 0,
+        wanted: Vec::new(),
+        found: 0,
+        equal: (0, Datum::Null),
+        most: (0, Datum::Null),
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Elements and fields of json and jsonb as rows.
 
-use super::{column, rows, set, SetFunction, SetRows};
+use super::{made, set, SetFunction, SetRows};
 use crate::base::error::{fail, Res};
 use crate::func::jsontext::{self, Piece};
 use crate::types::jsonb::{Kind, View};
@@ -26,15 +26,22 @@ fn elements(args: &[Datum], text: bool) -> Res<Box<dyn SetRows>> {
         Kind::Object => return fail("22023", "cannot extract elements from an object"),
         _ => return fail("22023", "cannot extract elements from a scalar"),
     }
-    let one = |item: Res<View<'_>>| {
-        let item = item?;
-        if text {
-            as_text(&item)
-        } else {
-            Ok(item.datum())
-        }
-    };
-    column(view.items().map(one).collect::<Res<Vec<_>>>()?)
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some(item) = View::new(whole.bytes()?).item(at)? else {
+            return Ok(false);
+        };
+        out.push(value(&item, text)?);
+        at += 1;
+        Ok(true)
+    })
+}
+
+fn value(view: &View<'_>, text: bool) -> Res<Datum> {
+    match text {
+        true => as_text(view),
+        false => Ok(view.datum()),
+    }
 }
 
 fn each(args: &[Datum], text: bool, name: &str) -> Res<Box<dyn SetRows>> {
@@ -42,18 +49,15 @@ fn each(args: &[Datum], text: bool, name: &str) -> Res<Box<dyn SetRows>> {
     if view.kind()? != Kind::Object {
         return fail("22023", format!("cannot call {name} on a non-object"));
     }
-    let one = |field: Res<(&str, View<'_>)>| {
-        let (key, value) = field?;
-        Ok(vec![
-            Datum::text(key),
-            if text {
-                as_text(&value)?
-            } else {
-                value.datum()
-            },
-        ])
-    };
-    rows(view.fields().map(one).collect::<Res<Vec<_>>>()?)
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some((key, field)) = View::new(whole.bytes()?).field(at)? else {
+            return Ok(false);
+        };
+        out.extend([Datum::text(key), value(&field, text)?]);
+        at += 1;
+        Ok(true)
+    })
 }
 
 fn keys(args: &[Datum]) -> Res<Box<dyn SetRows>> {
@@ -63,11 +67,15 @@ fn keys(args: &[Datum]) -> Res<Box<dyn SetRows>> {
         Kind::Array => return fail("22023", "cannot call jsonb_object_keys on an array"),
         _ => return fail("22023", "cannot call jsonb_object_keys on a scalar"),
     }
-    column(
-        view.fields()
-            .map(|field| Ok(Datum::text(field?.0)))
-            .collect::<Res<Vec<_>>>()?,
-    )
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some((key, _)) = View::new(whole.bytes()?).field(at)? else {
+            return Ok(false);
+        };
+        out.push(Datum::text(key));
+        at += 1;
+        Ok(true)
+    })
 }
 
 fn piece(piece: &Piece<'_>, text: bool) -> Res<Datum> {
@@ -80,53 +88,55 @@ fn piece(piece: &Piece<'_>, text: bool) -> Res<Datum> {
 
 fn text_elements(args: &[Datum], text: bool, name: &str) -> Res<Box<dyn SetRows>> {
     let whole = jsontext::whole(args[0].str()?);
-    let Some(items) = whole.items()? else {
-        let what = if whole.is_object() {
-            "non-array"
-        } else {
-            "scalar"
+    if !whole.is_array() {
+        let what = match whole.is_object() {
+            true => "non-array",
+            false => "scalar",
         };
-        return match what {
-            "scalar" => fail("22023", format!("cannot call {name} on a scalar")),
-            _ => fail("22023", format!("cannot call {name} on a non-array")),
+        return fail("22023", format!("cannot call {name} on a {what}"));
+    }
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some(item) = jsontext::whole(whole.str()?).item(&mut at)? else {
+            return Ok(false);
         };
-    };
-    column(
-        items
-            .iter()
-            .map(|item| piece(item, text))
-            .collect::<Res<Vec<_>>>()?,
-    )
+        out.push(piece(&item, text)?);
+        Ok(true)
+    })
 }
 
 fn text_each(args: &[Datum], text: bool) -> Res<Box<dyn SetRows>> {
     let whole = jsontext::whole(args[0].str()?);
-    let Some(fields) = whole.fields()? else {
-        return match whole.is_array() {
-            true => fail("22023", "cannot deconstruct an array as an object"),
-            false => fail("22023", "cannot deconstruct a scalar"),
+    if whole.is_array() {
+        return fail("22023", "cannot deconstruct an array as an object");
+    } else if !whole.is_object() {
+        return fail("22023", "cannot deconstruct a scalar");
+    }
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some((key, field)) = jsontext::whole(whole.str()?).field(&mut at)? else {
+            return Ok(false);
         };
-    };
-    rows(
-        fields
-            .iter()
-            .map(|(key, value)| Ok(vec![Datum::text(&**key), piece(value, text)?]))
-            .collect::<Res<Vec<_>>>()?,
-    )
+        out.extend([Datum::text(key), piece(&field, text)?]);
+        Ok(true)
+    })
 }
 
 fn text_keys(args: &[Datum]) -> Res<Box<dyn SetRows>> {
     let whole = jsontext::whole(args[0].str()?);
-    match whole.fields()? {
-        Some(fields) => column(
-            fields
-                .iter()
-                .map(|(key, _)| Datum::text(&**key))
-                .collect::<Vec<_>>(),
-        ),
-        None if whole.is_array() => fail("22023", "cannot call json_object_keys on an array"),
-        None => fail("22023", "cannot call json_object_keys on a scalar"),
+    if whole.is_array() {
+        return fail("22023", "cannot call json_object_keys on an array");
+    } else if !whole.is_object() {
+        return fail("22023", "cannot call json_object_keys on a scalar");
     }
+    let (whole, mut at) = (args[0].clone(), 0);
+    made(move |out| {
+        let Some((key, _)) = jsontext::whole(whole.str()?).field(&mut at)? else {
+            return Ok(false);
+        };
+        out.push(Datum::text(key));
+        Ok(true)
+    })
 }
 
 pub(super) const FUNCTIONS: &[SetFunction] = &[

@@ -42,31 +42,30 @@ const fn set_lax(name: &'static str, start: Start) -> SetFunction {
     }
 }
 
-/// Rows that are all there at once.
-struct Rows {
-    rows: std::vec::IntoIter<Vec<Datum>>,
-}
+/// Rows that are made one by one: of a long value there may be many.
+struct Made<F>(F);
 
-impl SetRows for Rows {
+impl<F: FnMut(&mut Vec<Datum>) -> Res<bool> + Send> SetRows for Made<F> {
     fn next(&mut self, _ctx: &mut Ctx<'_>, out: &mut Vec<Datum>) -> Res<bool> {
-        match self.rows.next() {
-            Some(row) => {
-                out.extend(row);
-                Ok(true)
-            }
-            None => Ok(false),
-        }
+        (self.0)(out)
     }
 }
 
-fn rows(rows: Vec<Vec<Datum>>) -> Res<Box<dyn SetRows>> {
-    Ok(Box::new(Rows {
-        rows: rows.into_iter(),
-    }))
+fn made(next: impl FnMut(&mut Vec<Datum>) -> Res<bool> + Send + 'static) -> Res<Box<dyn SetRows>> {
+    Ok(Box::new(Made(next)))
 }
 
-fn column(values: impl IntoIterator<Item = Datum>) -> Res<Box<dyn SetRows>> {
-    rows(values.into_iter().map(|value| vec![value]).collect())
+fn column<I>(values: impl IntoIterator<Item = Datum, IntoIter = I>) -> Res<Box<dyn SetRows>>
+where
+    I: Iterator<Item = Datum> + Send + 'static,
+{
+    let mut values = values.into_iter();
+    made(move |out| {
+        let value = values.next();
+        let more = value.is_some();
+        out.extend(value);
+        Ok(more)
+    })
 }
 
 const FAMILIES: &[&[SetFunction]] = &[series::FUNCTIONS, values::FUNCTIONS, json::FUNCTIONS];

@@ -140,7 +140,7 @@ fn subscripts(args: &[Datum], reverse: bool) -> Res<Box<dyn SetRows>> {
     let Some(&(len, low)) = dimension.and_then(|d| array.dims.get(d)) else {
         return column([]);
     };
-    let values = (0..i64::from(len)).map(|at| Datum::Int(i64::from(low) + at));
+    let values = (0..i64::from(len)).map(move |at| Datum::Int(i64::from(low) + at));
     if reverse {
         column(values.rev())
     } else {

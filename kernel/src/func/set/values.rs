@@ -1,9 +1,9 @@
 //! unnest, and texts taken apart.
 
-use super::{column, rows, set, set_lax, SetFunction, SetRows};
+use super::{column, made, set, set_lax, SetFunction, SetRows};
 use crate::base::{pace, Res};
 use crate::func::ctx::Ctx;
-use crate::func::regexes::{self, Flags};
+use crate::func::regexes::{self, Flags, Parts};
 use crate::func::rematch::{Matches, Want};
 use crate::func::splitting;
 use crate::types::array::Array;
@@ -75,19 +75,25 @@ fn matches(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
 fn split(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Box<dyn SetRows>> {
     let flags = flags(args, Some("regexp_split_to_table()"))?;
     let regex = regexes::regex(ctx, args[1].str()?, flags)?;
-    column(
-        regexes::split(regex, args[0].str()?)?
-            .into_iter()
-            .map(|part| pace::step(part.len() + 32).map(|()| Datum::text(part)))
-            .collect::<Res<Vec<_>>>()?,
-    )
+    let (text, mut parts) = (args[0].clone(), Parts::new(regex));
+    made(move |out| {
+        let part = parts.next(text.str()?)?;
+        out.extend(part.map(Datum::text));
+        Ok(part.is_some())
+    })
 }
 
 fn text_to_table(args: &[Datum]) -> Res<Box<dyn SetRows>> {
     if args[0].is_null() {
         return column([]);
     }
-    column(splitting::split(args)?)
+    let mut parts = splitting::Parts::new(args)?;
+    made(move |out| {
+        let part = parts.next()?;
+        let more = part.is_some();
+        out.extend(part);
+        Ok(more)
+    })
 }
 
 pub(super) const FUNCTIONS: &[SetFunction] = &[
@@ -105,15 +111,14 @@ pub(super) const FUNCTIONS: &[SetFunction] = &[
     set_lax("text_to_table_null", |_, args| text_to_table(args)),
     // information_schema._pg_expandarray: each element with its number
     set("_pg_expandarray", |_, args| {
-        let number = |(at, value): (usize, &Datum)| vec![value.clone(), Datum::Int(at as i64 + 1)];
-        rows(
-            args[0]
-                .array()?
-                .values
-                .iter()
-                .enumerate()
-                .map(number)
-                .collect(),
-        )
+        let (array, mut at) = (args[0].array()?.clone(), 0);
+        made(move |out| {
+            let Some(value) = array.values.get(at) else {
+                return Ok(false);
+            };
+            at += 1;
+            out.extend([value.clone(), Datum::Int(at as i64)]);
+            Ok(true)
+        })
     }),
 ];
