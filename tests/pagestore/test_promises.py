@@ -9,7 +9,10 @@ import pytest
 
 from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.node import StorageNode
+from sixfold.wal.recovery import Recovery
 from sixfold.wal.rpc import RemoteError, Rpc, dial
+from sixfold.wal.volume import TOPOLOGIES, local_members, make_config
+from tests.raw import RawVolume
 from tests.sim.world import Host, World
 
 VOLUME = 1
@@ -85,5 +88,76 @@ def test_a_new_disk_is_filled_to_where_every_write_quorum_may_have_been() -> Non
         assert (volume.store.voids_epoch, volume.complete) == (0, False)
         told("c", 30)
         assert (volume.store.voids_epoch, volume.state.filling, volume.complete) == (2, [(0, 40)], False)
+
+    played(work)
+
+
+def test_a_writer_that_is_fenced_off_hears_of_nothing_more() -> None:
+    """What comes by gossip after the fence was answered is not in that answer: the old writer must not count it."""
+
+    async def work(world: World) -> None:
+        node = await started(world.host("node"))
+        asks = await create(world)
+        await fence(asks, 1, "old")
+        opening = {"volume": VOLUME, "epoch": 1, "owner": "old", "voids": [], "tails": []}
+        await asks.call("voids", opening)
+        heard: list[bytes] = []
+        old = await dial(world.host("old").boot(), "node", on_raw=heard.append)
+        await old.call("hello", {**opening, "vdl": 0, "pgmrpl": 0})
+        batches = written(1, 3)
+        assert node.journal.append(batches[0]) == "joined"
+        await node.journal.barrier()
+        await world.hosts["asks"].clock.sleep(0.1)
+        assert [message[:1] for message in heard] == [b"A"]
+        scls = (await fence(asks, 2, "new"))["scls"]
+        assert node.journal.append(batches[1]) == "joined"
+        await node.journal.barrier()
+        await world.hosts["asks"].clock.sleep(0.1)
+        assert [message[:1] for message in heard] == [b"A", b"X"]
+        assert dict(node.volumes[VOLUME].durable_scls())[0] > dict(map(tuple, scls))[0]
+
+    played(work)
+
+
+def written(epoch: int, count: int) -> list[bytes]:
+    """One batch after the other, of one group."""
+    volume = RawVolume(VOLUME, epoch, 10, 0, {})
+    batches = []
+    for _ in range(count):
+        volume.mtr([(1, 0, b"a change")])
+        flush = volume.take_flush()
+        assert flush is not None
+        batches.append(flush[2][0][1])
+    return batches
+
+
+def test_a_recovery_ends_when_a_write_quorum_has_everything() -> None:
+    """What one node had is on four, durably, before anybody goes on from there."""
+
+    async def work(world: World) -> None:
+        members = local_members(TOPOLOGIES["6x3"])
+        names = [member.address for member in members]
+        config = make_config("6x3", members, VOLUME, 10)
+        nodes = []
+        for name in names:
+            peers = [peer for peer in names if peer != name]
+            # Nobody asks by itself.
+            made = NodeConfig(name=name, address=name, peers=peers, gossip_seconds=1e6)
+            nodes.append(StorageNode(made, world.host(name).boot()))
+            await nodes[-1].start()
+        first = await Recovery(world.host("first").boot(), config).run(create=True)
+        assert (first.epoch, first.vdl) == (1, 0)
+        for batch in written(1, 3):
+            assert nodes[2].journal.append(batch) == "joined"
+        await nodes[2].journal.barrier()
+        runtime = world.host("second").boot()
+        # So that it is one of the four that are asked.
+        world.cut_off(names[0])
+        world.cut_off(names[1])
+        second = await Recovery(runtime, config).run()
+        tail = second.tails[0]
+        assert tail == second.end > 0
+        have = [dict(node.volumes[VOLUME].durable_scls()).get(0, 0) == tail for node in nodes]
+        assert sum(have) == config.write_quorum
 
     played(work)
