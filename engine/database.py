@@ -23,7 +23,7 @@ from .plans import PlanCache
 from .session import IDLE_TIMEOUTS, Client, Session
 from .statements import Statements
 from .waits import Log, PageReader, Waits
-from .work import Tree
+from .work import Tree, Work
 
 __all__ = ["Client", "Database", "Log", "Login", "PageReader", "Session"]
 
@@ -142,8 +142,10 @@ class Database:
             for row in self.snapshot.rows["pg_namespace"].rows.values()
             if row["nspname"].startswith("pg_temp_")
         ]
-        if not left:
-            return
+        if left:
+            await self._drop_temporary(left)
+
+    async def _drop_temporary(self, left: list[int]) -> None:
         session = await self.own_session()
         for oid in left:
             session.temp = oid
@@ -266,6 +268,19 @@ class Database:
         for change in changes:
             rows.apply(change)
         self.snapshot = Snapshot(self.volume.catalog_version, rows, self.store.system)
+
+    async def end_abandoned(self, session: Session, lsn: int, work: Work) -> None:
+        """What is left of a transaction when it is durable whose session does not wait for that."""
+        await self.waits.durable(lsn)
+        await self.refresh()
+        self.end_trees([*work.drop_on_rollback, *work.drop_on_commit])
+        self.notify(session, list(work.notifications))
+        found = self.snapshot.rows["pg_namespace"].group(("nspname",), f"pg_temp_{session.pid}")
+        if found and session.pid not in self.sessions:
+            await self._drop_temporary([found[0]["oid"]])
+        elif found and session.temp is None:
+            session.temp = found[0]["oid"]
+            session.rescope()
 
     def named_trees(self) -> set[int]:
         """Roots that the committed catalogue names."""

@@ -65,7 +65,7 @@ class Reply:
     def complete(self, tag: str) -> None:
         """CommandComplete."""
         self.tag = tag
-        self.session.wire.complete(tag)
+        self.session.statements.complete(tag)
 
 
 class SilentReply(Reply):

@@ -510,7 +510,11 @@ class Session:
             self.database.notify(self, list(work.notifications))
         else:
             self.settings.rollback()
-        self.database.end_trees([*work.drop_on_rollback, *work.drop_on_commit])
+        if self.kernel.abandoned is not None:
+            # It may be committed after all, but the session goes on as if it were not.
+            self.waits.runtime.spawn(self.database.end_abandoned(self, self.kernel.abandoned, work), "abandoned work")
+        else:
+            self.database.end_trees([*work.drop_on_rollback, *work.drop_on_commit])
         self.temp_changed()
         self.rescope()
 

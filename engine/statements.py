@@ -120,6 +120,8 @@ class Statements:
         self.copying: Callable[[int], None] | None = None
         # Did the last message come as a simple Query?
         self._simple = False
+        # The command tag of the last statement of a simple Query: it is said when the next one begins, or when all is committed.
+        self._tag: str | None = None
         # When others had their turn last.
         self._turn_began = 0.0
 
@@ -132,6 +134,7 @@ class Statements:
         if kind in ("query", "execute", "parse"):
             self.copying = None
             self._simple = kind == "query"
+            self._tag = None
         if kind == "query":
             await self._query(event[1], event[2], event[3])
         elif kind == "parse":
@@ -257,6 +260,7 @@ class Statements:
         """Between statements: a cancel is seen, and others have their turn now and then."""
         session, clock = self.session, self.session.waits.runtime.clock
         if self.cancelled is not None:
+            self._say_tag()
             raise self.cancelled
         if clock.monotonic() - self._turn_began > TURN_SECONDS:
             await clock.sleep(0)
@@ -273,6 +277,7 @@ class Statements:
         """A text of very many literals."""
         session = self.session
         for statement in folded.statements:
+            self._say_tag()
             if not folded.used(statement.node):
                 await self._one(statement, folded.text, several)
                 continue
@@ -301,9 +306,24 @@ class Statements:
         session = self.session
         if session.kernel.status == "I" and session.kernel.active:
             await session.commit(implicit=True)
+        self._say_tag()
         session.wire.done()
 
+    def complete(self, tag: str) -> None:
+        """A statement is complete."""
+        if self._simple:
+            self._say_tag()
+            self._tag = tag
+        else:
+            self.session.wire.complete(tag)
+
+    def _say_tag(self) -> None:
+        if self._tag is not None:
+            self.session.wire.complete(self._tag)
+            self._tag = None
+
     async def _one(self, statement: parser.Statement, text: str, several: bool) -> None:
+        self._say_tag()
         if several and type(statement.node).__name__ in utility.NOT_IN_BLOCK:
             raise SqlError(
                 "25001",

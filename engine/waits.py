@@ -1,7 +1,8 @@
 """The one place that awaits what a kernel call needs: pages, other transactions, locks, durability, temporary files, slices.
 
 `Waits.run` makes a call again and again until it is done. A session that waits for another one sleeps here until
-`Volume.take_woken` names it or `interrupt` wakes it (cancel, time-out), and then makes its call again, which decides.
+`Volume.take_woken` names it or `interrupt` wakes it (cancel, time-out), and then makes its call again, which decides. Waits for
+pages and for the log end like that too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ TOGETHER = 8
 READ_AHEAD = 32
 # The folder of temporary files.
 TEMPORARY = "pgsql_tmp"
+# No LSN.
+NEVER = 1 << 64
 
 
 class PageReader(Protocol):
@@ -58,6 +61,8 @@ class Waits:
         self._sleeping: dict[int, asyncio.Future[None]] = {}
         # Sessions woken before they went to sleep (their call ran in a worker thread).
         self._early: set[int] = set()
+        # What `_finish` waits for: the lowest of the volume's abandoned commits.
+        self._finishing = NEVER
         # lock_timeout by session, where it is set.
         self.lock_timeouts_ms: dict[int, int] = {}
         # Sessions that wait elsewhere (in the server's `Reactor`): True when it goes on with this one.
@@ -135,8 +140,23 @@ class Waits:
         """Pass on what a kernel call leaves: redo to be sent, sessions to be woken. Cheap; after every call."""
         if self.volume.tail > self.volume.taken:
             self._log.linger()
+        first = self.volume.abandoned
+        if first is not None and first < self._finishing:
+            self._finishing = first
+            self.runtime.spawn(self._finish(first), "abandoned commit")
         for session_id in self.volume.take_woken():
             self.interrupt(session_id)
+
+    async def _finish(self, lsn: int) -> None:
+        """A session has stopped to wait for its commit, which still holds its locks."""
+        await self._log.durable(lsn)
+        self.volume.finish_abandoned()
+        self._finishing = NEVER
+        self.after_call()
+
+    async def durable(self, lsn: int) -> None:
+        """Wait until all up to there is durable."""
+        await self._log.durable(lsn)
 
     def interrupt(self, session_id: int) -> None:
         """Let a sleeping session look again."""
@@ -188,7 +208,7 @@ class Waits:
             if not self._missed:
                 self.runtime.clock.call_soon(self._read_missed)
             self._missed.append(no)
-        await asyncio.shield(future)
+        await self._arrival(session, future)
 
     def _read_missed(self) -> None:
         missed, self._missed = self._missed, []
@@ -208,7 +228,7 @@ class Waits:
         self._begin_ahead(need[1])
         first = self._fetching.get(need[1][0])
         if first is not None:
-            await asyncio.shield(first)
+            await self._arrival(session, first)
 
     async def read_ahead(self, pages: Sequence[int]) -> None:
         """Bring pages into the cache that nobody waits for; one that can't be read is left out."""
@@ -261,11 +281,37 @@ class Waits:
     def _fetched(self, no: int, failure: BaseException | None) -> None:
         _settle(self._fetching.pop(no), failure)
 
+    async def _arrival(self, session: Session | None, future: asyncio.Future[None]) -> None:
+        """Wait for what others may wait for too, unless the session is interrupted."""
+        if session is None:
+            return await asyncio.shield(future)
+        if session.session_id in self._early:
+            self._early.discard(session.session_id)
+            return None
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def arrived(_: asyncio.Future[None]) -> None:
+            if not turn.done():
+                turn.set_result(None)
+
+        future.add_done_callback(arrived)
+        self._sleeping[session.session_id] = turn
+        try:
+            await turn
+        finally:
+            future.remove_done_callback(arrived)
+            self._sleeping.pop(session.session_id, None)
+        return future.result() if future.done() else None
+
     async def _durable(self, session: Session | None, need: Need) -> None:
-        if self.volume.vdl < need[1]:
-            await self._log.durable(need[1])
-        else:
+        if self.volume.vdl >= need[1]:
             await self.runtime.clock.sleep(0)
+            return
+        durable = asyncio.ensure_future(self._log.durable(need[1]))
+        try:
+            await self._arrival(session, durable)
+        finally:
+            durable.cancel()
 
     async def _slice(self, session: Session | None, need: Need) -> None:
         await self.runtime.clock.sleep(0)

@@ -152,6 +152,13 @@ class Volume:
         """Session ids whose lock was granted or whose xid ended since the last call. Ask after every call that ends a
         transaction or releases locks, and after `set_vdl`."""
 
+    @property
+    def abandoned(self) -> int | None:
+        """Commits that nobody waits for any more hold their locks until ``finish_abandoned``: what must be durable before its next call."""
+
+    def finish_abandoned(self) -> None:
+        """End those that are durable now. Ask `take_woken` afterwards."""
+
     def horizon(self) -> int:
         """The oldest snapshot LSN that sessions here use (VDL when none): what a reader reports to its writer."""
 
@@ -379,6 +386,10 @@ class Session:
     @property
     def xid(self) -> int | None:
         """Top transaction id; None before the first write."""
+
+    @property
+    def abandoned(self) -> int | None:
+        """The commit record of this or the last transaction, if its wait was given up: the outcome is unknown until that is durable."""
 
     def assign_xid(self) -> Step:
         """Give the transaction an xid now (pg_current_xact_id). Done: the xid."""

@@ -5,87 +5,23 @@ Three storage nodes hang, so that no commit becomes durable until they go on.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg import errors
 
 from tests.support.sixfold import Cluster, clustered
+from tests.support.waiting import HANGING, Call, Client, clients
 
 pytestmark = pytest.mark.cluster
-HANGING = ("node-a1", "node-b1", "node-c1")
-# Long enough for a statement that waits for nothing.
-SOON = 1.0
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     with clustered() as running:
         yield running
-
-
-class Call:
-    """Something that may have to wait."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.outcome: Any = None
-        self.error: Exception | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.outcome = self._work()
-        except Exception as error:  # the test looks at it
-            self.error = error
-
-    @property
-    def waits(self) -> bool:
-        self._thread.join(SOON)
-        return self._thread.is_alive()
-
-    def ended(self) -> Any:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        if self.error is not None:
-            raise self.error
-        return self.outcome
-
-
-class Client:
-    """A session with the accounts."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.connection = psycopg.connect(cluster.uri, autocommit=True)
-
-    def call(self, statement: str) -> Call:
-        return Call(lambda: self.run(statement))
-
-    def run(self, statement: str) -> Any:
-        cursor = self.connection.execute(statement, (), prepare=True)  # type: ignore[call-overload]
-        return cursor.fetchall() if cursor.description else cursor.statusmessage
-
-    def at_once(self, statement: str) -> Any:
-        call = self.call(statement)
-        assert not call.waits, statement
-        return call.ended()
-
-
-@contextmanager
-def clients(cluster: Cluster, count: int) -> Iterator[list[Client]]:
-    opened = [Client(cluster) for _ in range(count)]
-    try:
-        yield opened
-    finally:
-        cluster.resume(*HANGING)
-        for one in opened:
-            one.connection.close()
 
 
 @pytest.fixture(autouse=True)

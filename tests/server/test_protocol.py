@@ -179,6 +179,46 @@ def test_several_statements_answer_one_after_the_other(server: Served) -> None:
         assert error_of(ask(opened, parse("SELECT 1; SELECT 2") + SYNC))["C"] == "42601"
 
 
+BAD = "INSERT INTO late VALUES (5)"
+COPIED = message(b"d", b"5\n") + message(b"c", b"")
+MANY_ROWS = "INSERT INTO late VALUES " + ", ".join(["(1)"] * 3000) + ", (5)"
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (query(BAD), "EZ"),
+        (query(f"SELECT 1; {BAD}"), "TDCEZ"),
+        (query(f"{BAD}; SELECT 1"), "CTDEZ"),
+        (query(f"BEGIN; {BAD}; COMMIT; SELECT 1"), "CCEZ"),
+        (query(f"{BAD} RETURNING a"), "TDEZ"),
+        (query("WITH bad AS (" + BAD + " RETURNING a) SELECT a, pg_notify('x', '') FROM bad"), "TDEZ"),
+        (query(MANY_ROWS), "EZ"),
+        (query(f"SELECT 1; {MANY_ROWS}"), "TDCEZ"),
+        (query("COPY late FROM STDIN") + COPIED, "GEZ"),
+        (query(f"SELECT 1; {BAD}; SELECT 1/(SELECT 0)"), "TDCCTEZ"),
+        (parse(BAD) + bind() + execute() + SYNC, "12CEZ"),
+        (parse(BAD) + bind() + execute() + parse("SELECT 1") + bind() + execute() + SYNC, "12C12DCEZ"),
+        (parse("COPY late FROM STDIN") + bind() + execute() + SYNC + COPIED + SYNC, "12GCEZ"),
+    ],
+)
+def test_a_query_is_complete_when_it_is_committed(server: Served, data: bytes, answer: str) -> None:
+    with started(server) as opened:
+        ask(
+            opened,
+            query(
+                "DROP TABLE IF EXISTS late, known; CREATE TABLE known (a int PRIMARY KEY); INSERT INTO known VALUES (1)"
+            ),
+        )
+        ask(opened, query("CREATE TABLE late (a int REFERENCES known DEFERRABLE INITIALLY DEFERRED)"))
+        # When the server knows the text, too.
+        for _ in range(3):
+            found = ask(opened, data)
+            assert kinds(found) == answer
+            assert error_of(found)["C"] == ("22012" if b"1/(" in data else "23503")
+            assert values(ask(opened, query("SELECT count(*) FROM late"))) == [b"0"]
+
+
 def test_binary_results_and_binary_parameters(server: Served) -> None:
     with started(server) as opened:
         body = b"\0\0" + struct.pack("!hhhi", 1, 1, 1, 4) + struct.pack("!i", 41) + struct.pack("!hh", 1, 1)

@@ -162,6 +162,15 @@ class Cluster:
     def signal(self, number: int, name: str) -> None:
         os.kill(self.pid(name), number)
 
+    def terminate(self, name: str) -> None:
+        """SIGTERM; returns when it has ended."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while alive(pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def pause(self, *names: str) -> None:
         """SIGSTOP: they neither answer nor close their connections."""
         pids = [self.pid(name) for name in names]

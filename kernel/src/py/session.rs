@@ -98,6 +98,11 @@ impl Session {
         Ok(lock(&self.core)?.xid().map(|xid| xid.0))
     }
 
+    #[getter]
+    fn abandoned(&self) -> PyResult<Option<u64>> {
+        Ok(lock(&self.core)?.abandoned.map(|lsn| lsn.0))
+    }
+
     fn assign_xid<'py>(&self, py: Python<'py>) -> Tuple<'py> {
         self.steps(py, |core| core.assign_xid().map(|xid| xid.0))
     }

@@ -331,6 +331,15 @@ impl Volume {
             .collect()
     }
 
+    #[getter]
+    fn abandoned(&self) -> Option<u64> {
+        self.node.txns.abandoned().map(|lsn| lsn.0)
+    }
+
+    fn finish_abandoned(&self) {
+        self.node.txns.finish_abandoned();
+    }
+
     fn horizon(&self) -> u64 {
         self.node.txns.local_horizon().0
     }

@@ -153,7 +153,8 @@ impl Wire {
                     *self.served.event.lock() = Some(event);
                     return Said::Asleep;
                 }
-                Event::Error { fatal: false, .. } => {}
+                // Python finishes what was abandoned.
+                Event::Error { fatal: false, .. } if session.abandoned.is_none() => {}
                 event => {
                     *self.served.event.lock() = Some(event);
                     return Said::Host;

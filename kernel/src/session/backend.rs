@@ -31,6 +31,8 @@ pub trait Backend: Send + Sync {
     fn commit(&self, session: SessionId, catalog: bool) -> Res<Option<Lsn>>;
     /// The commit is durable (or there was nothing to commit): the transaction has ended, its locks are given back.
     fn finish(&self, session: SessionId);
+    /// In the place of `finish`, while `end` is not durable: nobody waits for it any more. The session is free for another transaction.
+    fn abandon(&self, session: SessionId, end: Lsn);
     /// The transaction never happened; its locks are given back.
     fn abort(&self, session: SessionId);
     /// The client is gone: as `abort`, and session-level locks go too.

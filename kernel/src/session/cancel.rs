@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// The error by which a session is ended: always FATAL.
 pub const ADMIN_SHUTDOWN: &[u8; 5] = b"57P01";
 
+/// statement_completion_unknown: the wait of a commit has been given up.
+pub const COMPLETION_UNKNOWN: &str = "40003";
+
 #[derive(Debug, Default)]
 pub struct Cancel {
     pub flag: Arc<AtomicBool>,

@@ -20,4 +20,6 @@ pub use state::Session;
 pub use txn::Isolation;
 
 #[cfg(test)]
+mod giving_up_tests;
+#[cfg(test)]
 mod tests;

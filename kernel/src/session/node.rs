@@ -96,6 +96,11 @@ impl Backend for Node {
         self.tables.forget_session(session);
     }
 
+    fn abandon(&self, session: SessionId, end: Lsn) {
+        self.txns.abandon(session, end);
+        self.tables.forget_session(session);
+    }
+
     fn abort(&self, session: SessionId) {
         self.txns.rollback(session);
         self.tables.forget_session(session);

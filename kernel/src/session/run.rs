@@ -131,7 +131,10 @@ impl Run {
             Ok(outcome) => return Ok(outcome),
             Err(stop) => session.cancel.explain(stop),
         };
-        if let (false, Err(need)) = (is_need(&stop), session.settle()) {
+        if is_need(&stop) || is_interruption(&stop) {
+            return Err(stop);
+        }
+        if let Err(need) = session.settle() {
             self.failed = Some(stop);
             return Err(need);
         }
@@ -367,6 +370,11 @@ impl Run {
     pub fn started(&self) -> bool {
         self.era.is_some()
     }
+}
+
+/// Cancelled or told to end: that says nothing about any row.
+fn is_interruption(stop: &Stop) -> bool {
+    matches!(stop, Stop::Error(error) if error.code.starts_with(b"57"))
 }
 
 /// A Need is no failure.

@@ -4,14 +4,14 @@
 //! calls `fail`. Locks are released when the commit is durable, and at once by an abort.
 
 use super::backend::Backend;
-use super::cancel::Cancel;
+use super::cancel::{Cancel, ADMIN_SHUTDOWN, COMPLETION_UNKNOWN};
 use super::host::Host;
 use super::run::Held;
 use super::settings::Kept;
 use super::spill::Desk;
 use super::txn::{Isolation, Put, Savepoint, Txn};
 use crate::base::error::{fail, Res};
-use crate::base::{Lsn, Need, Oid, SessionId, Xid};
+use crate::base::{Lsn, Need, Oid, SessionId, SqlError, Stop, Xid};
 use crate::exec::access::View;
 use crate::exec::run::{Execution, Prepared};
 use crate::func::ctx::Rng;
@@ -45,6 +45,10 @@ pub struct Session {
     pub clock: Option<fn() -> u64>,
     /// How the last `commit` ended: COMMIT or ROLLBACK.
     pub last_commit: &'static str,
+    /// The last transaction's commit record that was not waited for until it was durable.
+    pub abandoned: Option<Lsn>,
+    /// A wait for the log was given up whose end the client should have been told.
+    pub(super) given_up: bool,
     pub(super) fresh: Arc<dyn Fn() -> Lsn + Send + Sync>,
     pub(super) txn: Option<Txn>,
     /// The deferred actions that COMMIT is running.
@@ -61,6 +65,8 @@ impl Session {
             seed: Rng::new(id.0),
             clock: None,
             last_commit: "COMMIT",
+            abandoned: None,
+            given_up: false,
             fresh: Arc::new(move || newest.peek_snapshot()),
             backend,
             kept: Kept::default(),
@@ -104,6 +110,17 @@ impl Session {
         self.txn
             .as_ref()
             .is_some_and(|txn| txn.committing.is_some())
+    }
+
+    /// What must be durable before the end of this transaction is told.
+    fn told(&self) -> Lsn {
+        self.passed().max(self.host.logged())
+    }
+
+    /// What was said of the transaction at hand must not be sent yet. `ending`: all has been said but its end.
+    pub fn holds_back(&self, ending: bool) -> bool {
+        let built_on = if ending { self.told() } else { self.passed() };
+        self.committing() || (!self.in_block() && self.backend.durable() < built_on)
     }
 
     pub fn xid(&self) -> Option<Xid> {
@@ -160,6 +177,7 @@ impl Session {
 
     fn open(&mut self, isolation: Isolation, read_only: bool, explicit: bool) {
         self.kept.begin_transaction();
+        (self.abandoned, self.given_up) = (None, false);
         self.txn = Some(Txn::new(isolation, read_only, explicit));
     }
 
@@ -205,13 +223,18 @@ impl Session {
         self.txn.as_ref().map_or(Lsn::ZERO, passed)
     }
 
-    /// Need::Durable until all that this transaction has built on is durable.
-    pub fn settle(&self) -> Res<()> {
-        let passed = self.passed();
-        match self.backend.durable() < passed {
-            true => Err(Need::Durable(passed).into()),
-            false => Ok(()),
+    /// Need::Durable until all that this transaction has built on is durable. A cancel ends that too.
+    pub fn settle(&mut self) -> Res<()> {
+        self.wait_durable(self.passed())
+    }
+
+    fn wait_durable(&mut self, lsn: Lsn) -> Res<()> {
+        if self.backend.durable() >= lsn {
+            return Ok(());
         }
+        let cancelled = self.cancel.check();
+        self.given_up |= cancelled.is_err() && (self.committing() || !self.in_block());
+        cancelled.and_then(|()| Err(Need::Durable(lsn).into()))
     }
 
     /// Through whose eyes a statement that begins now sees, and what holds its snapshot (nothing, where the transaction does).
@@ -287,7 +310,7 @@ impl Session {
         }
     }
 
-    /// COMMIT: "COMMIT", or "ROLLBACK" for a failed block. An error has rolled back. Call again after `Need`.
+    /// COMMIT: "COMMIT", or "ROLLBACK" for a failed block. An error has rolled back, or has `abandoned`. Call again after `Need`.
     pub fn commit(&mut self) -> Res<&'static str> {
         self.last_commit = "COMMIT";
         if self.txn.is_none() {
@@ -301,7 +324,7 @@ impl Session {
         }
         match self.try_commit() {
             Ok(()) => Ok("COMMIT"),
-            Err(stop @ crate::base::Stop::Need(_)) => Err(stop),
+            Err(stop @ Stop::Need(_)) => Err(stop),
             Err(stop) => {
                 self.rollback();
                 Err(stop)
@@ -319,7 +342,6 @@ impl Session {
             self.run_deferred()?;
         }
         let (id, backend) = (self.id, self.backend.clone());
-        let told = self.passed().max(self.host.logged());
         let Some(txn) = &mut self.txn else {
             return Ok(());
         };
@@ -327,14 +349,31 @@ impl Session {
             txn.committing = backend.commit(id, txn.catalog)?;
         }
         match txn.committing {
-            Some(lsn) if backend.durable() < lsn => Err(Need::Durable(lsn).into()),
-            None if backend.durable() < told => Err(Need::Durable(told).into()),
-            _ => {
-                self.forget();
-                backend.finish(id);
-                Ok(())
+            Some(lsn) => {
+                if let Err(stop) = self.wait_durable(lsn) {
+                    return Err(self.unless_cancelled(stop, lsn));
+                }
             }
+            None => self.wait_durable(self.told())?,
         }
+        self.forget();
+        backend.finish(id);
+        Ok(())
+    }
+
+    /// The wait for a commit record that is in the log: it may become durable after all.
+    fn unless_cancelled(&mut self, stop: Stop, lsn: Lsn) -> Stop {
+        let Stop::Error(error) = stop else {
+            return stop;
+        };
+        self.abandon(lsn);
+        Stop::Error(outcome_unknown(error))
+    }
+
+    fn abandon(&mut self, lsn: Lsn) {
+        self.forget();
+        self.backend.abandon(self.id, lsn);
+        self.abandoned = Some(lsn);
     }
 
     pub fn commit_implicit(&mut self) -> Res<()> {
@@ -381,13 +420,13 @@ impl Session {
 
     pub fn rollback(&mut self) {
         self.backend.locks().cancel_wait(self.id);
-        if let Some(txn) = &self.txn {
-            let committing = txn.committing.is_some();
-            self.forget();
-            match committing {
-                // Too late: the record is in the log. (A session that goes away while it waits.)
-                true => self.backend.finish(self.id),
-                false => self.backend.abort(self.id),
+        match self.txn.as_ref().map(|txn| txn.committing) {
+            None => {}
+            // Too late: the record is in the log. (A session that goes away while it waits.)
+            Some(Some(lsn)) => self.abandon(lsn),
+            Some(None) => {
+                self.forget();
+                self.backend.abort(self.id);
             }
         }
     }
@@ -624,6 +663,19 @@ impl Session {
             self.backend.end_session(self.id);
         }
     }
+}
+
+/// A commit's wait was given up with this.
+fn outcome_unknown(error: Box<SqlError>) -> Box<SqlError> {
+    let detail = "The commit record is written, but not yet acknowledged by a write quorum of storage nodes: \
+                  whether the transaction has committed is unknown until they answer.";
+    if error.code == *ADMIN_SHUTDOWN {
+        return error.detail(detail);
+    }
+    let why = error.message.strip_prefix("canceling statement ");
+    let why = why.map_or_else(|| format!("because of: {}", error.message), str::to_owned);
+    let message = format!("canceling the wait for storage nodes {why}");
+    SqlError::new(COMPLETION_UNKNOWN, message).detail(detail)
 }
 
 /// ShareLock and ExclusiveLock, as PostgreSQL takes them.

@@ -14,23 +14,23 @@ use crate::txn::Status;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-fn node() -> Arc<Node> {
+pub(super) fn node() -> Arc<Node> {
     let node = Node::open(Volume::create(Config::default()).unwrap());
     node.txns.prepare().unwrap();
     flush(&node);
     Arc::new(node)
 }
 
-fn flush(node: &Node) {
+pub(super) fn flush(node: &Node) {
     while node.volume.take_flush(1 << 20).is_some() {}
     node.volume.set_vdl(node.volume.tail()).unwrap();
 }
 
-fn session(node: &Arc<Node>, id: u64) -> Session {
+pub(super) fn session(node: &Arc<Node>, id: u64) -> Session {
     Session::new(SessionId(id), node.clone())
 }
 
-fn code<T: std::fmt::Debug>(result: Res<T>) -> String {
+pub(super) fn code<T: std::fmt::Debug>(result: Res<T>) -> String {
     match result {
         Err(Stop::Error(error)) => error.code_str().to_owned(),
         other => panic!("not an error: {other:?}"),
@@ -114,6 +114,7 @@ fn a_session_that_goes_away_while_it_commits_has_committed() {
     assert!(one.commit().is_err());
     drop(one);
     flush(&node);
+    node.txns.finish_abandoned();
     assert!(committed(&node, xid));
 }
 
@@ -297,7 +298,7 @@ fn connection() -> Connection {
     connection
 }
 
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
     out.extend_from_slice(body);

@@ -154,6 +154,14 @@ impl Leftovers {
         state.tables.entry(left.table).or_default().add(ready, left);
     }
 
+    /// The session's transaction is `heir`'s from now on.
+    pub fn hand_over(&self, session: SessionId, heir: SessionId) {
+        let mut state = self.state.lock();
+        if let Some(open) = state.open.remove(&session) {
+            state.open.insert(heir, open);
+        }
+    }
+
     /// The session's transaction has ended: `csn` when it has committed, with these xids.
     pub fn ended(&self, session: SessionId, csn: Option<Lsn>, xids: &[Xid]) {
         let mut state = self.state.lock();

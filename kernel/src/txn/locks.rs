@@ -214,6 +214,30 @@ impl Locks {
         }
     }
 
+    /// The transaction-level locks of `session`, which waits for nothing, are `heir`'s from now on.
+    pub fn hand_over(&self, session: SessionId, heir: SessionId) {
+        let mut state = self.state.lock();
+        let journal = state.journals.remove(&session).unwrap_or_default();
+        for (key, _) in &journal {
+            let Some(entry) = state.entries.get_mut(key) else {
+                continue;
+            };
+            let mut bits = 0;
+            for holder in entry.holders.iter_mut().filter(|h| h.session == session) {
+                bits |= std::mem::take(&mut holder.txn);
+            }
+            entry.holders.retain(|h| h.bits() != 0);
+            if bits != 0 {
+                entry.holders.push(Holder {
+                    session: heir,
+                    txn: bits,
+                    held: 0,
+                });
+            }
+        }
+        state.journals.insert(heir, journal);
+    }
+
     /// A mark for `release_to`.
     pub fn mark(&self, session: SessionId) -> usize {
         self.state.lock().journals.get(&session).map_or(0, Vec::len)

@@ -3,6 +3,7 @@
 //! Life of a writing transaction: `assign` (at its first write) → rows carry the xid → `commit` writes the CSNs, the xid is
 //! "committing" → the commit LSN is durable → `finish` ends it: locks are released, waiters woken. Until then nobody's snapshot
 //! reaches the CSN; only a writer that needs nothing but the row goes on with it at once (`View::passed`). Without a commit record it has aborted, whatever happens.
+//! A session may stop waiting after `commit` (`abandon`): the transaction goes on without it, and keeps what it holds until it is durable.
 
 pub mod csn;
 pub mod leftovers;
@@ -26,7 +27,7 @@ use locks::Locks;
 use parking_lot::Mutex;
 use running::Running;
 use snapshots::Snapshots;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ use std::sync::Arc;
 const FIRST_OID: u64 = 16384;
 /// OIDs reserved at once.
 const OID_STEP: u64 = 1024;
+/// Holders from here on are abandoned transactions, not sessions.
+const FIRST_HEIR: u64 = 1 << 62;
 
 /// What is known of an xid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,16 @@ pub struct Txns {
     commits: Commits,
     next: Mutex<Next>,
     catalog: Mutex<Catalog>,
+    abandoned: Mutex<Abandoned>,
+    /// The lowest LSN in `abandoned`; `u64::MAX`: there is none.
+    abandoned_first: AtomicU64,
+}
+
+/// Transactions with a commit record that nobody waits for: what must be durable, and who holds their xids and locks now.
+#[derive(Debug, Default)]
+struct Abandoned {
+    waiting: BTreeSet<(Lsn, SessionId)>,
+    made: u64,
 }
 
 /// The catalogue's version: of what is durable, and of commits that are on their way.
@@ -93,6 +106,8 @@ impl Txns {
             commits: Commits::default(),
             next: Mutex::default(),
             catalog: Mutex::default(),
+            abandoned: Mutex::default(),
+            abandoned_first: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -230,7 +245,7 @@ impl Txns {
     ) -> Res<T> {
         self.locks.wait_xid(session, xid, owner, || {
             let entry = self.running.get(xid);
-            entry.is_some_and(|entry| !passes || entry.csn.is_none())
+            entry.is_some_and(|entry| entry.session == owner && (!passes || entry.csn.is_none()))
         })
     }
 
@@ -289,6 +304,49 @@ impl Txns {
             self.locks.xid_ended(xid);
         }
         self.locks.release_all(session);
+    }
+
+    /// After `commit`, in the place of `finish`: the session does not wait for `end`. The transaction keeps its xids and locks
+    /// until `finish_abandoned` finds it durable.
+    pub fn abandon(&self, session: SessionId, end: Lsn) {
+        let mut abandoned = self.abandoned.lock();
+        abandoned.made += 1;
+        let heir = SessionId(FIRST_HEIR + abandoned.made);
+        let xids = self.running.hand_over(session, heir);
+        self.leftovers.hand_over(session, heir);
+        self.locks.cancel_wait(session);
+        self.locks.hand_over(session, heir);
+        abandoned.waiting.insert((end, heir));
+        self.note_abandoned(&abandoned);
+        // Who waits for it waits for `heir`, of which no ring of waiting sessions goes on.
+        for xid in xids {
+            self.locks.xid_ended(xid);
+        }
+    }
+
+    fn note_abandoned(&self, abandoned: &Abandoned) {
+        let first = abandoned.waiting.first();
+        let first = first.map_or(u64::MAX, |(lsn, _)| lsn.0);
+        self.abandoned_first.store(first, Ordering::Release);
+    }
+
+    /// What must be durable before the next `finish_abandoned`.
+    pub fn abandoned(&self) -> Option<Lsn> {
+        match self.abandoned_first.load(Ordering::Acquire) {
+            u64::MAX => None,
+            first => Some(Lsn(first)),
+        }
+    }
+
+    /// `finish` for those abandoned transactions that are durable now.
+    pub fn finish_abandoned(&self) {
+        let durable = self.volume.vdl();
+        let mut abandoned = self.abandoned.lock();
+        while let Some(&(end, heir)) = abandoned.waiting.first().filter(|one| one.0 <= durable) {
+            abandoned.waiting.remove(&(end, heir));
+            self.finish(heir);
+        }
+        self.note_abandoned(&abandoned);
     }
 
     /// The transaction has not happened. Returns its xids. Harmless when there is none.

@@ -228,6 +228,23 @@ impl Running {
         }
     }
 
+    /// The session's transaction is `heir`'s from now on; returns its xids.
+    pub fn hand_over(&self, session: SessionId, heir: SessionId) -> Vec<Xid> {
+        let mut state = self.state.write();
+        let State { xids, sessions } = &mut *state;
+        let Some(txn) = sessions.remove(&session) else {
+            return Vec::new();
+        };
+        let own = txn.xids();
+        for xid in &own {
+            if let Some(entry) = xids.get_mut(xid) {
+                entry.session = heir;
+            }
+        }
+        sessions.insert(heir, txn);
+        own
+    }
+
     /// Forget the session's transaction; returns its xids.
     pub fn end(&self, session: SessionId) -> Vec<Xid> {
         let mut state = self.state.write();

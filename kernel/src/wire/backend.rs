@@ -95,6 +95,19 @@ pub fn notification(out: &mut Vec<u8>, pid: u32, channel: &str, payload: &str) {
     end(out, at);
 }
 
+/// Of whole messages, those that belong to no statement: NotificationResponse and ParameterStatus.
+pub fn keep_asynchronous(messages: &[u8], out: &mut Vec<u8>) {
+    let mut rest = messages;
+    while let Some((&[tag, a, b, c, d], _)) = rest.split_first_chunk::<5>() {
+        let size = u32::from_be_bytes([a, b, c, d]) as usize + 1;
+        let (message, after) = rest.split_at(size.min(rest.len()));
+        if matches!(tag, b'A' | b'S') {
+            out.extend_from_slice(message);
+        }
+        rest = after;
+    }
+}
+
 /// The newest minor protocol we speak (0) and the protocol options that we don't know.
 pub fn negotiate(out: &mut Vec<u8>, unknown: &[&str]) {
     let at = begin(out, b'v');

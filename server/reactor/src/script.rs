@@ -80,7 +80,9 @@ impl Script {
 
     fn go_on(&self, inner: &mut Inner, output: &mut Vec<u8>) -> Said {
         loop {
-            if inner.doing == Doing::Next && self.world.ending.lock().contains(&self.number) {
+            if matches!(inner.doing, Doing::Next | Doing::Commit(..))
+                && self.world.ending.lock().contains(&self.number)
+            {
                 output.extend_from_slice(b"FATAL\n");
                 inner.doing = Doing::Ended;
             }

@@ -370,8 +370,8 @@ impl Shared {
         };
         let mut io = connection.io.lock();
         match io.state {
-            // An idle one may have been told to end.
-            State::Asleep | State::Idle => {
+            // An idle one may have been told to end, and one that waits for the log to give up.
+            State::Asleep | State::Idle | State::Parked(_) => {
                 io.state = State::Running;
                 self.peers[connection.thread].send(Command(connection.clone()));
                 true
@@ -380,8 +380,6 @@ impl Shared {
                 io.woken = true;
                 true
             }
-            // It goes on anyway, and soon.
-            State::Parked(_) => true,
             State::Host | State::Closing => false,
         }
     }
@@ -410,7 +408,7 @@ impl Shared {
         let _ = socket.shutdown(Shutdown::Both);
         match io.state {
             // Only then may the session end: the thread tells.
-            State::Running | State::Parked(_) => {}
+            State::Running => {}
             _ => self.give_up(connection, io),
         }
     }

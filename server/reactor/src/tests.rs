@@ -108,11 +108,6 @@ fn a_client_that_resets_its_connection_is_lost_in_every_state() {
         let socket = socket2::SockRef::from(&client.socket);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
         drop(client);
-        if state == "parked" {
-            std::thread::sleep(Duration::from_millis(50));
-            assert!(!host.is_over(token), "its commit is on its way");
-            host.logging.store(true, Ordering::SeqCst);
-        }
         host.until(state, |host| host.is_over(token));
         assert!(!host.reactor.busy(token) && !host.reactor.wake(token));
     }
@@ -142,9 +137,38 @@ fn a_session_told_to_end_ends_in_every_state() {
 
     let (host, mut client, token) = parked();
     end(&host, token);
-    host.logging.store(true, Ordering::SeqCst);
-    client.expect(&["a", "FATAL"]);
+    client.expect(&["FATAL"]);
     host.until("over", |host| host.is_over(token));
+}
+
+#[test]
+fn who_waits_for_the_log_and_is_woken_looks_again_and_waits_on() {
+    let (host, mut client, token) = parked();
+    for _ in 0..100 {
+        assert!(host.reactor.wake(token));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(host.reactor.busy(token) && !host.is_over(token));
+    host.logging.store(true, Ordering::SeqCst);
+    client.expect(&["a", "b"]);
+    client.send("commit c\n");
+    client.expect(&["c"]);
+}
+
+#[test]
+fn who_keeps_time_waits_long_for_the_log_with_the_host() {
+    let (host, mut client) = started(1);
+    host.world.sleeps_here.store(false, Ordering::SeqCst);
+    for id in ["1", "2", "3"] {
+        client.send(&format!("commit {id}\n"));
+        client.expect(&[id]);
+    }
+    // The script's host makes the log durable for what it is handed.
+    host.logging.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    client.send("commit a\necho b\n");
+    client.expect(&["a", "b"]);
+    assert!(began.elapsed() >= Duration::from_millis(50));
 }
 
 #[test]

@@ -27,6 +27,8 @@ const LINGER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 const LINGER_LOOK: Duration = Duration::from_secs(1);
 /// Beyond this many the list of sleepers is cleaned of those that have gone on.
 const SLEEPERS: usize = 64;
+/// A session that keeps time and waits for the log for longer does so with the host.
+const LATE: Duration = Duration::from_millis(50);
 /// Reads from one connection before others have their turn.
 const TURNS: usize = 4;
 
@@ -64,7 +66,10 @@ pub struct Thread {
     next_thread: usize,
     buffer: Vec<u8>,
     output: Vec<u8>,
+    /// Those that have gone on before their LSN was durable are still in it.
     parked: BinaryHeap<Reverse<Parked>>,
+    /// Of the parked, those that keep time, and when they were parked.
+    timed: VecDeque<(Instant, Parked)>,
     /// Connections that have more to read, after their turn.
     ready: VecDeque<Arc<Connection>>,
     asleep: Vec<Arc<Connection>>,
@@ -96,6 +101,7 @@ impl Thread {
             buffer: vec![0; READ_BYTES],
             output: Vec::new(),
             parked: BinaryHeap::new(),
+            timed: VecDeque::new(),
             ready: VecDeque::new(),
             asleep: Vec::new(),
             rechecked: Instant::now(),
@@ -109,6 +115,7 @@ impl Thread {
             let timeout = match () {
                 () if !self.ready.is_empty() => Some(Duration::ZERO),
                 () if self.accept_failed => Some(ACCEPT_AGAIN),
+                () if !self.timed.is_empty() => Some(self.until_late()),
                 () if self.lingering => Some(LINGER_LOOK),
                 () if !self.asleep.is_empty() => Some(RECHECK),
                 () => None,
@@ -147,6 +154,7 @@ impl Thread {
         self.recheck();
         // Last: whoever has been parked since the poll is looked at once, in case VDL moved before anybody knew of it.
         self.unpark();
+        self.hand_late();
         self.linger();
     }
 
@@ -203,8 +211,14 @@ impl Thread {
         let done = io.state == State::Closing && io.drained();
         // Nobody reads behind TLS that has ended, while a plain client may have closed its half only.
         let dead = dead || (ended && io.tls.is_some());
-        // The host's statement and a sleeper's end with their client.
-        if done || (dead && matches!(io.state, State::Host | State::Asleep | State::Closing)) {
+        // The host's statement and whoever waits end with their client.
+        if done
+            || (dead
+                && matches!(
+                    io.state,
+                    State::Host | State::Parked(_) | State::Asleep | State::Closing
+                ))
+        {
             return self.shared.lost(&connection, &mut io);
         }
         self.read(&connection, io);
@@ -290,21 +304,21 @@ impl Thread {
             let mut io = connection.io.lock();
             let woken = self.write(connection, session, &mut io);
             match said {
-                Said::Durable(lsn) => {
-                    io.state = State::Parked(lsn);
-                    drop(io);
-                    return self.park(connection.clone(), lsn);
-                }
                 _ if io.socket.is_none() => {
                     io.output.clear();
                     return self.shared.give_up(connection, &mut io);
+                }
+                // Told to end perhaps, or what it waits for has come.
+                Said::Idle | Said::Asleep | Said::Durable(_) if woken => {}
+                Said::Durable(lsn) => {
+                    io.state = State::Parked(lsn);
+                    drop(io);
+                    return self.park(connection, session, lsn);
                 }
                 _ if io.closing => {
                     io.state = State::Host;
                     return self.shared.finish(connection, &mut io);
                 }
-                // Told to end perhaps, or what it waits for has come.
-                Said::Idle | Said::Asleep if woken => {}
                 Said::Idle => {
                     connection.heard(now());
                     io.state = State::Idle;
@@ -336,12 +350,39 @@ impl Thread {
         }
     }
 
-    fn park(&mut self, connection: Arc<Connection>, lsn: u64) {
+    fn park(&mut self, connection: &Arc<Connection>, session: &Arc<dyn Session>, lsn: u64) {
+        let parked = || Parked {
+            lsn,
+            connection: connection.clone(),
+        };
+        if !session.sleeps_here() {
+            self.timed.push_back((Instant::now(), parked()));
+        }
         // Before VDL is looked at (`unpark`): whoever moves it afterwards sees that somebody waits.
         self.shared.peers[self.number]
             .parked
             .fetch_add(1, Ordering::SeqCst);
-        self.parked.push(Reverse(Parked { lsn, connection }));
+        self.parked.push(Reverse(parked()));
+    }
+
+    fn until_late(&self) -> Duration {
+        let first = self.timed.front();
+        first.map_or(LATE, |(since, _)| LATE.saturating_sub(since.elapsed()))
+    }
+
+    /// Give the host those that have waited for too long.
+    fn hand_late(&mut self) {
+        while self.until_late().is_zero() {
+            let Some((_, Parked { lsn, connection })) = self.timed.pop_front() else {
+                return;
+            };
+            let mut io = connection.io.lock();
+            if io.state == State::Parked(lsn) {
+                io.state = State::Host;
+                drop(io);
+                self.shared.notices.push(Notice::Handed(connection.token));
+            }
+        }
     }
 
     fn sleep(&mut self, connection: Arc<Connection>) {
@@ -379,12 +420,16 @@ impl Thread {
                         .is_none_or(|session| session.durable() >= parked.lsn) => {}
                 _ => return,
             }
-            if let Some(Reverse(Parked { connection, .. })) = self.parked.pop() {
+            if let Some(Reverse(Parked { lsn, connection })) = self.parked.pop() {
                 self.shared.peers[self.number]
                     .parked
                     .fetch_sub(1, Ordering::SeqCst);
-                connection.io.lock().state = State::Running;
-                self.go_on(&connection);
+                let mut io = connection.io.lock();
+                if io.state == State::Parked(lsn) {
+                    io.state = State::Running;
+                    drop(io);
+                    self.go_on(&connection);
+                }
             }
         }
     }

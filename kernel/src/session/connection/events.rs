@@ -157,6 +157,7 @@ impl Connection {
                 of: Raised::End, ..
             }
             | Doing::Finish { .. } => {
+                self.withhold(session);
                 backend::error(&mut session.out, severity, error, internal);
                 session.fail();
                 self.sweep(session);
@@ -208,6 +209,7 @@ impl Connection {
         error: &SqlError,
         internal: &Internal,
     ) {
+        self.withhold(session);
         backend::error(&mut session.out, severity, error, internal);
         session.fail();
         self.sweep(session);

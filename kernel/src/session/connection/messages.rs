@@ -43,7 +43,7 @@ impl Connection {
             match result {
                 Ok(Flow::On) => {
                     messages += 1;
-                    if session.out.len() >= OUTPUT_HIGH && !session.committing() {
+                    if session.out.len() >= OUTPUT_HIGH && !session.holds_back(false) {
                         return Event::Drain;
                     }
                     if messages >= MESSAGES {

@@ -6,7 +6,9 @@
 //! Invariants:
 //! 1. After an error in an extended-query message every message up to Sync is skipped.
 //! 2. Each Query and each Sync is answered by exactly one ReadyForQuery.
-//! 3. While a commit is not durable, `take_output` gives nothing that was written since the last ReadyForQuery.
+//! 3. While a commit is not durable, `take_output` gives nothing that was written since the last ReadyForQuery. If its wait is given up,
+//!    that is never sent.
+//! 4. A Query that the kernel runs outside of a block is complete when its commit is.
 
 mod events;
 mod extended;
@@ -92,6 +94,8 @@ pub struct Connection {
     extended: bool,
     /// Output position of the last ReadyForQuery's end.
     group: usize,
+    /// CommandComplete with `tag` is to be said when the implicit commit is done.
+    completing: bool,
     /// `Session::ended` when the portals were made.
     era: u64,
     key: Vec<u8>,
@@ -122,6 +126,7 @@ impl Connection {
             waits: false,
             extended: false,
             group: 0,
+            completing: false,
             era: 0,
             key: Vec::new(),
             tag: String::new(),
@@ -174,13 +179,23 @@ impl Connection {
 
     /// What may be sent now.
     pub fn take_output(&mut self, session: &mut Session) -> Vec<u8> {
-        if !session.committing() {
+        let ending = matches!(self.doing, Doing::Finish { .. });
+        if !session.holds_back(ending) {
             self.group = 0;
             return std::mem::take(&mut session.out);
         }
         let held = session.out.split_off(self.group.min(session.out.len()));
         self.group = 0;
         std::mem::replace(&mut session.out, held)
+    }
+
+    /// An error comes in the place of what is held back: what that tells may be lost, if the session has stopped to wait for it.
+    fn withhold(&mut self, session: &mut Session) {
+        self.completing = false;
+        if std::mem::take(&mut session.given_up) {
+            let held = session.out.split_off(self.group.min(session.out.len()));
+            backend::keep_asynchronous(&held, &mut session.out);
+        }
     }
 
     fn ready(&mut self, session: &mut Session) {

@@ -41,7 +41,7 @@ impl Connection {
             },
             Doing::Query { mut portal } => match self.run(session, &mut portal, 0) {
                 Ok(_) => {
-                    self.complete(session, &portal);
+                    self.completing = self.name(session, &portal);
                     self.doing = Doing::Finish { told: false };
                     Ok(Flow::On)
                 }
@@ -102,9 +102,19 @@ impl Connection {
     }
 
     fn complete(&mut self, session: &mut Session, portal: &Portal) {
+        if self.name(session, portal) {
+            backend::complete(&mut session.out, &self.tag);
+        }
+    }
+
+    /// The statement's command tag, into `tag`. False: it has none, and all is said.
+    fn name(&mut self, session: &mut Session, portal: &Portal) -> bool {
         match (&portal.statement.what, &portal.run) {
             (_, Some(run)) => run.tag(&mut self.tag),
-            (What::Empty, _) => return backend::bare(&mut session.out, backend::EMPTY_QUERY),
+            (What::Empty, _) => {
+                backend::bare(&mut session.out, backend::EMPTY_QUERY);
+                return false;
+            }
             (What::Begin { tag, .. }, _) => tag.clone_into(&mut self.tag),
             (What::Commit, _) => session.last_commit.clone_into(&mut self.tag),
             (What::Rollback | What::RollbackTo(_), _) => "ROLLBACK".clone_into(&mut self.tag),
@@ -112,7 +122,7 @@ impl Connection {
             (What::Release(_), _) => "RELEASE".clone_into(&mut self.tag),
             _ => self.tag.clear(),
         }
-        backend::complete(&mut session.out, &self.tag);
+        true
     }
 
     fn finish(&mut self, session: &mut Session, told: bool) -> Res<Flow> {
@@ -128,6 +138,9 @@ impl Connection {
                 return Ok(Flow::Say(event));
             }
             session.commit_implicit()?;
+        }
+        if std::mem::take(&mut self.completing) {
+            backend::complete(&mut session.out, &self.tag);
         }
         if !session.in_block() {
             // Those of a transaction that no statement has begun, too.
