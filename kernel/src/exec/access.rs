@@ -168,6 +168,11 @@ pub trait Access: Send + Sync {
         columns: &[usize],
     ) -> Res<Option<Vec<Datum>>>;
 
+    /// Asked before each write of a statement that has written so many rows: those that write much leave room for others.
+    fn room(&self, _written: u64) -> Res<()> {
+        Ok(())
+    }
+
     /// `row` has a value for every column of `table.columns` (null for dropped ones), already coerced and checked.
     /// Unique violations are 23505 unless the index is one of `arbiters`.
     fn insert(

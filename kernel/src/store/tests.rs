@@ -193,6 +193,29 @@ fn the_allocation_limit_holds_writers_back() {
 }
 
 #[test]
+fn bulk_writers_leave_room_for_small_ones() {
+    let vol = Volume::create(Config {
+        ahead_bytes: 20_000,
+        ..Config::default()
+    })
+    .unwrap();
+    let no = plain(&vol);
+    vol.set_vdl(vol.tail()).unwrap();
+    while vol.check_bulk_room().is_ok() {
+        put(&vol, no, 1).unwrap();
+    }
+    let ahead = vol.tail().0 - vol.vdl().0;
+    assert!((4_000..6_000).contains(&ahead), "{ahead} bytes ahead");
+    assert!(matches!(
+        vol.begin_bulk().err(),
+        Some(Stop::Need(Need::Durable(lsn))) if lsn > vol.vdl() && lsn <= vol.tail()
+    ));
+    for _ in 0..100 {
+        put(&vol, no, 1).unwrap();
+    }
+}
+
+#[test]
 fn a_page_that_a_reader_holds_stays_as_it_was() {
     let vol = volume();
     let no = plain(&vol);

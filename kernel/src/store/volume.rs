@@ -23,6 +23,10 @@ pub trait Pages {
     fn absent(&self, list: &[PageNo]) -> Vec<PageNo>;
 }
 
+/// The part of the room ahead of VDL that bulk writers use. Of 10 MB in all: more does not make them faster, since the journals' disks
+/// are what they wait for.
+const BULK_PART: u64 = 5;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Writer,
@@ -221,7 +225,16 @@ impl Volume {
     /// Open a mini-transaction, when there is room for it in the cache and below the allocation limit. It holds the writer's
     /// mutex: a thread that has one open must not open another.
     pub fn begin(&self) -> Res<Mtr<'_>> {
-        self.check_room()?;
+        self.begin_after(self.check_room())
+    }
+
+    /// The same for one of many: see `check_bulk_room`.
+    pub fn begin_bulk(&self) -> Res<Mtr<'_>> {
+        self.begin_after(self.check_bulk_room())
+    }
+
+    fn begin_after(&self, room: Res<()>) -> Res<Mtr<'_>> {
+        room?;
         let writer = self.writer.lock();
         if writer.broken {
             return fail(
@@ -237,6 +250,16 @@ impl Volume {
 
     /// Whether a mini-transaction could begin now: for those who have much to do before.
     pub fn check_room(&self) -> Res<()> {
+        self.check_ahead(self.config.ahead_bytes)
+    }
+
+    /// The same for those who write much: they leave most of the room to the others. A small commit waits for all redo before its own,
+    /// and would be starved by writers that fill each byte of room as it comes.
+    pub fn check_bulk_room(&self) -> Res<()> {
+        self.check_ahead(self.config.ahead_bytes / BULK_PART)
+    }
+
+    fn check_ahead(&self, ahead: u64) -> Res<()> {
         if self.role() != Role::Writer {
             return fail("25006", "cannot write: this node is a reader");
         }
@@ -244,10 +267,10 @@ impl Volume {
         let limit = self
             .limit
             .load(Ordering::Acquire)
-            .min(vdl.saturating_add(self.config.ahead_bytes));
+            .min(vdl.saturating_add(ahead));
         if tail > vdl && (tail >= limit || self.pool.is_pressed()) {
             // Not at once with the first byte that is durable: who goes on may have to do much again that it has done already.
-            let enough = tail.saturating_sub(self.config.ahead_bytes / 2);
+            let enough = tail.saturating_sub(ahead / 2);
             let half = vdl + (tail - vdl).div_ceil(2);
             return Err(Need::Durable(Lsn(enough.max(half))).into());
         }

@@ -112,7 +112,7 @@ impl DropTree {
 
     fn free(&mut self, volume: &Volume, list: &mut Vec<PageNo>) -> Res<()> {
         let done = (|| {
-            let mut mtr = volume.begin()?;
+            let mut mtr = volume.begin_bulk()?;
             for no in list.iter() {
                 mtr.prepare_free(*no)?;
             }

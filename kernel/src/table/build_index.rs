@@ -312,7 +312,7 @@ impl BuildIndex {
     fn append(&mut self) -> Res<bool> {
         let mut cells: Vec<NewCell> = Vec::new();
         let mut bytes = 0;
-        let mut mtr = self.core.volume.begin()?;
+        let mut mtr = self.core.volume.begin_bulk()?;
         for (at, item) in self.sorted.items.iter().enumerate().skip(self.written) {
             if bytes >= CHUNK_BYTES {
                 break;
@@ -371,7 +371,7 @@ impl BuildIndex {
     /// One mini-transaction of entries among others. Equal keys don't share one, so that each finds the other in the tree.
     fn insert(&mut self) -> Res<()> {
         let index = self.index.clone();
-        let mut mtr = self.core.volume.begin()?;
+        let mut mtr = self.core.volume.begin_bulk()?;
         let mut prepared: Vec<Entry> = Vec::new();
         let mut before: Vec<u8> = Vec::new();
         let mut end = self.written;

@@ -53,6 +53,9 @@ use crate::txn::Txns;
 use crate::types::Datum;
 use std::sync::Arc;
 
+/// A statement that has written so many rows leaves room for others.
+const BULK_ROWS: u64 = 256;
+
 /// All tables of a volume, as one compute process reads and writes them. Cheap to clone.
 #[derive(Clone)]
 pub struct Tables {
@@ -206,6 +209,13 @@ impl Access for Tables {
         to: usize,
     ) -> Res<(RowId, usize)> {
         self.core.insert_many(view, table, rows, from, to)
+    }
+
+    fn room(&self, written: u64) -> Res<()> {
+        match written < BULK_ROWS {
+            true => Ok(()),
+            false => self.core.volume.check_bulk_room(),
+        }
     }
 
     fn update(

@@ -504,7 +504,7 @@ impl Core {
 
     /// Take the chunks of a value out of the tree, some at a time; true when none is left.
     pub(super) fn remove_chunks(&self, shape: &Shape, id: u64) -> Res<bool> {
-        let mut mtr = self.volume.begin()?;
+        let mut mtr = self.volume.begin_bulk()?;
         let tree = shape.values();
         let mut found = Vec::new();
         let mut cursor = Cursor::new(tree).with_all_read_ahead(AHEAD);
@@ -616,7 +616,10 @@ fn write_chunks(volume: &Volume, tree: Tree, moved: &mut Moved, lent: Option<&[u
     let mut step = || -> Res<()> {
         while written < all {
             pace::heavy(STEP * CHUNK)?;
-            let mut mtr = volume.begin()?;
+            let mut mtr = match written < STEP {
+                true => volume.begin()?,
+                false => volume.begin_bulk()?,
+            };
             let numbers = written..all.min(written + STEP);
             let mut spots = Vec::with_capacity(STEP);
             for number in numbers.clone() {

@@ -99,7 +99,7 @@ impl Core {
     /// Drop what nobody can see of a row, and the whole row if that is all; a row that is written again anyway is marked when
     /// everybody sees it. True: it has changed.
     pub(super) fn clean_row(&self, shape: &Shape, id: RowId) -> Res<bool> {
-        let mut mtr = self.volume.begin()?;
+        let mut mtr = self.volume.begin_bulk()?;
         let Some(mut cell) = self.cell(&mtr, shape, id)? else {
             return Ok(false);
         };
@@ -403,7 +403,7 @@ impl VacuumTable {
             let entry = key_of(page, slot)?.to_vec();
             let (key, id) = super::keys::split(&entry)?;
             if !self.holds(place, key, id)? {
-                let mut mtr = self.core.volume.begin()?;
+                let mut mtr = self.core.volume.begin_bulk()?;
                 // Looked at again where nobody can write: it may have come to life.
                 if !self.holds(place, key, id)? {
                     if let Some(gone) = self.core.prepare_removal(&mut mtr, &index, key, id)? {

@@ -29,7 +29,7 @@ impl Core {
         from: RowId,
         to: RowId,
     ) -> Res<Option<(RowId, usize)>> {
-        let mut mtr = self.volume.begin()?;
+        let mut mtr = self.volume.begin_bulk()?;
         let rows = shape.rows();
         let mut cursor = Cursor::new(rows);
         cursor.seek(&mtr, &from.0.to_be_bytes())?;

@@ -1,6 +1,8 @@
 //! INSERT, with ON CONFLICT.
 
-use super::modify::{all_columns, check_row, may_fail, null_rows, types, wrote, Changed, Finish};
+use super::modify::{
+    all_columns, check_row, may_fail, null_rows, room, types, wrote, Changed, Finish,
+};
 use super::{Input, Op};
 use crate::base::error::SqlError;
 use crate::base::{Lsn, Oid, Res, RowId, Stop};
@@ -121,6 +123,7 @@ impl Insert {
     fn write_many(&mut self, env: &mut Env) -> Res<()> {
         let (from, all) = (self.input.at, self.input.batch().len);
         self.check_many(env, from, all)?;
+        room(env)?;
         let access = env.access()?;
         let (view, table) = (&env.setup.view, &self.node.table);
         let (first, count) =
@@ -187,6 +190,7 @@ impl Insert {
                 self.input.at,
                 &env.setup.settings,
             )?;
+            room(env)?;
             let access = env.access()?;
             match access.insert(&env.setup.view, &self.node.table, row, &self.arbiters)? {
                 Inserted::Row(id) => {

@@ -59,6 +59,8 @@ pub struct Shared {
     pub immediate: bool,
     /// Something was written since the command id last rose.
     pub dirty: bool,
+    /// Rows that the statement has written.
+    pub written: u64,
 }
 
 pub fn shared(env: &mut Env) -> &mut Shared {

@@ -232,10 +232,18 @@ impl Finish {
 
 /// Something was written by this command.
 pub fn wrote(env: &mut Env, top: bool) {
-    shared(env).dirty = true;
+    let shared = shared(env);
+    shared.dirty = true;
+    shared.written += 1;
     if top {
         env.affected += 1;
     }
+}
+
+/// Before a row, or a chunk of them, is written: see `Access::room`.
+pub fn room(env: &mut Env) -> Res<()> {
+    let written = shared(env).written;
+    env.access()?.room(written)
 }
 
 /// A row id out of an input column.

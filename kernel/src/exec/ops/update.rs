@@ -2,7 +2,7 @@
 //! condition must hold for the new version, and the change is made to that.
 
 use super::modify::{
-    check_row, null_rows, replaced, row_id, table_rows, types, wrote, Changed, Finish,
+    check_row, null_rows, replaced, room, row_id, table_rows, types, wrote, Changed, Finish,
 };
 use super::{Input, Op};
 use crate::base::error::fail;
@@ -100,6 +100,7 @@ impl Update {
         let Some(id) = row_id(self.input.batch(), self.node.row, at) else {
             return Ok(());
         };
+        room(env)?;
         let access = env.access()?;
         loop {
             if self.row.is_none() {
@@ -327,6 +328,7 @@ impl Delete {
                     second.accept
                 }
             };
+            room(env)?;
             match access.delete(&env.setup.view, &self.node.table, id, accept)? {
                 Wrote::Done => {
                     self.record(env, id.0 as i64);
@@ -363,6 +365,7 @@ impl Delete {
                 _ => break,
             }
         }
+        room(env)?;
         let access = env.access()?;
         let view = &env.setup.view;
         let done = access.delete_many(view, &self.node.table, &ids, view.seen())?;
