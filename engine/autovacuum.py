@@ -166,7 +166,7 @@ class Autovacuum:
         if due.full:
             await clean(session, table, relieve=relieve, slice_us=SLICE_US)
         elif due.vacuum:
-            await clean_queued(session, table, relieve)
+            await clean_queued(session, table, relieve, SLICE_US)
         if oid >= USER_OID:
             await measure(change, change.must_oid(oid), [] if due.analyze else None)
         await session.commit(implicit=True)

@@ -168,12 +168,12 @@ class Volume:
     def vacuum_table(self, table: Table, indexes: bool = False) -> Job:
         """VACUUM of one table: rows, index entries if wanted, moved-out values."""
 
-    def vacuum_step(self, root: int, budget_us: int = 2000) -> Step:
-        """Clean up some of what ended transactions left in the table with this root. Done: True when there is more to do now."""
+    def vacuum_queued(self, root: int) -> Job:
+        """Clean up what ended transactions left in the table with this root, as far as nobody can see it any more."""
 
     def table_counts(self) -> list[tuple[int, tuple[tuple[int, int, int], int, int, int, int, tuple[bool, bool]]]]:
         """Of each table written to since this process began, by root: ((rows inserted, updated, deleted), rows more than before,
-        dead versions, rows changed since the last analyze, entries for `vacuum_step`, (were some forgotten, is "rows more" all rows))."""
+        dead versions, rows changed since the last analyze, entries for `vacuum_queued`, (were some forgotten, is "rows more" all rows))."""
 
     def blocks_others(self, session: int) -> bool:
         """Does somebody wait for a lock that the session holds?"""

@@ -28,8 +28,6 @@ from .sequences import qualified
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
-# Of the event loop's time, for what deletes left.
-QUEUE_SLICE_US = 1000
 # Rows that ANALYZE looks at: 300 for each unit of the statistics target, as PostgreSQL.
 ROWS_PER_TARGET = 300
 COMMON_MAX = 100
@@ -89,18 +87,21 @@ async def clean(
         if relieve is not None:
             await relieve()
 
-    await clean_queued(session, table, between)
+    await clean_queued(session, table, between, slice_us)
     job = volume.vacuum_table(Table(nodes.to_json(kernel_table(table))), indexes)
     await waits.step(job.run, session=session.kernel, detached=lambda: job.run_detached(slice_us), relieve=between)
     # Values that the rows pointed to.
-    await clean_queued(session, table, between)
+    await clean_queued(session, table, between, slice_us)
 
 
-async def clean_queued(session: Session, table: Relation, between: Callable[[], Awaitable[None]]) -> None:
+async def clean_queued(
+    session: Session, table: Relation, between: Callable[[], Awaitable[None]], slice_us: int
+) -> None:
     """The same for the rows only that are known to have something: cheap, whatever the table's size."""
-    while await session.waits.run(lambda: session.database.volume.vacuum_step(table.root, QUEUE_SLICE_US)):
-        await session.waits.runtime.clock.sleep(0)
-        await between()
+    job = session.database.volume.vacuum_queued(table.root)
+    await session.waits.step(
+        job.run, session=session.kernel, detached=lambda: job.run_detached(slice_us), relieve=between
+    )
 
 
 def _flag(option: Any) -> bool:

@@ -20,6 +20,9 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+/// Rows, or what costs as much, in one step of cleaning a queue.
+const QUEUED_ROWS: usize = 200;
+
 type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
 pub type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
 /// (root, ((inserted, updated, deleted), live, dead, changed, queued, (forgotten, measured)))
@@ -474,11 +477,13 @@ impl Volume {
         step(py, self.node.tables.overflow_size(&table.0))
     }
 
-    #[pyo3(signature = (root, budget_us = 2000))]
-    fn vacuum_step<'py>(&self, py: Python<'py>, root: u64, budget_us: usize) -> Tuple<'py> {
+    fn vacuum_queued(&self, root: u64) -> Job {
         self.node.txns.horizon();
-        let rows = (budget_us / 8).max(1);
-        step(py, self.node.tables.vacuum_step(Some(PageNo(root)), rows))
+        let tables = self.node.tables.clone();
+        Job::new(None, move || {
+            let more = tables.vacuum_step(Some(PageNo(root)), QUEUED_ROWS)?;
+            Ok(!more)
+        })
     }
 
     #[pyo3(signature = (table, indexes = false))]

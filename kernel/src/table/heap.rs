@@ -6,6 +6,7 @@ use super::overflow::History;
 use super::reader::externals;
 use super::row::{Draft, External};
 use super::unique::{exempt, has_null, Entry, Equal};
+use super::vacuum::split_values;
 use super::visible::{judge, Judged, Prune};
 use crate::base::error::{corrupt, fail};
 use crate::base::{Lsn, Oid, Res, RowId, SessionId, Xid};
@@ -553,33 +554,13 @@ impl Core {
         prune: &Prune,
         new: &New<'_>,
     ) -> Res<(Vec<External>, Vec<External>)> {
-        let (mut dropped, mut kept) = (Vec::new(), Vec::new());
         if prune.skip == 0 && prune.keep == prune.all {
-            return Ok((dropped, kept));
+            return Ok((Vec::new(), Vec::new()));
         }
+        let (dropped, mut kept) = split_values(shape, cell, prune)?;
         if new.flags & EXTERNAL != 0 {
-            kept.extend(
-                externals(&shape.layout, new.payload)?
-                    .into_iter()
-                    .map(|(_, e)| e),
-            );
-        }
-        for (index, version) in versions(cell).enumerate() {
-            let version = version?;
-            let list = if prune.keeps(index) {
-                &mut kept
-            } else {
-                &mut dropped
-            };
-            if version.flags & HISTORY != 0 {
-                list.push(External::get(version.payload)?);
-            } else if version.flags & EXTERNAL != 0 {
-                list.extend(
-                    externals(&shape.layout, version.payload)?
-                        .into_iter()
-                        .map(|(_, e)| e),
-                );
-            }
+            let own = externals(&shape.layout, new.payload)?;
+            kept.extend(own.into_iter().map(|(_, e)| e));
         }
         Ok((dropped, kept))
     }
@@ -594,6 +575,24 @@ impl Core {
         prune: &Prune,
         new: Option<&[Vec<u8>]>,
     ) -> Res<Vec<Entry>> {
+        let mut out: Vec<Entry> = Vec::new();
+        let orphaned = self.orphaned(shape, cell, prune, new)?;
+        for (index, keys) in shape.def.indexes.iter().zip(&orphaned) {
+            for key in keys {
+                out.extend(self.prepare_removal(mtr, index, key, id)?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// By index: keys that only versions which go have.
+    pub(super) fn orphaned(
+        &self,
+        shape: &Shape,
+        cell: &[u8],
+        prune: &Prune,
+        new: Option<&[Vec<u8>]>,
+    ) -> Res<Vec<Vec<Vec<u8>>>> {
         let mut kept: Vec<Vec<Vec<u8>>> = new.map(<[_]>::to_vec).into_iter().collect();
         let mut gone: Vec<Vec<Vec<u8>>> = Vec::new();
         for (index, version) in versions(cell).enumerate() {
@@ -608,16 +607,18 @@ impl Core {
                 gone.push(keys);
             }
         }
-        let mut out: Vec<Entry> = Vec::new();
-        for (place, index) in shape.def.indexes.iter().enumerate() {
-            let mut keys: Vec<&Vec<u8>> = gone.iter().filter_map(|k| k.get(place)).collect();
-            keys.sort();
-            keys.dedup();
-            for key in keys {
-                if !kept.iter().any(|k| k.get(place) == Some(key)) {
-                    out.extend(self.prepare_removal(mtr, index, key, id)?);
-                }
+        let mut out: Vec<Vec<Vec<u8>>> = vec![Vec::new(); shape.def.indexes.len()];
+        for (key, place) in gone.into_iter().flat_map(|keys| keys.into_iter().zip(0..)) {
+            if let (Some(of_index), false) = (
+                out.get_mut(place),
+                kept.iter().any(|k| k.get(place) == Some(&key)),
+            ) {
+                of_index.push(key);
             }
+        }
+        for keys in &mut out {
+            keys.sort_unstable();
+            keys.dedup();
         }
         Ok(out)
     }

@@ -69,7 +69,7 @@ impl Core {
     /// The rows of a leftover on one leaf, if they can go together: see `clean_leaf`.
     fn clean_many(&self, left: &Leftover) -> Res<Option<(RowId, usize)>> {
         let shape = self.state(left.table).shape.read().clone();
-        let (Some(shape), Why::Insert | Why::Delete) = (shape, left.why) else {
+        let Some(shape) = shape.filter(|_| left.why != Why::Value) else {
             return Ok(None);
         };
         if left.from < left.to {
@@ -125,9 +125,7 @@ impl Core {
         } else {
             prune
         };
-        let rekeyed = versions(&cell)
-            .try_fold(false, |found, v| v.map(|v| found || v.flags & REKEYED != 0))?;
-        let orphans = match rekeyed || gone(&prune) {
+        let orphans = match is_rekeyed(&cell)? || gone(&prune) {
             true => self.orphans(&mut mtr, shape, id, &cell, &all, None)?,
             false => Vec::new(),
         };
@@ -155,6 +153,11 @@ impl Core {
         self.drop_values(shape, &dropped, &kept);
         Ok(true)
     }
+}
+
+/// Do the versions of a cell have different index keys?
+pub(super) fn is_rekeyed(cell: &[u8]) -> Res<bool> {
+    versions(cell).try_fold(false, |found, v| v.map(|v| found || v.flags & REKEYED != 0))
 }
 
 /// The values that hold a cell's old versions.
@@ -217,7 +220,7 @@ pub(super) fn split_values(
 }
 
 /// The versions that stay; the oldest one is marked if everybody sees it.
-fn rebuilt(id: RowId, cell: &[u8], prune: &Prune) -> Res<Vec<u8>> {
+pub(super) fn rebuilt(id: RowId, cell: &[u8], prune: &Prune) -> Res<Vec<u8>> {
     let mut out = as_cell(id, &[]);
     for (index, version) in versions(cell).enumerate() {
         let version = version?;

@@ -30,8 +30,13 @@ pub struct Leftover {
     pub xid: Xid,
 }
 
-/// Most entries kept for one table; beyond it the oldest are forgotten (a full vacuum finds them).
+/// Most entries kept for one table, and of one transaction for one table; beyond it the oldest, or the newest of the transaction, are
+/// forgotten (a full vacuum finds them).
 const LIMIT: usize = 1 << 20;
+
+/// Entries that are kept, moved and dropped together: a transaction that has left a million behind ends as quickly as another.
+type Chunk = VecDeque<Leftover>;
+const CHUNK: usize = 1024;
 
 /// What was written to a table since this process began: the numbers of PostgreSQL's pg_stat_user_tables. Rows written by
 /// transactions that aborted count as written too.
@@ -55,28 +60,33 @@ pub struct Counts {
 }
 
 /// What one transaction (or a part of it with an xid of its own) has written to a table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Written {
     table: PageNo,
     xid: Xid,
     inserted: u64,
     updated: u64,
     deleted: u64,
+    /// Each of one kind.
+    chunks: Vec<(Why, Chunk)>,
+    /// There were too many.
+    forgotten: bool,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    list: Vec<Leftover>,
     written: Vec<Written>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     counts: Counts,
-    /// Ready when the horizon has reached the LSN.
-    queue: VecDeque<(Lsn, Leftover)>,
+    /// Ready when the horizon has reached the LSN. No chunk is empty.
+    queue: VecDeque<(Lsn, Chunk)>,
     /// Ready at once.
-    now: VecDeque<Leftover>,
+    now: VecDeque<Chunk>,
+    /// Entries in both.
+    entries: usize,
 }
 
 #[derive(Debug, Default)]
@@ -117,19 +127,7 @@ impl Leftovers {
             Why::Rekey => written.updated += rows,
             Why::Value => {}
         }
-        let list = &mut open.list;
-        if let Some(last) = list.last_mut() {
-            if (last.table, last.why, last.xid) == (left.table, left.why, left.xid) {
-                if last.to.0 + 1 == left.from.0 {
-                    last.to = left.to;
-                    return;
-                }
-                if left.from == left.to && last.to == left.to {
-                    return;
-                }
-            }
-        }
-        list.push(left);
+        written.add(left);
     }
 
     /// `session` has updated a row without changing an index key: the next write to it clears up.
@@ -151,7 +149,8 @@ impl Leftovers {
     /// Garbage already: whatever becomes of the transaction.
     pub fn push(&self, ready: Lsn, left: Leftover) {
         let mut state = self.state.lock();
-        state.tables.entry(left.table).or_default().add(ready, left);
+        let table = state.tables.entry(left.table).or_default();
+        table.add(ready, Chunk::from([left]));
     }
 
     /// The session's transaction is `heir`'s from now on.
@@ -169,18 +168,16 @@ impl Leftovers {
             return;
         };
         let csn_of = |xid: Xid| csn.filter(|_| xids.contains(&xid));
-        for written in &open.written {
-            let counts = &mut state.tables.entry(written.table).or_default().counts;
-            counts.ended(written, csn_of(written.xid).is_some());
-        }
-        for left in open.list {
-            let garbage = match (csn_of(left.xid), left.why) {
-                (Some(_), Why::Insert) | (None, Why::Delete) => None,
-                (Some(csn), _) => Some(csn),
-                (None, _) => Some(Lsn::ZERO),
-            };
-            if let Some(ready) = garbage {
-                state.tables.entry(left.table).or_default().add(ready, left);
+        for written in open.written {
+            let csn = csn_of(written.xid);
+            let table = state.tables.entry(written.table).or_default();
+            table.counts.ended(&written, csn.is_some());
+            for (why, chunk) in written.chunks {
+                match (csn, why) {
+                    (Some(_), Why::Insert) | (None, Why::Delete) => {}
+                    (Some(csn), _) => table.add(csn, chunk),
+                    (None, _) => table.add(Lsn::ZERO, chunk),
+                }
             }
         }
     }
@@ -201,7 +198,11 @@ impl Leftovers {
     pub fn put_back(&self, left: Leftover) {
         let mut state = self.state.lock();
         let table = state.tables.entry(left.table).or_default();
-        table.now.push_front(left);
+        match table.now.front_mut() {
+            Some(chunk) => chunk.push_front(left),
+            None => table.now.push_front(Chunk::from([left])),
+        }
+        table.entries += 1;
     }
 
     /// A table is gone.
@@ -215,6 +216,8 @@ impl Leftovers {
         let mut state = self.state.lock();
         let table = state.tables.entry(table).or_default();
         table.queue.retain(|(ready, _)| *ready > horizon);
+        let now = table.now.iter().map(Chunk::len);
+        table.entries = now.chain(table.queue.iter().map(|(_, c)| c.len())).sum();
         table.counts.forgotten = false;
         table.counts.measured = true;
         table.counts.live = i64::try_from(live).unwrap_or(i64::MAX);
@@ -239,7 +242,7 @@ impl Leftovers {
 
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        state.tables.values().map(Table::len).sum()
+        state.tables.values().map(|table| table.entries).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -259,11 +262,43 @@ impl Open {
                     inserted: 0,
                     updated: 0,
                     deleted: 0,
+                    chunks: Vec::new(),
+                    forgotten: false,
                 });
                 self.written.len() - 1
             }
         };
         &mut self.written[at]
+    }
+}
+
+impl Written {
+    fn add(&mut self, left: Leftover) {
+        let own = self
+            .chunks
+            .iter_mut()
+            .rev()
+            .find(|(why, _)| *why == left.why);
+        if let Some((_, chunk)) = own {
+            if let Some(last) = chunk.back_mut() {
+                if last.to.0 + 1 == left.from.0 {
+                    last.to = left.to;
+                    return;
+                }
+                if left.from == left.to && last.to == left.to {
+                    return;
+                }
+            }
+            if chunk.len() < CHUNK {
+                chunk.push_back(left);
+                return;
+            }
+        }
+        if self.chunks.len() < LIMIT / CHUNK {
+            self.chunks.push((left.why, Chunk::from([left])));
+        } else {
+            self.forgotten = true;
+        }
     }
 }
 
@@ -279,41 +314,49 @@ impl Counts {
         } else {
             self.dead += written.inserted + written.updated + written.deleted;
         }
+        self.forgotten |= written.forgotten;
     }
 }
 
 impl Table {
-    fn len(&self) -> usize {
-        self.queue.len() + self.now.len()
-    }
-
     fn counted(&self) -> Counts {
         Counts {
-            queued: self.len() as u64,
+            queued: self.entries as u64,
             ..self.counts
         }
     }
 
-    fn add(&mut self, ready: Lsn, left: Leftover) {
+    fn add(&mut self, ready: Lsn, chunk: Chunk) {
+        self.entries += chunk.len();
         if ready == Lsn::ZERO {
-            self.now.push_back(left);
+            self.now.push_back(chunk);
         } else {
-            self.queue.push_back((ready, left));
+            self.queue.push_back((ready, chunk));
         }
-        if self.queue.len() > LIMIT {
-            self.queue.pop_front();
+        while self.entries > LIMIT {
+            let Some((_, oldest)) = self.queue.pop_front() else {
+                break;
+            };
+            self.entries -= oldest.len();
             self.counts.forgotten = true;
         }
     }
 
     fn pop(&mut self, horizon: Lsn) -> Option<Leftover> {
-        if let Some(left) = self.now.pop_front() {
-            return Some(left);
+        if self.now.is_empty() {
+            if self.queue.front().is_none_or(|(lsn, _)| *lsn > horizon) {
+                return None;
+            }
+            self.now
+                .extend(self.queue.pop_front().map(|(_, chunk)| chunk));
         }
-        if self.queue.front().is_some_and(|(lsn, _)| *lsn <= horizon) {
-            return self.queue.pop_front().map(|(_, left)| left);
+        let chunk = self.now.front_mut()?;
+        let left = chunk.pop_front();
+        if chunk.is_empty() {
+            self.now.pop_front();
         }
-        None
+        self.entries -= usize::from(left.is_some());
+        left
     }
 }
 
@@ -348,6 +391,34 @@ mod tests {
         left.ended(s, None, &[]);
         assert_eq!(left.pop_any(Lsn(0)).unwrap().to, RowId(2));
         assert!(left.is_empty());
+    }
+
+    #[test]
+    fn a_million_scattered_rows_are_kept_in_order_and_no_more_than_the_limit() {
+        let left = Leftovers::default();
+        let (s, t) = (SessionId(1), PageNo(9));
+        let rows = 3 * LIMIT as u64;
+        for row in 0..rows {
+            left.note(s, t, RowId(2 * row), Why::Delete, Xid(7));
+            if row % CHUNK as u64 == 0 {
+                left.note(s, t, RowId(3 * row), Why::Value, Xid(7));
+            }
+        }
+        left.note(s, t, RowId(1), Why::Insert, Xid(8));
+        left.ended(s, Some(Lsn(50)), &[Xid(7)]);
+        let (_, counts) = left.counts()[0];
+        assert!(counts.forgotten && counts.deleted == rows);
+        assert!(left.len() <= LIMIT && left.len() > LIMIT - 2 * CHUNK);
+        assert_eq!(counts.queued as usize, left.len());
+        let (all, mut before, mut seen) = (left.len(), None, 0);
+        while let Some(next) = left.pop(t, Lsn(50)) {
+            seen += 1;
+            if next.why == Why::Delete {
+                assert!(before < Some(next.from));
+                before = Some(next.from);
+            }
+        }
+        assert_eq!((seen, left.len()), (all, 0));
     }
 
     #[test]
