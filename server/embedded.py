@@ -18,6 +18,7 @@ from sixfold.server.service import announce, open_listener, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
+from sixfold.wal.recovery import RecoveryFailed
 from sixfold.wal.volume import TOPOLOGIES
 
 
@@ -52,7 +53,11 @@ async def run_embedded(config: EmbeddedConfig) -> None:
             await nodes.start(all_of_them=new)
         except OSError as error:
             raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror or error}") from error
-        writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
+        try:
+            writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
+        except RecoveryFailed as error:
+            await nodes.stop()
+            raise ConfigError(f"{folder}: {error}") from error
         if new:
             write_toml(folder / MARKER, Marker(config.topology))
         listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sixfold.engine.autovacuum import Autovacuum
 from sixfold.engine.database import Database
-from sixfold.kernel._kernel import Volume
+from sixfold.kernel._kernel import KernelError, Volume
 from sixfold.pagestore.client import LogPump, LogSender, start_pump
 from sixfold.pagestore.reader import PageReader
 from sixfold.server.prewarm import Prewarm
@@ -94,7 +94,10 @@ class Writer:
             if not opening.done():
                 await self.close()
                 raise RecoveryFailed("a newer writer has taken the volume over", fenced=True)
-            return opening.result()
+            try:
+                return opening.result()
+            except KernelError as error:
+                raise RecoveryFailed(f"the volume cannot be opened: {error.args[0][1]}") from error
         finally:
             opening.cancel()
             fenced.cancel()
