@@ -54,7 +54,9 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         except OSError as error:
             raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror or error}") from error
         try:
-            writer = await Writer.open(runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True)
+            writer = await Writer.open(
+                runtime, nodes.config, config.sql.cache, create=new, options=options, carried=True
+            )
         except RecoveryFailed as error:
             await nodes.stop()
             raise ConfigError(f"{folder}: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +15,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from sixfold.server import embedded
+from sixfold.server.config import ConfigError, SqlConfig
+from sixfold.wal.recovery import RecoveryFailed
 from tests.support.postgres import free_port
 from tests.support.sixfold import COMMAND, Served
 
@@ -210,6 +215,16 @@ def test_another_topology_than_the_folder_was_made_with_is_one_line(tmp_path: Pa
     assert server.stop() == 0
     status, said = mistake("--data", str(tmp_path / "data"), "--topology", "6x3", "--port", str(free_port()))
     assert (status, said) == (1, f"sixfold: {tmp_path / 'data'} was made with --topology 1, not 6x3\n")
+
+
+def test_a_volume_that_can_not_be_recovered_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise RecoveryFailed("what a read quorum had is gone from it")
+
+    monkeypatch.setattr(embedded.Writer, "open", fails)
+    config = embedded.EmbeddedConfig(data=str(tmp_path), topology="6x3", fsync=False, sql=SqlConfig())
+    with pytest.raises(ConfigError, match="^" + re.escape(f"{tmp_path}: what a read quorum had is gone from it")):
+        asyncio.run(embedded.run_embedded(config))
 
 
 # -- the end

@@ -21,6 +21,9 @@ HEAVY = (
     "sqlglot",
     "starlette",
     "multiprocessing",
+    "structlog",
+    "pglast.stream",
+    "sixfold.server.cluster_command",
 )
 SCRIPT = f"""
 import sys
