@@ -79,22 +79,20 @@ fn look(
     }
     let mut members = match site.members.take() {
         Some(mut members) => {
-            if !site
-                .rows_for
-                .as_ref()
-                .is_some_and(|of| same_key(of, &params))
-            {
+            // Not of one that a `Need` has stopped: values of some types are never the same.
+            if !site.running && !site.is_for(&params) {
                 members.restart();
             }
             members
         }
         None => cx.env.plans.members(code.subplan, &hash.infos),
     };
-    site.rows_for = Some(params);
+    (site.rows_for, site.running) = (Some(params), true);
     let found = members.look(cx.env, &hash.right, &Batch { columns, len });
     let site = cx.sites[code.site].sub();
     site.members = Some(members);
     let found = found?;
+    site.running = false;
     for i in 0..len {
         site.journal.record(found.get(i));
     }
@@ -139,7 +137,7 @@ fn answer(
             }
         }
     }
-    let have = site.rows_for.as_ref().is_some_and(|of| same_key(of, &key));
+    let have = site.scan.is_some() || site.is_for(&key);
     if !(quantified && have) {
         run(cx, code)?;
     }
@@ -259,6 +257,14 @@ fn compare(cx: &mut Cx<'_>, code: &SubCode, input: &Batch, row: u32) -> Res<Datu
         site.scan = Some(scan);
     }
     result
+}
+
+impl SubSite {
+    /// Are its rows those for these parameters?
+    fn is_for(&self, params: &[Datum]) -> bool {
+        let same = |of: &Vec<Datum>| same_key(of, params);
+        self.rows_for.as_ref().is_some_and(same)
+    }
 }
 
 impl Scan {

@@ -75,6 +75,25 @@ fn hashed_rows_belong_to_their_parameters() {
     plan.gives("1 true\n1 null\n2 false\n2 null\n3 false\n3 false");
 }
 
+#[test]
+fn a_parameter_that_is_never_the_same_does_not_make_the_subplan_begin_again() {
+    // Numerics are not compared: 1.0 and 1.00 may answer differently.
+    let number = |text: &str| vec![json!({"e": "const", "typ": 1700, "text": text})];
+    let outer = values(&[1700], &[number("1.5"), number("2.5")]);
+    let given = json!({"e": "is_null", "arg": {"e": "exec", "n": 5, "typ": 1700}, "not": true});
+    for hashed in [true, false] {
+        let asked = project(
+            ints(&[&[Some(2)], &[Some(99)], &[None]]),
+            &[any(1, equal(1), hashed)],
+        );
+        let join = json!({"op": "nested_loop", "kind": "inner", "left": outer, "right": asked, "on": null,
+            "params": [[5, col(0, 1700)]], "right_width": 1});
+        let mut plan = case(join);
+        plan.subplans = vec![filter(series(30), given.clone())];
+        plan.gives("1.5 true\n1.5 false\n1.5 null\n2.5 true\n2.5 false\n2.5 null");
+    }
+}
+
 /// 2,000 rows against 20,000 of which the even ones are odd: with a null, and without.
 fn spilled(keys: usize, test: Value, hashed: bool) -> (Vec<String>, usize) {
     let outer = project(mixed(2_000), &[c(0), c(0), f("mod", &[c(0), int(2)])]);
