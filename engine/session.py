@@ -66,6 +66,8 @@ ADMIN_SHUTDOWN, TERMINATED = "57P01", "terminating connection due to administrat
 IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout")
 # While one of these is set, the engine must see every wait for another session.
 WAIT_TIMEOUTS = ("lock_timeout", "statement_timeout")
+# How often it is looked whether an interrupted `Aside` has ended, when the next one is to begin.
+ASIDE_LOOK_SECONDS = 0.01
 STATES = {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}
 # Events that the wire's next step says again, or that need no answer; any other one is lost unless it is dealt with.
 SAID_AGAIN = ("idle", "drain", "error")
@@ -145,6 +147,7 @@ class Session:
         self._closed = False
         # Work on a long text, beside the loop.
         self._aside: Aside | None = None
+        self._last_aside: Aside | None = None
         self._terminated = False
         self.kernel.set_entropy(database.runtime.random.getrandbits(64))
         self.kernel.set_now(self.now())
@@ -369,6 +372,9 @@ class Session:
                 return inline(work)
             except TooLong:
                 pass
+        # One at a time, also when they are interrupted again and again.
+        while self._last_aside is not None and not self._last_aside.is_over() and self.statements.cancelled is None:
+            await self.waits.runtime.clock.sleep(ASIDE_LOOK_SECONDS)
         if self.statements.cancelled is not None:
             raise self.statements.cancelled
         self._aside = self.waits.runtime.aside(lambda: tidily(work))
@@ -376,6 +382,7 @@ class Session:
             found: T = await self._aside.run()
             return found
         except Interrupted:
+            self._last_aside = self._aside
             raise self.statements.cancelled or SqlError("57014", "canceling statement due to user request") from None
         finally:
             self._aside = None

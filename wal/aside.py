@@ -1,4 +1,5 @@
-"""Long work in Python, beside the event loop: in a thread of its own, which can be interrupted at any point.
+"""Long work in Python, beside the event loop: in a thread of its own, which can be interrupted at any point. Who waits for it goes on
+at once then; the thread ends when the call of C that it is in does.
 
 The interpreter passes the GIL on every SWITCH_SECONDS, so the loop goes on beside it, a little slower. What would hold the GIL for longer
 must not happen there or afterwards: a full garbage collection while a large tree lives (`without_full_collections`), a large tree that is
@@ -13,7 +14,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from .runtime import Interrupted
@@ -70,23 +71,31 @@ class Thread:
         self._ident: int | None = None
         self._over = False
         self._interrupted = False
+        self._done: asyncio.Future[Any] | None = None
+        self._calm = ExitStack()
 
     async def run(self) -> Any:
         """See Aside."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
-        with without_full_collections():
-            before = threading.stack_size(STACK_BYTES)
-            try:
-                threading.Thread(target=self._main, args=(loop, done), name="aside", daemon=True).start()
-            finally:
-                threading.stack_size(before)
-            try:
-                return await asyncio.shield(done)
-            except asyncio.CancelledError:
-                self.interrupt()
-                await asyncio.wait([done])
-                raise
+        self._done = done = loop.create_future()
+        self._calm.enter_context(without_full_collections())
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            threading.Thread(target=self._main, args=(loop,), name="aside", daemon=True).start()
+        except RuntimeError:
+            self._calm.close()
+            raise
+        finally:
+            threading.stack_size(before)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self.interrupt()
+            raise
+
+    def is_over(self) -> bool:
+        """See Aside."""
+        return self._over
 
     def interrupt(self) -> None:
         """See Aside."""
@@ -96,9 +105,10 @@ class Thread:
                 return
             if self._ident is not None:
                 _raise_in(self._ident, Interrupted)
+        self._deliver(None, Interrupted())
         asyncio.get_running_loop().call_later(AGAIN_SECONDS, self.interrupt)
 
-    def _main(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
+    def _main(self, loop: asyncio.AbstractEventLoop) -> None:
         outcome: tuple[Any, BaseException | None] | None = None
         while True:
             try:
@@ -110,7 +120,23 @@ class Thread:
                 break
             except Interrupted as error:
                 outcome = (None, error)
-        loop.call_soon_threadsafe(_deliver, done, *outcome)
+        # Who was interrupted may keep this for long.
+        del self._work
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self._ended, *outcome)
+
+    def _ended(self, value: Any, error: BaseException | None) -> None:
+        self._calm.close()
+        self._deliver(value, error)
+
+    def _deliver(self, value: Any, error: BaseException | None) -> None:
+        """The first outcome counts: whoever waits may have been told already."""
+        if self._done is None or self._done.done():
+            return
+        if error is None:
+            self._done.set_result(value)
+        else:
+            self._done.set_exception(error)
 
     def _attempt(self) -> tuple[Any, BaseException | None]:
         with self._lock:
@@ -125,12 +151,3 @@ class Thread:
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)
-
-
-def _deliver(done: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(value)
-    else:
-        done.set_exception(error)

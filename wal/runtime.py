@@ -26,7 +26,10 @@ class Aside(Protocol):
         """What the work returns; or raises what it raises, or Interrupted. Once."""
 
     def interrupt(self) -> None:
-        """End it."""
+        """End it; `run` raises at once."""
+
+    def is_over(self) -> bool:
+        """Nothing of it is left: it may go on for a while after it was interrupted."""
 
 
 class Inline:
@@ -41,6 +44,10 @@ class Inline:
 
     def interrupt(self) -> None:
         """It is over, or has not begun."""
+
+    def is_over(self) -> bool:
+        """See Aside."""
+        return True
 
 
 # A longer message is a protocol error: the connection is closed.

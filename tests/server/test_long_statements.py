@@ -208,6 +208,21 @@ def test_a_long_text_is_cancelled_wherever_it_is(server: Served) -> None:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_cancel_does_not_wait_for_the_parser(server: Served) -> None:
+    """Which is one call of C, and takes seconds for such a text."""
+    text = "SELECT " + ", ".join(f"length('x' || a::text) + {n}" for n in range(300_000)) + " FROM long_base"
+    with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server.uri, 2, at_least=10):
+        prepare(connection)
+        for timeout in (500, 700, 900):
+            connection.execute(f"SET statement_timeout = {timeout}")  # type: ignore[call-overload]
+            began = time.monotonic()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                connection.execute(text)  # type: ignore[call-overload]
+            assert time.monotonic() - began < timeout / 1000 + 1.5
+            connection.execute("SET statement_timeout = 0")
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_views_and_tables_of_long_lists_take_no_longer_than_lists_are_long(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         prepare(connection)
