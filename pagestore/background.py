@@ -88,7 +88,7 @@ class Background:
                     if not await self.layers.freeze(volume):
                         break
                     self._release()
-                    self.trim()
+                    await self.trim()
                 await self._images(volume, _BUSY_RECORDS if busy else 0)
                 before[number] = volume.store.memory
             self._release()
@@ -116,9 +116,9 @@ class Background:
         """Write everything durable to layers now, so that the next start has little to read."""
         for volume in list(self._node.volumes.values()):
             await self.layers.freeze(volume)
-        self.trim()
+        await self.trim()
 
-    def trim(self) -> None:
+    async def trim(self) -> None:
         """Remove journal files that layers cover and that no peer lacks; lagging peers are waited for up to a bound."""
         node = self._node
         keep_for_peers = node.journal.size <= node.config.journal_bytes
@@ -134,7 +134,7 @@ class Background:
             return all(volume.peers.get(peer, {}).get(group, 0) >= end for peer in node.config.peers)
 
         try:
-            node.journal.trim(may_go)
+            await node.journal.trim(may_go)
         except OSError as error:
             self.layers.failure = error
 
@@ -150,7 +150,7 @@ class Background:
             await node.runtime.clock.sleep(pause * (0.5 + node.runtime.random.random()))
             if not node.config.peers:
                 return
-            self.trim()
+            await self.trim()
             peer = node.runtime.random.choice(node.config.peers)
             for volume in list(node.volumes.values()):
                 await self._ask(peer, volume)

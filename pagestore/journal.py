@@ -106,7 +106,10 @@ class Journal:
         names = [name for name in self._disk.listdir(FOLDER) if name.endswith(".log")]
         for name in names:
             path = f"{FOLDER}/{name}"
-            file = self._disk.open(path)
+            try:
+                file = self._disk.open(path)
+            except FileNotFoundError:
+                continue  # a node that stopped here a moment ago was removing it
             try:
                 data = _read_what_can_be(file)
                 entries, end, _damaged = _kernel.journal_scan(data)
@@ -127,7 +130,8 @@ class Journal:
         known = {info.path for info in self.files}
         for name in names:
             if f"{FOLDER}/{name}" not in known:
-                self._disk.unlink(f"{FOLDER}/{name}")
+                with contextlib.suppress(FileNotFoundError):
+                    self._disk.unlink(f"{FOLDER}/{name}")
 
     @property
     def size(self) -> int:
@@ -269,7 +273,9 @@ class Journal:
         try:
             file = self._disk.open(path, create=True)
             try:
-                file.truncate(0)
+                # Not of an empty one: ext4 takes a truncation for a sign that closing is to write everything out.
+                if file.size():
+                    file.truncate(0)
                 self._disk.sync_dir(FOLDER)
                 if self.lane is not None:
                     self.lane.set_file(self._disk.full_path(path))
@@ -315,14 +321,19 @@ class Journal:
         if not self._closed and self._begin_file():
             self.wake()
 
-    def trim(self, may_go: Callable[[int, int, int], bool]) -> None:
+    async def trim(self, may_go: Callable[[int, int, int], bool]) -> None:
         """Remove old files all of whose (volume, group, end) may go. The newest file stays."""
-        removed = False
+        paths = []
         while len(self.files) > 1 and all(may_go(*key, end) for key, end in self.files[0].ends.items()):
-            self._disk.unlink(self.files.pop(0).path)
-            removed = True
-        if removed:
-            self._disk.sync_dir(FOLDER)
+            paths.append(self.files.pop(0).path)
+        if paths:
+            await self._runtime.offload(self._remove, paths)
+
+    def _remove(self, paths: list[str]) -> None:
+        """Not on the event loop: the file system may take long."""
+        for path in paths:
+            self._disk.unlink(path)
+        self._disk.sync_dir(FOLDER)
 
     async def retire(self, info: JournalFile) -> None:
         """Begin a new file if this one is being written."""

@@ -7,13 +7,14 @@ moment that the manifest names it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sixfold.kernel import _kernel
 from sixfold.pagestore.volume import LAYERS, NodeVolume, layer_path
-from sixfold.wal.runtime import File
+from sixfold.wal.runtime import Disk, File
 
 if TYPE_CHECKING:
     from sixfold.pagestore.node import StorageNode
@@ -60,6 +61,14 @@ def _forget(volume: NodeVolume) -> bool:
     return all(volume.store.forget_step(_PAGES_PER_STEP) for _ in range(_STEPS_PER_CALL))
 
 
+def _close_and_unlink(disk: Disk, files: list[File], paths: list[str]) -> None:
+    """Not on the event loop: the file system may take long over a large file."""
+    for file in files:
+        file.close()
+    for path in paths:
+        disk.unlink(path)
+
+
 class Layers:
     """One node's layer files. One freeze and one merge may be under way."""
 
@@ -78,7 +87,9 @@ class Layers:
         named = {layer_path(layer) for volume in self._node.volumes.values() for layer in volume.state.layers}
         for name in disk.listdir(LAYERS):
             if f"{LAYERS}/{name}" not in named:
-                disk.unlink(f"{LAYERS}/{name}")
+                # A node that stopped here a moment ago may still be at it.
+                with contextlib.suppress(FileNotFoundError):
+                    disk.unlink(f"{LAYERS}/{name}")
 
     @property
     def freezing(self) -> bool:
@@ -156,13 +167,15 @@ class Layers:
         return done
 
     def remove(self, volume: NodeVolume, ids: list[int]) -> None:
-        """Files that nothing names any more."""
+        """Files that nothing names any more: not read from now on, and gone some time later."""
+        if ids:
+            files = [volume.files.pop(layer) for layer in ids if layer in volume.files]
+            work = self._remove(files, [layer_path(layer) for layer in ids])
+            self._node.runtime.spawn(work, f"{self._node.config.name} removal")
+
+    async def _remove(self, files: list[File], paths: list[str]) -> None:
         try:
-            for layer in ids:
-                file = volume.files.pop(layer, None)
-                if file is not None:
-                    file.close()
-                self._node.disk.unlink(layer_path(layer))
+            await self._node.runtime.offload(_close_and_unlink, self._node.disk, files, paths)
         except OSError as error:
             self.failure = error  # the next start sweeps them
 
@@ -193,7 +206,8 @@ class Layers:
         try:
             node.disk.mkdir(LAYERS)
             file = node.disk.open(layer_path(layer), create=True)
-            file.truncate(0)
+            if file.size():
+                file.truncate(0)
             await fill(file)
             await synced(file)
             node.disk.sync_dir(LAYERS)

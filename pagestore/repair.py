@@ -86,7 +86,8 @@ class Repair:
         ours = node.background.layers.new_layer()
         file = node.disk.open(layer_path(ours), create=True)
         try:
-            file.truncate(0)
+            if file.size():
+                file.truncate(0)
             at = 0
             while at < size:
                 params = {"volume": volume.state.volume, "layer": theirs, "offset": at, "length": _CHUNK_BYTES}

@@ -223,9 +223,9 @@ def the_journal_is_replayed_without_its_checksums() -> Iterator[None]:
 def the_journal_is_trimmed_before_layers_have_it() -> Iterator[None]:
     original = Background.trim
 
-    def trim(background: Background) -> None:
-        original(background)
-        background._node.journal.trim(lambda volume, group, end: True)
+    async def trim(background: Background) -> None:
+        await original(background)
+        await background._node.journal.trim(lambda volume, group, end: True)
 
     with patch.object(Background, "trim", trim):
         yield

@@ -23,6 +23,9 @@ thread_local! {
     static CANCEL: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
     /// Work done since the last look.
     static STEPS: Cell<usize> = const { Cell::new(0) };
+    /// How often somebody has looked.
+    #[cfg(test)]
+    pub static LOOKS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Until it is dropped, this thread works for one session.
@@ -67,6 +70,8 @@ fn begin(bytes: usize) -> Res<()> {
 
 /// In the midst of long work.
 pub fn check() -> Res<()> {
+    #[cfg(test)]
+    LOOKS.set(LOOKS.get() + 1);
     let cancelled =
         CANCEL.with_borrow(|flag| flag.as_ref().is_some_and(|f| f.load(Ordering::Relaxed)));
     match cancelled {
@@ -107,6 +112,26 @@ pub fn append(out: &mut String, text: &str) -> Res<()> {
     pieces(text).try_for_each(|piece| piece.map(|piece| out.push_str(piece)))
 }
 
+/// Copy bytes that may be many.
+#[inline]
+pub fn append_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Res<()> {
+    if bytes.len() >= LONG {
+        return append_long(out, bytes);
+    }
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+#[cold]
+fn append_long(out: &mut Vec<u8>, bytes: &[u8]) -> Res<()> {
+    out.reserve(bytes.len());
+    for piece in bytes.chunks(CHECK) {
+        step(piece.len())?;
+        out.extend_from_slice(piece);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,8 +143,13 @@ mod tests {
         let mut copy = String::new();
         append(&mut copy, &text).unwrap();
         assert!(copy == text && pieces(&text).count() == 4);
+        let mut bytes = Vec::new();
+        append_bytes(&mut bytes, &text.as_bytes()[..7]).unwrap();
+        append_bytes(&mut bytes, &text.as_bytes()[7..]).unwrap();
+        assert!(bytes == text.as_bytes());
         let _pace = enter(&Arc::new(AtomicBool::new(true)), false);
         assert!(append(&mut copy, &text).is_err());
+        assert!(append_bytes(&mut bytes, text.as_bytes()).is_err());
         assert!((0..=CHECK).any(|_| step(1).is_err()));
     }
 

@@ -412,7 +412,7 @@ impl Vector {
 /// Bytes of memory of one value, roughly.
 pub fn datum_bytes(value: &Datum) -> usize {
     let heap = match value {
-        Datum::Text(t) if t.is_heap_allocated() => t.len(),
+        Datum::Text(t) => t.heap_bytes(),
         Datum::Bytes(b) => b.len() + 16,
         Datum::Numeric(_) => 16,
         Datum::Array(a) => a.values.iter().map(datum_bytes).sum::<usize>() + 64,

@@ -184,7 +184,7 @@ mod tests {
             1 => Just((0, Datum::Null)),
             3 => prop_oneof![-3i64..3, any::<i64>()].prop_map(|v| (1, Datum::Int(v))),
             3 => float.prop_map(|v| (2, Datum::Float(v))),
-            4 => text.prop_map(|v| (3, Datum::Text(Text::new(v)))),
+            4 => text.prop_map(|v| (3, Datum::Text(Text::from(v)))),
             2 => any::<bool>().prop_map(|v| (4, Datum::Bool(v))),
         ]
         .prop_map(|(_, v)| v)

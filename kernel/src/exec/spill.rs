@@ -375,7 +375,7 @@ fn get_datum(bytes: &[u8], at: &mut usize) -> Res<Datum> {
             Ok(text) => Datum::Text(Text::new(text)),
             Err(_) => return corrupt("text in a temporary file is not UTF-8"),
         },
-        6 => Datum::Bytes(Arc::from(get_bytes(bytes, at)?)),
+        6 => Datum::blob(get_bytes(bytes, at)?),
         7 => store::decode(oids::NUMERIC, get_bytes(bytes, at)?)?,
         8 => Datum::Interval(Interval {
             months: i32::from_le_bytes(array(bytes, at)?),

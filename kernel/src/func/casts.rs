@@ -245,11 +245,7 @@ pub const FAMILIES: &[&[Function]] = &[&[
     }),
     pure("varchar", |_, args| {
         let (typmod, explicit) = length(args)?;
-        Ok(Datum::Text(text::varchar(
-            args[0].str()?,
-            typmod,
-            explicit,
-        )?))
+        text::to_varchar(&args[0], typmod, explicit)
     }),
     pure("bpchar", |_, args| {
         let (typmod, explicit) = length(args)?;

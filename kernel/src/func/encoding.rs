@@ -1,10 +1,12 @@
 //! Quoting, format(), encode/decode, digests, UUIDs.
 
+use super::places::chars;
 use super::registry::{lax, pure, stable, volatile, Function, Volatility};
 use super::{md5, sha2, strings, Ctx};
 use crate::base::error::{enlarge, fail, Res};
 use crate::base::{pace, SqlError};
-use crate::types::{bytea, text, Datum};
+use crate::types::{bytea, text, Datum, Text};
+use std::borrow::Cow;
 
 /// Words that PostgreSQL's grammar keeps from being bare column names (all but the unreserved ones). Sorted.
 #[rustfmt::skip]
@@ -38,12 +40,22 @@ pub fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-pub fn quote_literal(value: &str) -> String {
-    let escaped = value.replace('\'', "''");
+pub fn quote_literal(value: &str) -> Res<String> {
+    let mut out = String::with_capacity(value.len() + 3);
     if value.contains('\\') {
-        return format!("E'{}'", escaped.replace('\\', "\\\\"));
+        out.push('E');
     }
-    format!("'{escaped}'")
+    out.push('\'');
+    for piece in pace::pieces(value) {
+        for c in piece?.chars() {
+            if matches!(c, '\'' | '\\') {
+                out.push(c);
+            }
+            out.push(c);
+        }
+    }
+    out.push('\'');
+    Ok(out)
 }
 
 fn too_few<T>() -> Res<T> {
@@ -148,7 +160,10 @@ fn directive(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Res<Direct
 }
 
 fn put_padded(text: &str, width: i64, left: bool, out: &mut String) -> Res<()> {
-    let missing = (width.unsigned_abs() as usize).saturating_sub(text.chars().count());
+    let missing = match width {
+        0 => 0,
+        width => (width.unsigned_abs() as usize).saturating_sub(chars(text)?),
+    };
     if missing > 0x3fff_ffff {
         return fail("22003", "number is out of range");
     }
@@ -156,13 +171,12 @@ fn put_padded(text: &str, width: i64, left: bool, out: &mut String) -> Res<()> {
     pace::heavy(missing)?;
     let fill = " ".repeat(missing);
     if left || width < 0 {
-        out.push_str(text);
-        out.push_str(&fill);
+        pace::append(out, text)?;
+        pace::append(out, &fill)
     } else {
-        out.push_str(&fill);
-        out.push_str(text);
+        pace::append(out, &fill)?;
+        pace::append(out, text)
     }
-    Ok(())
 }
 
 fn format(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -213,18 +227,18 @@ fn format(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
         let Some(value) = args.get(at) else {
             return too_few();
         };
-        let text = match (directive.kind, value.is_null()) {
-            ('s', true) => String::new(),
+        let text: Cow<'_, str> = match (directive.kind, value.is_null()) {
+            ('s', true) => "".into(),
             ('I', true) => {
                 return fail(
                     "22004",
                     "null values cannot be formatted as an SQL identifier",
                 )
             }
-            (_, true) => "NULL".to_owned(),
+            (_, true) => "NULL".into(),
             ('s', _) => strings::any_text(ctx, at, value)?,
-            ('I', _) => quote_ident(&strings::any_text(ctx, at, value)?),
-            _ => quote_literal(&strings::any_text(ctx, at, value)?),
+            ('I', _) => quote_ident(&strings::any_text(ctx, at, value)?).into(),
+            _ => quote_literal(&strings::any_text(ctx, at, value)?)?.into(),
         };
         put_padded(&text, width, directive.left, &mut out)?;
     }
@@ -377,7 +391,7 @@ fn is_latin1(name: &str) -> bool {
 
 fn convert_from(bytes: &[u8], name: &str) -> Res<Datum> {
     if is_utf8(name) {
-        return Ok(Datum::text(text::utf8(bytes)?));
+        return Text::copied(text::utf8(bytes)?).map(Datum::Text);
     }
     if is_latin1(name) {
         if bytes.contains(&0) {
@@ -398,7 +412,9 @@ fn convert_from(bytes: &[u8], name: &str) -> Res<Datum> {
 
 fn convert_to(value: &str, name: &str) -> Res<Datum> {
     if is_utf8(name) {
-        return Ok(Datum::blob(value.as_bytes()));
+        let mut out = Vec::new();
+        pace::append_bytes(&mut out, value.as_bytes())?;
+        return Ok(Datum::Bytes(out.into()));
     }
     if is_latin1(name) {
         let one = |c: char| match pace::step(1).map(|()| u8::try_from(u32::from(c)))? {
@@ -413,9 +429,8 @@ fn convert_to(value: &str, name: &str) -> Res<Datum> {
                 fail("22P05", format!("character with byte sequence {shown} in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\""))
             }
         };
-        return Ok(Datum::blob(
-            &value.chars().map(one).collect::<Res<Vec<u8>>>()?,
-        ));
+        let out = value.chars().map(one).collect::<Res<Vec<u8>>>()?;
+        return Ok(Datum::Bytes(out.into()));
     }
     fail(
         "22023",
@@ -487,13 +502,13 @@ pub const FAMILIES: &[&[Function]] = &[&[
         Ok(Datum::text(quote_ident(a[0].str()?)))
     }),
     stable("quote_literal", |c, a| {
-        Ok(Datum::text(quote_literal(&strings::any_text(c, 0, &a[0])?)))
+        quote_literal(&strings::any_text(c, 0, &a[0])?).map(Datum::text)
     }),
     lax("quote_nullable", |c, a| {
         Ok(Datum::text(if a[0].is_null() {
             "NULL".to_owned()
         } else {
-            quote_literal(&strings::any_text(c, 0, &a[0])?)
+            quote_literal(&strings::any_text(c, 0, &a[0])?)?
         }))
     }),
     Function {

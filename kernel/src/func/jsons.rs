@@ -4,7 +4,7 @@ use super::jsontext::{self, Piece};
 use super::registry::{pure, Function, Volatility};
 use super::set::as_text;
 use super::{tojson, Ctx};
-use crate::base::error::{fail, Res};
+use crate::base::error::{corrupt, fail, Res};
 use crate::base::{Oid, SqlError};
 use crate::types::array::Array;
 use crate::types::jsonb::{Json, Kind, View};
@@ -201,7 +201,10 @@ fn pretty(view: &View<'_>, indent: usize, out: &mut Vec<u8>) -> Res<()> {
 }
 
 fn text(out: Vec<u8>) -> Res<Datum> {
-    Ok(Datum::text(String::from_utf8_lossy(&out)))
+    match String::from_utf8(out) {
+        Ok(text) => Ok(Datum::text(text)),
+        Err(_) => corrupt("stored jsonb is not UTF-8"),
+    }
 }
 
 fn kind_name(view: &View<'_>) -> Res<&'static str> {

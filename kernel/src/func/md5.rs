@@ -13,17 +13,19 @@ const SHIFTS: [[u32; 4]; 4] = [
 ];
 
 pub fn digest(bytes: &[u8]) -> Res<[u8; 16]> {
-    let mut data = bytes.to_vec();
-    data.push(0x80);
-    while data.len() % 64 != 56 {
-        data.push(0);
+    // Behind the whole blocks: the rest, and what makes whole blocks of it.
+    let mut tail = bytes.chunks_exact(64).remainder().to_vec();
+    tail.push(0x80);
+    while tail.len() % 64 != 56 {
+        tail.push(0);
     }
-    data.extend_from_slice(&(bytes.len() as u64).wrapping_mul(8).to_le_bytes());
+    tail.extend_from_slice(&(bytes.len() as u64).wrapping_mul(8).to_le_bytes());
     // the constants are the sines of 1…64, scaled to 32 bits
     let table: [u32; 64] =
         std::array::from_fn(|i| ((i as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32);
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    for (number, block) in data.chunks_exact(64).enumerate() {
+    let blocks = bytes.chunks_exact(64).chain(tail.chunks_exact(64));
+    for (number, block) in blocks.enumerate() {
         if number % CHECKED == 0 {
             pace::check()?;
         }

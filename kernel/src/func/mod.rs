@@ -24,6 +24,9 @@ mod like;
 mod md5;
 mod network;
 mod numerics;
+#[cfg(test)]
+mod pace_tests;
+mod places;
 pub mod regexes;
 pub mod registry;
 pub mod rematch;

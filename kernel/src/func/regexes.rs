@@ -9,7 +9,7 @@ use super::repike::Spans;
 use crate::base::error::{enlarge, fail, Res};
 use crate::base::pace;
 use crate::types::array::Array;
-use crate::types::{oids, Datum};
+use crate::types::{oids, Datum, Text};
 use std::sync::Arc;
 
 /// What making a piece counts as, in steps of `pace`.
@@ -70,7 +70,7 @@ fn substr(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     };
     let found = regex.search(text, 0, want)?;
     let found = found.and_then(|found| group(text, &found, wanted));
-    Ok(found.map_or(Datum::Null, Datum::text))
+    found.map_or(Ok(Datum::Null), |part| Text::copied(part).map(Datum::Text))
 }
 
 /// \1…\9, \& and \\ in a replacement.
@@ -117,7 +117,7 @@ fn replace(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags, start: i64, nth: i64
             continue;
         }
         enlarge(out.len(), start - last + replacement.len())?;
-        out.push_str(&text[last..start]);
+        pace::append(&mut out, &text[last..start])?;
         expand(replacement, text, &found, &mut out)?;
         last = end;
         if nth > 0 {
@@ -125,7 +125,7 @@ fn replace(ctx: &mut Ctx<'_>, args: &[Datum], flags: Flags, start: i64, nth: i64
         }
     }
     enlarge(out.len(), text.len() - last)?;
-    out.push_str(&text[last..]);
+    pace::append(&mut out, &text[last..])?;
     Ok(Datum::Text(out.into()))
 }
 
@@ -230,7 +230,7 @@ fn split_to_array(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let regex = regex(ctx, args[1].str()?, flags)?;
     let (mut parts, mut values) = (Parts::new(regex), Vec::new());
     while let Some(part) = parts.next(text)? {
-        values.push(Datum::text(part));
+        values.push(Datum::Text(Text::copied(part)?));
     }
     Ok(Datum::Array(Arc::new(Array::from_values(
         oids::TEXT,
@@ -316,7 +316,7 @@ fn substr_extended(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     let want = if wanted > 0 { Want::Groups } else { Want::Span };
     let found = nth_match(regex, text, from, nth, want)?;
     let found = found.and_then(|found| group(text, &found, wanted as usize));
-    Ok(found.map_or(Datum::Null, Datum::text))
+    found.map_or(Ok(Datum::Null), |part| Text::copied(part).map(Datum::Text))
 }
 
 fn regexp_like(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {

@@ -24,8 +24,9 @@ fn constants() -> &'static [u64; 80] {
 /// Blocks between two looks whether somebody has cancelled.
 const CHECKED: usize = 16 << 10;
 
-fn padded(bytes: &[u8], block: usize) -> Vec<u8> {
-    let mut data = bytes.to_vec();
+/// What stands behind the whole blocks of a message: the rest, and what makes whole blocks of it.
+fn tail(bytes: &[u8], block: usize) -> Vec<u8> {
+    let mut data = bytes.chunks_exact(block).remainder().to_vec();
     data.push(0x80);
     let length = block / 8;
     while data.len() % block != block - length {
@@ -37,7 +38,9 @@ fn padded(bytes: &[u8], block: usize) -> Vec<u8> {
 }
 
 fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Res<Vec<u8>> {
-    for (number, block) in padded(bytes, 64).chunks_exact(64).enumerate() {
+    let tail = tail(bytes, 64);
+    let blocks = bytes.chunks_exact(64).chain(tail.chunks_exact(64));
+    for (number, block) in blocks.enumerate() {
         if number % CHECKED == 0 {
             pace::check()?;
         }
@@ -85,7 +88,9 @@ fn rounds32(bytes: &[u8], mut state: [u32; 8]) -> Res<Vec<u8>> {
 }
 
 fn rounds64(bytes: &[u8], mut state: [u64; 8]) -> Res<Vec<u8>> {
-    for (number, block) in padded(bytes, 128).chunks_exact(128).enumerate() {
+    let tail = tail(bytes, 128);
+    let blocks = bytes.chunks_exact(128).chain(tail.chunks_exact(128));
+    for (number, block) in blocks.enumerate() {
         if number % CHECKED == 0 {
             pace::check()?;
         }

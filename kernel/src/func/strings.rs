@@ -1,54 +1,40 @@
 //! Text functions: length, case, parts, padding, trimming, searching, joining.
 
 use super::letters::{initcap, lower, reverse, translate, upper};
+use super::places::{byte_at, chars, Search};
 use super::registry::{pure, stable, Function, Volatility};
 use super::Ctx;
 use crate::base::error::{alloc, enlarge, fail, Res, ALLOC_MAX};
 use crate::base::pace;
 use crate::types::registry;
 use crate::types::{oids, text, Datum, Text};
+use std::borrow::Cow;
 
 /// Bytes that repeat() and the like make at once.
 const REPEATED: usize = 1 << 20;
-/// Bytes whose characters are counted at once.
-const COUNTED: usize = 1 << 16;
 
 fn too_large<T>() -> Res<T> {
     fail("54000", "requested length too large")
 }
 
-pub fn text_out(value: impl Into<Text>) -> Res<Datum> {
-    Ok(Datum::text(value))
-}
-
-fn chars(text: &str) -> usize {
-    if text.is_ascii() {
-        text.len()
-    } else {
-        text.chars().count()
+/// A `String` is taken as it is, whatever its length.
+pub fn text_out<'a>(value: impl Into<Cow<'a, str>>) -> Res<Datum> {
+    match value.into() {
+        Cow::Borrowed(text) => Text::copied(text).map(Datum::Text),
+        Cow::Owned(text) => Ok(Datum::text(text)),
     }
 }
 
-/// Byte position of the character with this number; the end when there are fewer.
-fn byte_at(text: &str, character: usize) -> usize {
-    if text.is_ascii() {
-        return character.min(text.len());
+fn bytes_out(bytes: &[u8]) -> Res<Datum> {
+    joined_bytes(&[bytes])
+}
+
+fn joined_bytes(parts: &[&[u8]]) -> Res<Datum> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        pace::append_bytes(&mut out, part)?;
     }
-    let (mut at, mut left) = (0, character);
-    // Counting is much faster than looking for the place.
-    let block = |at: usize| (0..4).find_map(|less| text.get(at..at + COUNTED - less));
-    while let Some(block) = block(at) {
-        let count = block.chars().count();
-        if count > left {
-            break;
-        }
-        left -= count;
-        at += block.len();
-    }
-    let rest = text.get(at..).unwrap_or("");
-    rest.char_indices()
-        .nth(left)
-        .map_or(text.len(), |(behind, _)| at + behind)
+    Ok(Datum::Bytes(out.into()))
 }
 
 /// substring(text from start for count), with SQL's way of counting before the beginning.
@@ -58,13 +44,13 @@ pub fn substring(text: &str, start: i64, count: Option<i64>) -> Res<&str> {
         Some(count) => start.saturating_add(count),
         None => i64::MAX,
     };
-    let from = byte_at(text, (start.max(1) - 1) as usize);
+    let from = byte_at(text, (start.max(1) - 1) as usize)?;
     if end <= start.max(1) {
         return Ok("");
     }
     let length = (end - start.max(1)) as usize;
     let rest = &text[from..];
-    Ok(&rest[..byte_at(rest, length)])
+    Ok(&rest[..byte_at(rest, length)?])
 }
 
 fn substring_bytes(bytes: &[u8], start: i64, count: Option<i64>) -> Res<&[u8]> {
@@ -78,14 +64,11 @@ fn substring_bytes(bytes: &[u8], start: i64, count: Option<i64>) -> Res<&[u8]> {
     Ok(if from < to { &bytes[from..to] } else { &[] })
 }
 
-/// Where a part is found, from a byte on.
-fn find(text: &str, part: &str, from: usize) -> Option<usize> {
-    let rest = text.as_bytes().get(from..)?;
-    memchr::memmem::find(rest, part.as_bytes()).map(|at| from + at)
-}
-
-fn position(text: &str, part: &str) -> i64 {
-    find(text, part, 0).map_or(0, |at| chars(&text[..at]) as i64 + 1)
+fn position(text: &str, part: &str) -> Res<i64> {
+    match Search::new(part.as_bytes()).find(text.as_bytes(), 0)? {
+        Some(at) => Ok(chars(&text[..at])? as i64 + 1),
+        None => Ok(0),
+    }
 }
 
 fn trim<'a>(text: &'a str, set: &str, left: bool, right: bool) -> Res<&'a str> {
@@ -112,16 +95,17 @@ fn trim<'a>(text: &'a str, set: &str, left: bool, right: bool) -> Res<&'a str> {
     Ok(&text[from..to])
 }
 
-fn trim_bytes<'a>(bytes: &'a [u8], set: &[u8], left: bool, right: bool) -> &'a [u8] {
+fn trim_bytes(bytes: &[u8], set: &[u8], left: bool, right: bool) -> Res<Datum> {
+    let inside = |byte: u8| pace::step(set.len()).map(|()| set.contains(&byte));
     let mut from = 0;
     let mut to = bytes.len();
-    while left && from < to && set.contains(&bytes[from]) {
+    while left && from < to && inside(bytes[from])? {
         from += 1;
     }
-    while right && to > from && set.contains(&bytes[to - 1]) {
+    while right && to > from && inside(bytes[to - 1])? {
         to -= 1;
     }
-    &bytes[from..to]
+    bytes_out(&bytes[from..to])
 }
 
 fn pad(args: &[Datum], left: bool) -> Res<Datum> {
@@ -131,9 +115,9 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
         Some(fill) => fill.str()?,
         None => " ",
     };
-    let have = chars(text);
+    let have = chars(text)?;
     if have >= wanted || fill.is_empty() {
-        return text_out(&text[..byte_at(text, wanted)]);
+        return text_out(&text[..byte_at(text, wanted)?]);
     }
     if wanted.saturating_mul(4) > ALLOC_MAX {
         return too_large();
@@ -141,7 +125,7 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
     pace::heavy(wanted)?;
     let missing = wanted - have;
     let unit = fill.repeat((REPEATED / fill.len()).max(1));
-    let length = chars(&unit);
+    let length = chars(&unit)?;
     let mut out = String::with_capacity(text.len() + missing / length * unit.len());
     if !left {
         pace::append(&mut out, text)?;
@@ -149,7 +133,7 @@ fn pad(args: &[Datum], left: bool) -> Res<Datum> {
     for _ in 0..missing / length {
         pace::append(&mut out, &unit)?;
     }
-    out.push_str(&unit[..byte_at(&unit, missing % length)]);
+    out.push_str(&unit[..byte_at(&unit, missing % length)?]);
     if left {
         pace::append(&mut out, text)?;
     }
@@ -161,14 +145,14 @@ fn repeat(text: &str, count: i64) -> Res<Datum> {
     match text.len().checked_mul(count) {
         Some(total) if total <= ALLOC_MAX => {
             pace::heavy(total)?;
-            let mut out = Text::with_capacity(total);
+            let mut out = String::with_capacity(total);
             let step = text.repeat((REPEATED / text.len().max(1)).clamp(1, count.max(1)));
             while out.len() + step.len() <= total && !step.is_empty() {
                 pace::check()?;
                 out.push_str(&step);
             }
             out.push_str(step.get(..total - out.len()).unwrap_or(""));
-            Ok(Datum::Text(out))
+            text_out(out)
         }
         _ => too_large(),
     }
@@ -192,21 +176,23 @@ fn split_part(text: &str, delimiter: &str, field: i64) -> Res<Datum> {
             None => return text_out(""),
         },
     };
+    let search = Search::new(delimiter.as_bytes());
     let mut from = 0;
     for _ in 0..nth {
         pace::step(delimiter.len())?;
-        match find(text, delimiter, from) {
+        match search.find(text.as_bytes(), from)? {
             Some(at) => from = at + delimiter.len(),
             None => return text_out(""),
         }
     }
-    let end = find(text, delimiter, from).unwrap_or(text.len());
-    text_out(&text[from..end])
+    let end = search.find(text.as_bytes(), from)?;
+    text_out(&text[from..end.unwrap_or(text.len())])
 }
 
 fn count(text: &str, part: &str) -> Res<usize> {
+    let search = Search::new(part.as_bytes());
     let (mut count, mut from) = (0, 0);
-    while let Some(at) = find(text, part, from) {
+    while let Some(at) = search.find(text.as_bytes(), from)? {
         pace::step(at + part.len() - from)?;
         count += 1;
         from = at + part.len();
@@ -215,23 +201,22 @@ fn count(text: &str, part: &str) -> Res<usize> {
 }
 
 /// left() and right(): a negative count leaves that many away on the other side.
-fn left(text: &str, count: i64) -> &str {
+fn left(text: &str, count: i64) -> Res<&str> {
     let keep = if count >= 0 {
         count as usize
     } else {
-        chars(text).saturating_sub(count.unsigned_abs() as usize)
+        chars(text)?.saturating_sub(count.unsigned_abs() as usize)
     };
-    &text[..byte_at(text, keep)]
+    Ok(&text[..byte_at(text, keep)?])
 }
 
-fn right(text: &str, count: i64) -> &str {
-    let all = chars(text);
+fn right(text: &str, count: i64) -> Res<&str> {
     let skip = if count >= 0 {
-        all.saturating_sub(count as usize)
+        chars(text)?.saturating_sub(count as usize)
     } else {
         count.unsigned_abs() as usize
     };
-    &text[byte_at(text, skip)..]
+    Ok(&text[byte_at(text, skip)?..])
 }
 
 fn overlay(text: &str, with: &str, start: i64, count: i64) -> Res<Datum> {
@@ -244,11 +229,13 @@ fn overlay(text: &str, with: &str, start: i64, count: i64) -> Res<Datum> {
     let Some(end) = end else {
         return fail("22003", "integer out of range");
     };
-    text_out(format!(
-        "{}{with}{}",
-        substring(text, 1, Some(start - 1))?,
-        substring(text, end, None)?
-    ))
+    let head = substring(text, 1, Some(start - 1))?;
+    let tail = substring(text, end, None)?;
+    let mut out = String::with_capacity(head.len() + with.len() + tail.len());
+    for part in [head, with, tail] {
+        pace::append(&mut out, part)?;
+    }
+    text_out(out)
 }
 
 fn overlay_bytes(bytes: &[u8], with: &[u8], start: i64, count: i64) -> Res<Datum> {
@@ -258,19 +245,19 @@ fn overlay_bytes(bytes: &[u8], with: &[u8], start: i64, count: i64) -> Res<Datum
     let head = substring_bytes(bytes, 1, Some(start - 1))?;
     let tail = substring_bytes(bytes, start.saturating_add(count), None)?;
     alloc(head.len() + with.len() + tail.len())?;
-    Ok(Datum::blob(&[head, with, tail].concat()))
+    joined_bytes(&[head, with, tail])
 }
 
 fn replace(text: &str, from: &str, to: &str) -> Res<Datum> {
     let mut out = String::with_capacity(text.len());
     let mut last = 0;
-    let finder = memchr::memmem::Finder::new(from);
-    while let Some(part) = finder.find(&text.as_bytes()[last..]) {
-        enlarge(out.len(), part + to.len())?;
-        pace::step(part + to.len() + from.len())?;
-        out.push_str(&text[last..last + part]);
-        out.push_str(to);
-        last += part + from.len();
+    let search = Search::new(from.as_bytes());
+    while let Some(at) = search.find(text.as_bytes(), last)? {
+        enlarge(out.len(), at - last + to.len())?;
+        pace::step(to.len() + from.len())?;
+        pace::append(&mut out, &text[last..at])?;
+        pace::append(&mut out, to)?;
+        last = at + from.len();
     }
     enlarge(out.len(), text.len() - last)?;
     pace::append(&mut out, &text[last..])?;
@@ -298,12 +285,14 @@ fn chr(code: i64) -> Res<Datum> {
 }
 
 /// A value of any type as text, as concat() and format() show it.
-pub fn any_text(ctx: &Ctx<'_>, at: usize, value: &Datum) -> Res<String> {
+pub fn any_text<'a>(ctx: &Ctx<'_>, at: usize, value: &'a Datum) -> Res<Cow<'a, str>> {
     if let Datum::Text(text) = value {
-        return Ok(text.to_string());
+        return Ok(text.as_str().into());
     }
     let typ = ctx.call.arg_types.get(at).copied().unwrap_or(oids::TEXT);
-    registry::get(typ)?.text(value, ctx.settings)
+    registry::get(typ)?
+        .text(value, ctx.settings)
+        .map(Cow::Owned)
 }
 
 fn concat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -312,7 +301,7 @@ fn concat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
         if !value.is_null() {
             let text = any_text(ctx, at, value)?;
             enlarge(out.len(), text.len())?;
-            out.push_str(&text);
+            pace::append(&mut out, &text)?;
         }
     }
     text_out(out)
@@ -335,27 +324,14 @@ fn concat_ws(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
         first = false;
         let text = any_text(ctx, at, value)?;
         enlarge(out.len(), separator.len() + text.len())?;
-        out.push_str(&text);
+        pace::append(&mut out, &text)?;
     }
     text_out(out)
 }
 
 fn cat(a: &str, b: &str) -> Res<Datum> {
     alloc(a.len() + b.len())?;
-    if a.len() + b.len() < pace::LONG {
-        let mut out = Text::with_capacity(a.len() + b.len());
-        out.push_str(a);
-        out.push_str(b);
-        return Ok(Datum::Text(out));
-    }
-    let mut out = String::with_capacity(a.len() + b.len());
-    pace::append(&mut out, a)?;
-    pace::append(&mut out, b)?;
-    text_out(out)
-}
-
-fn bytes_cat(a: &[u8], b: &[u8]) -> Res<Datum> {
-    Ok(Datum::blob(&[a, b].concat()))
+    Text::joined(a, b).map(Datum::Text)
 }
 
 fn any_cat(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
@@ -377,12 +353,13 @@ fn get_byte(bytes: &[u8], at: i64) -> Res<Datum> {
 }
 
 fn set_byte(bytes: &[u8], at: i64, value: i64) -> Res<Datum> {
-    let mut out = bytes.to_vec();
+    let mut out = Vec::new();
+    pace::append_bytes(&mut out, bytes)?;
     match usize::try_from(at).ok().and_then(|at| out.get_mut(at)) {
         Some(byte) => *byte = value as u8,
         None => return index_out(at, bytes.len()),
     }
-    Ok(Datum::blob(&out))
+    Ok(Datum::Bytes(out.into()))
 }
 
 fn get_bit(bytes: &[u8], at: i64) -> Res<Datum> {
@@ -397,7 +374,8 @@ fn get_bit(bytes: &[u8], at: i64) -> Res<Datum> {
 }
 
 fn set_bit(bytes: &[u8], at: i64, value: i64) -> Res<Datum> {
-    let mut out = bytes.to_vec();
+    let mut out = Vec::new();
+    pace::append_bytes(&mut out, bytes)?;
     match usize::try_from(at / 8)
         .ok()
         .filter(|_| at >= 0)
@@ -407,21 +385,31 @@ fn set_bit(bytes: &[u8], at: i64, value: i64) -> Res<Datum> {
         Some(_) if !(0..=1).contains(&value) => return fail("22023", "new bit must be 0 or 1"),
         Some(byte) => *byte = *byte & !(1 << (at % 8)) | (value as u8) << (at % 8),
     }
-    Ok(Datum::blob(&out))
+    Ok(Datum::Bytes(out.into()))
 }
 
-fn find_bytes(bytes: &[u8], part: &[u8]) -> i64 {
-    memchr::memmem::find(bytes, part).map_or(0, |at| at as i64 + 1)
+fn find_bytes(bytes: &[u8], part: &[u8]) -> Res<i64> {
+    let found = Search::new(part).find(bytes, 0)?;
+    Ok(found.map_or(0, |at| at as i64 + 1))
 }
 
 fn len(value: usize) -> Res<Datum> {
     Ok(Datum::Int(value as i64))
 }
 
+fn bit_count(bytes: &[u8]) -> Res<Datum> {
+    let mut bits = 0;
+    for block in bytes.chunks(REPEATED) {
+        pace::check()?;
+        bits += block.iter().map(|b| i64::from(b.count_ones())).sum::<i64>();
+    }
+    Ok(Datum::Int(bits))
+}
+
 const LENGTHS: &[Function] = &[
-    pure("textlen", |_, args| len(chars(args[0].str()?))),
+    pure("textlen", |_, args| len(chars(args[0].str()?)?)),
     pure("bpcharlen", |_, args| {
-        len(chars(text::trimmed(args[0].str()?)))
+        len(chars(text::trimmed(args[0].str()?))?)
     }),
     pure("textoctetlen", |_, args| len(args[0].str()?.len())),
     pure("bpcharoctetlen", |_, args| len(args[0].str()?.len())),
@@ -430,17 +418,9 @@ const LENGTHS: &[Function] = &[
         Datum::Bytes(bytes) => len(bytes.len() * 8),
         other => len(other.str()?.len() * 8),
     }),
-    pure("bytea_bit_count", |_, args| {
-        Ok(Datum::Int(
-            args[0]
-                .bytes()?
-                .iter()
-                .map(|b| i64::from(b.count_ones()))
-                .sum(),
-        ))
-    }),
+    pure("bytea_bit_count", |_, args| bit_count(args[0].bytes()?)),
     pure("length_in_encoding", |_, args| {
-        len(chars(text::utf8(args[0].bytes()?)?))
+        len(chars(text::utf8(args[0].bytes()?)?)?)
     }),
 ];
 
@@ -459,24 +439,20 @@ const PARTS: &[Function] = &[
         text_out(substring(args[0].str()?, args[1].int()?, None)?)
     }),
     pure("bytea_substr", |_, args| {
-        Ok(Datum::blob(substring_bytes(
+        bytes_out(substring_bytes(
             args[0].bytes()?,
             args[1].int()?,
             Some(args[2].int()?),
-        )?))
+        )?)
     }),
     pure("bytea_substr_no_len", |_, args| {
-        Ok(Datum::blob(substring_bytes(
-            args[0].bytes()?,
-            args[1].int()?,
-            None,
-        )?))
+        bytes_out(substring_bytes(args[0].bytes()?, args[1].int()?, None)?)
     }),
     pure("textpos", |_, args| {
-        Ok(Datum::Int(position(args[0].str()?, args[1].str()?)))
+        position(args[0].str()?, args[1].str()?).map(Datum::Int)
     }),
     pure("byteapos", |_, args| {
-        Ok(Datum::Int(find_bytes(args[0].bytes()?, args[1].bytes()?)))
+        find_bytes(args[0].bytes()?, args[1].bytes()?).map(Datum::Int)
     }),
     pure("text_starts_with", |_, args| {
         Ok(Datum::Bool(args[0].str()?.starts_with(args[1].str()?)))
@@ -485,10 +461,10 @@ const PARTS: &[Function] = &[
         split_part(args[0].str()?, args[1].str()?, args[2].int()?)
     }),
     pure("text_left", |_, args| {
-        text_out(left(args[0].str()?, args[1].int()?))
+        text_out(left(args[0].str()?, args[1].int()?)?)
     }),
     pure("text_right", |_, args| {
-        text_out(right(args[0].str()?, args[1].int()?))
+        text_out(right(args[0].str()?, args[1].int()?)?)
     }),
     pure("text_reverse", |_, args| text_out(reverse(args[0].str()?)?)),
     pure("textoverlay", |_, args| {
@@ -504,7 +480,7 @@ const PARTS: &[Function] = &[
             args[0].str()?,
             args[1].str()?,
             args[2].int()?,
-            chars(args[1].str()?) as i64,
+            chars(args[1].str()?)? as i64,
         )
     }),
     pure("byteaoverlay", |_, args| {
@@ -554,28 +530,13 @@ const BUILD: &[Function] = &[
         text_out(trim(args[0].str()?, " ", true, false)?)
     }),
     pure("byteatrim", |_, args| {
-        Ok(Datum::blob(trim_bytes(
-            args[0].bytes()?,
-            args[1].bytes()?,
-            true,
-            true,
-        )))
+        trim_bytes(args[0].bytes()?, args[1].bytes()?, true, true)
     }),
     pure("bytealtrim", |_, args| {
-        Ok(Datum::blob(trim_bytes(
-            args[0].bytes()?,
-            args[1].bytes()?,
-            true,
-            false,
-        )))
+        trim_bytes(args[0].bytes()?, args[1].bytes()?, true, false)
     }),
     pure("byteartrim", |_, args| {
-        Ok(Datum::blob(trim_bytes(
-            args[0].bytes()?,
-            args[1].bytes()?,
-            false,
-            true,
-        )))
+        trim_bytes(args[0].bytes()?, args[1].bytes()?, false, true)
     }),
     pure("lpad", |_, args| pad(args, true)),
     pure("rpad", |_, args| pad(args, false)),
@@ -602,7 +563,7 @@ const BUILD: &[Function] = &[
     pure("chr", |_, args| chr(args[0].int()?)),
     pure("textcat", |_, args| cat(args[0].str()?, args[1].str()?)),
     pure("byteacat", |_, args| {
-        bytes_cat(args[0].bytes()?, args[1].bytes()?)
+        joined_bytes(&[args[0].bytes()?, args[1].bytes()?])
     }),
     pure("nameconcatoid", |_, args| {
         let tail = format!("_{}", args[1].int()?);

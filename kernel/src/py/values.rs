@@ -117,7 +117,7 @@ pub fn from_python(value: &Bound<'_, PyAny>, info: &'static TypeInfo) -> PyResul
             py,
             info.input(value.str()?.to_cow()?.as_ref(), -1, &Settings::default()),
         )?,
-        Repr::Bytes => Datum::Bytes(Arc::from(value.extract::<Vec<u8>>()?)),
+        Repr::Bytes => Datum::Bytes(value.extract::<Vec<u8>>()?.into()),
         Repr::Interval => {
             let (months, days, micros) = value.extract()?;
             Datum::Interval(Interval {
@@ -249,7 +249,7 @@ pub fn guess(value: &Bound<'_, PyAny>) -> PyResult<Datum> {
     } else if let Ok(text) = value.cast::<PyString>() {
         Ok(Datum::text(text.to_cow()?))
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
-        Ok(Datum::Bytes(Arc::from(bytes.as_bytes())))
+        Ok(Datum::blob(bytes.as_bytes()))
     } else if let Ok(list) = value.cast::<PyList>() {
         guess_array(list)
     } else if value.is_instance_of::<PyTuple>() {

@@ -532,10 +532,10 @@ impl Wire {
     ) -> PyResult<()> {
         let mut copy = plain(py, CopyOut::new(format.0.clone(), oids(&types).into_iter()))?;
         copy.set_begun(rows > 0);
-        self.out(|out| {
-            copy.end(out);
-            backend::bare(out, backend::COPY_DONE);
-        })
+        let out = &mut lock(&self.session)?.out;
+        plain(py, copy.end(out))?;
+        backend::bare(out, backend::COPY_DONE);
+        Ok(())
     }
 }
 

@@ -14,8 +14,10 @@ fn replace_in_place(value: &mut Datum, text: &str) {
         panic!("not a text")
     };
     let place = held.as_ptr();
-    held.clear();
-    held.push_str(text);
+    let mut bytes = std::mem::take(held).into_string();
+    bytes.clear();
+    bytes.push_str(text);
+    *held = bytes.into();
     assert_eq!(place, held.as_ptr());
 }
 

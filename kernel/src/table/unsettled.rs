@@ -177,7 +177,7 @@ mod tests {
         let mut tx = w.begin(1, false);
         for k in 0..rows {
             let text = noise(if k % 50 == 0 { 5000 } else { 60 }, k as u64);
-            let row = [Datum::Int(k), Datum::text(&text), Datum::Int(k)];
+            let row = [Datum::Int(k), Datum::text(text.as_str()), Datum::Int(k)];
             w.insert(&mut tx, table, &row).unwrap();
         }
         w.commit(tx);

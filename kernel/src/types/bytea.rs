@@ -170,7 +170,9 @@ impl TypeOps for Ops {
         _typmod: i32,
         _settings: &Settings,
     ) -> Res<Datum> {
-        Ok(Datum::blob(bytes))
+        let mut out = Vec::new();
+        pace::append_bytes(&mut out, bytes)?;
+        Ok(Datum::Bytes(out.into()))
     }
 
     fn send(
@@ -180,8 +182,7 @@ impl TypeOps for Ops {
         _settings: &Settings,
         out: &mut Vec<u8>,
     ) -> Res<()> {
-        out.extend_from_slice(value.bytes()?);
-        Ok(())
+        pace::append_bytes(out, value.bytes()?)
     }
 
     fn compare(&self, _info: &TypeInfo, a: &Datum, b: &Datum) -> Ordering {

@@ -16,6 +16,7 @@
 
 use super::array::Array;
 use super::numeric::Numeric;
+use super::shared::{Blob, Text};
 use crate::base::error::{fail, Res};
 use crate::base::Oid;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub enum Datum {
     Int(i64),
     Float(f64),
     Text(Text),
-    Bytes(Arc<[u8]>),
+    Bytes(Blob),
     Numeric(Numeric),
     Interval(Interval),
     TimeTz(TimeTz),
@@ -36,9 +37,6 @@ pub enum Datum {
     Array(Arc<Array>),
     Record(Arc<Record>),
 }
-
-/// UTF-8 text; short strings stay inline, long ones are not shared.
-pub type Text = compact_str::CompactString;
 
 /// PostgreSQL's interval: the three parts never carry into each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -190,6 +188,6 @@ impl Datum {
     }
 
     pub fn blob(value: &[u8]) -> Datum {
-        Datum::Bytes(Arc::from(value))
+        Datum::Bytes(value.into())
     }
 }

@@ -10,7 +10,6 @@ use crate::base::error::{corrupt, fail, Res, Stop};
 use crate::base::SqlError;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 pub struct InetOps;
 pub struct CidrOps;
@@ -42,7 +41,7 @@ impl Address {
         out.extend_from_slice(network.octets());
         out.push(self.bits());
         out.extend_from_slice(self.octets());
-        Datum::Bytes(Arc::from(out))
+        Datum::Bytes(out.into())
     }
 
     pub fn is_v4(&self) -> bool {

@@ -5,7 +5,7 @@
 use super::registry::{TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::{text_common, utf8};
-use super::{hash, Datum};
+use super::{hash, Datum, Text};
 use crate::base::error::Res;
 use crate::base::{pace, SqlError, Stop};
 use std::cmp::Ordering;
@@ -514,6 +514,9 @@ pub fn validate(text: &str) -> Res<()> {
 
 /// A string with its quotes and escapes.
 pub fn put_string(text: &str, out: &mut Vec<u8>) -> Res<()> {
+    if text.len() >= pace::LONG {
+        out.reserve(text.len());
+    }
     out.push(b'"');
     for byte in text.bytes() {
         pace::step(1)?;
@@ -549,7 +552,7 @@ impl TypeOps for Ops {
         _settings: &Settings,
     ) -> Res<Datum> {
         validate(text)?;
-        Ok(Datum::text(text))
+        Text::copied(text).map(Datum::Text)
     }
 
     text_common!();

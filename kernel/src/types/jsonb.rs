@@ -53,6 +53,12 @@ pub fn key_order(a: &str, b: &str) -> Ordering {
         .then_with(|| a.as_bytes().cmp(b.as_bytes()))
 }
 
+fn copied(text: &str) -> Res<String> {
+    let mut out = String::new();
+    pace::append(&mut out, text)?;
+    Ok(out)
+}
+
 impl Json {
     /// Fields in the order in which they were said: the last of equal keys wins.
     pub fn object(mut fields: Vec<(String, Json)>) -> Json {
@@ -91,7 +97,7 @@ impl Json {
             }
             Json::String(value) => {
                 out.push(STRING);
-                out.extend_from_slice(value.as_bytes());
+                pace::append_bytes(out, value.as_bytes())?;
             }
             Json::Array(items) => {
                 check_depth(depth)?;
@@ -107,7 +113,7 @@ impl Json {
                 out.push(OBJECT);
                 let mut table = Table::begin(out, fields.len(), fields.len() * 2);
                 for (key, _) in fields {
-                    out.extend_from_slice(key.as_bytes());
+                    pace::append_bytes(out, key.as_bytes())?;
                     table.end(out)?;
                 }
                 for (_, value) in fields {
@@ -189,7 +195,7 @@ impl Sink for Builder {
         self.put(Json::Number(value))
     }
     fn string(&mut self, value: &str) -> Res<()> {
-        self.put(Json::String(value.to_owned()))
+        self.put(Json::String(copied(value)?))
     }
     fn begin_array(&mut self) -> Res<()> {
         self.stack.push(Level::Array(Vec::new()));
@@ -207,7 +213,7 @@ impl Sink for Builder {
     }
     fn key(&mut self, value: &str) -> Res<()> {
         if let Some(Level::Object(_, key)) = self.stack.last_mut() {
-            *key = Some(value.to_owned());
+            *key = Some(copied(value)?);
         }
         Ok(())
     }
@@ -378,12 +384,12 @@ impl<'a> View<'a> {
             Kind::Null => Json::Null,
             Kind::Bool => Json::Bool(self.bool()),
             Kind::Number => Json::Number(self.number()?),
-            Kind::String => Json::String(self.str()?.to_owned()),
+            Kind::String => Json::String(copied(self.str()?)?),
             Kind::Array => Json::Array(self.items().map(|item| item?.tree()).collect::<Res<_>>()?),
             Kind::Object => {
                 let field = |field: Res<(&str, View<'_>)>| {
                     let (key, value) = field?;
-                    Ok((key.to_owned(), value.tree()?))
+                    Ok((copied(key)?, value.tree()?))
                 };
                 Json::Object(self.fields().map(field).collect::<Res<_>>()?)
             }
@@ -396,6 +402,7 @@ impl<'a> View<'a> {
 
     /// `{"a": 1, "b": [1, 2]}`.
     pub fn put(&self, out: &mut Vec<u8>) -> Res<()> {
+        pace::step(STEP)?;
         match self.kind()? {
             Kind::Null => out.extend_from_slice(b"null"),
             Kind::Bool => out.extend_from_slice(if self.bool() { b"true" } else { b"false" }),

@@ -28,6 +28,7 @@ pub mod oids;
 pub mod record;
 pub mod registry;
 pub mod settings;
+pub mod shared;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -38,10 +39,11 @@ pub mod uuid;
 pub mod wire;
 pub mod zone;
 
-pub use datum::{Datum, Interval, Record, Text, TimeTz};
+pub use datum::{Datum, Interval, Record, TimeTz};
 pub use numeric::Numeric;
 pub use registry::{Repr, TypeInfo};
 pub use settings::Settings;
+pub use shared::{Blob, Text};
 
 /// "No type modifier."
 pub const NO_TYPMOD: i32 = -1;

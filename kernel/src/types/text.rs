@@ -99,15 +99,26 @@ fn too_long<T>(name: &str, count: usize) -> Res<T> {
     fail("22001", format!("value too long for type {name}({count})"))
 }
 
-/// varchar(n): spaces past the end are cut silently, other characters only by an explicit cast.
-pub fn varchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
+/// varchar(n): spaces past the end are cut silently, other characters only by an explicit cast. The answer is the text, or its
+/// beginning.
+pub fn varchar(text: &str, typmod: i32, explicit: bool) -> Res<&str> {
     let Some(count) = limit(typmod) else {
-        return Ok(Text::new(text));
+        return Ok(text);
     };
     match cut(text, count) {
-        None => Ok(Text::new(text)),
-        Some(at) if explicit || text[at..].bytes().all(|b| b == b' ') => Ok(Text::new(&text[..at])),
+        None => Ok(text),
+        Some(at) if explicit || text[at..].bytes().all(|b| b == b' ') => Ok(&text[..at]),
         Some(_) => too_long("character varying", count),
+    }
+}
+
+/// The same of a value, which is shared where nothing is cut.
+pub fn to_varchar(value: &Datum, typmod: i32, explicit: bool) -> Res<Datum> {
+    let text = value.str()?;
+    let cut = varchar(text, typmod, explicit)?;
+    match cut.len() == text.len() {
+        true => Ok(value.clone()),
+        false => Text::copied(cut).map(Datum::Text),
     }
 }
 
@@ -117,10 +128,10 @@ const SPACES: &str = "                                                          
 /// char(n): padded to n characters.
 pub fn bpchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
     let Some(count) = limit(typmod) else {
-        return Ok(Text::new(text));
+        return Text::copied(text);
     };
     match cut(text, count) {
-        Some(at) if explicit || text[at..].bytes().all(|b| b == b' ') => Ok(Text::new(&text[..at])),
+        Some(at) if explicit || text[at..].bytes().all(|b| b == b' ') => Text::copied(&text[..at]),
         Some(_) => too_long("character", count),
         None => {
             let chars = if text.is_ascii() {
@@ -128,7 +139,7 @@ pub fn bpchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
             } else {
                 text.chars().count()
             };
-            let mut padded = Text::with_capacity(text.len() + count - chars);
+            let mut padded = String::with_capacity(text.len() + count - chars);
             padded.push_str(text);
             let mut missing = count - chars;
             while missing > 0 {
@@ -136,7 +147,7 @@ pub fn bpchar(text: &str, typmod: i32, explicit: bool) -> Res<Text> {
                 padded.push_str(&SPACES[..part]);
                 missing -= part;
             }
-            Ok(padded)
+            Ok(padded.into())
         }
     }
 }
@@ -151,8 +162,7 @@ macro_rules! text_common {
             _settings: &Settings,
             out: &mut Vec<u8>,
         ) -> Res<()> {
-            out.extend_from_slice(value.str()?.as_bytes());
-            Ok(())
+            crate::base::pace::append_bytes(out, value.str()?.as_bytes())
         }
 
         fn recv(
@@ -172,8 +182,7 @@ macro_rules! text_common {
             _settings: &Settings,
             out: &mut Vec<u8>,
         ) -> Res<()> {
-            out.extend_from_slice(value.str()?.as_bytes());
-            Ok(())
+            crate::base::pace::append_bytes(out, value.str()?.as_bytes())
         }
     };
 }
@@ -187,7 +196,7 @@ impl TypeOps for TextOps {
         _typmod: i32,
         _settings: &Settings,
     ) -> Res<Datum> {
-        Ok(Datum::text(text))
+        Text::copied(text).map(Datum::Text)
     }
 
     text_common!();
@@ -204,7 +213,7 @@ impl TypeOps for TextOps {
 
 impl TypeOps for VarcharOps {
     fn input(&self, _info: &TypeInfo, text: &str, typmod: i32, _settings: &Settings) -> Res<Datum> {
-        varchar(text, typmod, false).map(Datum::Text)
+        Text::copied(varchar(text, typmod, false)?).map(Datum::Text)
     }
 
     text_common!();
@@ -219,7 +228,7 @@ impl TypeOps for VarcharOps {
     }
 
     fn coerce(&self, _info: &TypeInfo, value: &Datum, typmod: i32, explicit: bool) -> Res<Datum> {
-        varchar(value.str()?, typmod, explicit).map(Datum::Text)
+        to_varchar(value, typmod, explicit)
     }
 }
 
@@ -334,7 +343,7 @@ mod tests {
 
     #[test]
     fn char_pads_by_characters() {
-        assert_eq!(bpchar("ä", 3 + 4, false).unwrap(), "ä  ");
+        assert_eq!(bpchar("ä", 3 + 4, false).unwrap().as_str(), "ä  ");
         assert_eq!(
             message(bpchar("abcd", 3 + 4, false)),
             "22001: value too long for type character(3)"

@@ -182,7 +182,7 @@ impl Column {
                     pace::heavy(text.len())?;
                     out.reserve(text.len() + BEHIND);
                 }
-                out.extend_from_slice(text)
+                pace::append_bytes(out, text)?;
             }
             Datum::Bytes(bytes) if bytes.len() >= pace::LONG => {
                 pace::heavy(bytes.len())?;

@@ -6,7 +6,7 @@ use crate::{Message, Signal, Way};
 use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Streams {
     members: Vec<RwLock<Option<Arc<dyn Way>>>>,
     /// Held while a flush goes out: all members get all flushes in one order.
     sending: Mutex<Sending>,
+    /// Somebody has asked for a look at what is to go out, since the last one began.
+    wanted: AtomicBool,
     timer: Timer,
     listeners: RwLock<Vec<Listener>>,
     /// The host waits for VDL to reach this.
@@ -75,6 +77,7 @@ impl Streams {
             timer,
             members: (0..members).map(|_| RwLock::default()).collect(),
             sending: Mutex::default(),
+            wanted: AtomicBool::new(false),
             listeners: RwLock::default(),
             watched: AtomicU64::new(u64::MAX),
             attentive: AtomicBool::new(false),
@@ -118,7 +121,7 @@ impl Streams {
 
     /// Flushes go to this member from now on, those first that no quorum has: they may live in this process only.
     pub fn attach(&self, member: usize, way: Arc<dyn Way>) {
-        let _order = self.sending.lock();
+        let order = self.sending.lock();
         if self.closed.load(Ordering::SeqCst) {
             return;
         }
@@ -128,6 +131,8 @@ impl Streams {
         if let Some(place) = self.members.get(member) {
             *place.write() = Some(way);
         }
+        drop(order);
+        self.look_again();
     }
 
     /// Where the host sends a connection for `link`.
@@ -185,9 +190,27 @@ impl Streams {
         self.pump();
     }
 
-    /// Send what is to go out.
+    /// Send what is to go out. Nobody waits for a thread that is at it: that one looks again before it is done.
     pub fn pump(&self) {
-        self.pump_in(&mut self.sending.lock());
+        self.wanted.store(true, Ordering::SeqCst);
+        self.look_again();
+    }
+
+    /// Also after `sending` was held for something else.
+    fn look_again(&self) {
+        loop {
+            // Before the lock is tried, and after it was let go of: of two threads one sees what the other has done.
+            fence(Ordering::SeqCst);
+            if !self.wanted.load(Ordering::SeqCst) {
+                return;
+            }
+            let Some(mut sending) = self.sending.try_lock() else {
+                return;
+            };
+            if self.wanted.swap(false, Ordering::SeqCst) {
+                self.pump_in(&mut sending);
+            }
+        }
     }
 
     fn pump_in(&self, sending: &mut Sending) {
@@ -212,6 +235,8 @@ impl Streams {
             self.source.hurry();
             self.pump_in(&mut sending);
         }
+        drop(sending);
+        self.look_again();
     }
 
     /// To every member, outside of the log (hints).

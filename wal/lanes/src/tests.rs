@@ -306,3 +306,43 @@ fn a_flush_goes_to_all_members_and_the_next_one_when_a_quorum_has_it() {
     streams.back(2).send(&ack(2));
     assert_eq!((seen(0), risen.lock().len()), (vec![1, 2], 1), "closed");
 }
+
+/// Holds up who sends, until it is opened.
+#[derive(Default)]
+struct Gate {
+    seen: Seen,
+    is_open: Mutex<bool>,
+    opened: parking_lot::Condvar,
+}
+
+impl Way for Gate {
+    fn send(&self, message: &Message) {
+        self.seen.send(message);
+        let mut is_open = self.is_open.lock();
+        while !*is_open {
+            self.opened.wait(&mut is_open);
+        }
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_thread_that_sends_and_it_sends_what_comes_meanwhile() {
+    let source = Arc::new(Numbers::default());
+    let streams = Streams::new(source.clone(), 2).unwrap();
+    let gate = Arc::new(Gate::default());
+    streams.attach(0, gate.clone());
+    source.add(&[1, 2]);
+    let sender = streams.clone();
+    let sending = std::thread::spawn(move || sender.pump());
+    until("sending", || !gate.seen.is_empty());
+    // These come back although the other thread still sends.
+    streams.back(0).send(&ack(1));
+    streams.back(1).send(&ack(1));
+    streams.urge();
+    assert_eq!(*gate.seen.0.lock(), [[1]]);
+    *gate.is_open.lock() = true;
+    gate.opened.notify_all();
+    sending.join().unwrap();
+    assert_eq!(*gate.seen.0.lock(), [[1], [2]]);
+    streams.close();
+}

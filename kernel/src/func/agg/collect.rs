@@ -3,13 +3,13 @@
 use super::sums::into_any;
 use super::{plain, Accumulator, Aggregate};
 use crate::base::error::{enlarge, fail, Res, ALLOC_MAX};
-use crate::base::Oid;
+use crate::base::{pace, Oid};
 use crate::exec::batch::datum_bytes;
 use crate::func::ctx::{CallInfo, Ctx};
 use crate::func::tojson;
 use crate::types::array::Array;
 use crate::types::jsonb::Json;
-use crate::types::{json, registry, Datum};
+use crate::types::{json, registry, Datum, Text};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ impl Accumulator for Strings {
         }
         let value = raw(&args[0])?;
         match &mut self.out {
-            None => self.out = Some(value.to_vec()),
+            None => pace::append_bytes(self.out.insert(Vec::new()), value)?,
             Some(out) => {
                 enlarge(out.len(), value.len())?;
                 if let Some(delimiter) = args.get(1).filter(|d| !d.is_null()) {
                     enlarge(out.len(), raw(delimiter)?.len() + value.len())?;
-                    out.extend_from_slice(raw(delimiter)?);
+                    pace::append_bytes(out, raw(delimiter)?)?;
                 }
-                out.extend_from_slice(value);
+                pace::append_bytes(out, value)?;
             }
         }
         Ok(())
@@ -49,8 +49,12 @@ impl Accumulator for Strings {
     fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {
         Ok(match &self.out {
             None => Datum::Null,
-            Some(out) if self.bytes => Datum::blob(out),
-            Some(out) => Datum::text(String::from_utf8_lossy(out)),
+            Some(out) if self.bytes => {
+                let mut all = Vec::new();
+                pace::append_bytes(&mut all, out)?;
+                Datum::Bytes(all.into())
+            }
+            Some(out) => Datum::Text(Text::copied(&String::from_utf8_lossy(out))?),
         })
     }
 

@@ -1,30 +1,38 @@
 //! COPY's CSV format.
 
-use super::Format;
+use super::{Format, BLOCK};
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use std::borrow::Cow;
 
 /// A value, quoted where it must be.
-pub fn put(format: &Format, value: &[u8], force: bool, single: bool, out: &mut Vec<u8>) {
+pub fn put(format: &Format, value: &[u8], force: bool, single: bool, out: &mut Vec<u8>) -> Res<()> {
     let special = |&byte: &u8| {
         byte == format.delimiter || byte == format.quote || byte == b'\n' || byte == b'\r'
     };
-    let quoted = force
-        || value == format.null.as_bytes()
-        || (single && value == b"\\.")
-        || value.iter().any(special);
-    if !quoted {
-        out.extend_from_slice(value);
-        return;
-    }
-    out.push(format.quote);
-    for &byte in value {
-        if byte == format.quote || byte == format.escape {
-            out.push(format.escape);
+    let mut quoted = force || value == format.null.as_bytes() || (single && value == b"\\.");
+    for block in value.chunks(BLOCK) {
+        if quoted {
+            break;
         }
-        out.push(byte);
+        pace::step(block.len())?;
+        quoted = block.iter().any(special);
+    }
+    if !quoted {
+        return pace::append_bytes(out, value);
     }
     out.push(format.quote);
+    for block in value.chunks(BLOCK) {
+        pace::step(block.len())?;
+        for &byte in block {
+            if byte == format.quote || byte == format.escape {
+                out.push(format.escape);
+            }
+            out.push(byte);
+        }
+    }
+    out.push(format.quote);
+    Ok(())
 }
 
 /// Field by field of one record (without its end, newlines in quotes included): the value and whether any of it was quoted.

@@ -12,6 +12,9 @@ pub use output::CopyOut;
 
 use crate::base::error::{fail, Res};
 
+/// Bytes of a long value between two looks whether somebody has cancelled.
+const BLOCK: usize = 1 << 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,

@@ -4,9 +4,9 @@ use super::{csv, text, Format, Kind, SIGNATURE};
 use crate::base::error::Res;
 use crate::base::{pace, Oid};
 use crate::exec::batch::Batch;
-use crate::types::registry::{self, TypeInfo};
+use crate::types::registry::{self, Repr, TypeInfo};
 use crate::types::settings::Settings;
-use crate::types::Datum;
+use crate::types::{oids, Datum};
 use crate::wire::backend;
 use crate::wire::encode::datum_at;
 use std::sync::Arc;
@@ -36,9 +36,9 @@ impl CopyOut {
     }
 
     /// What stands before the first row; once.
-    pub fn begin(&mut self, out: &mut Vec<u8>) {
+    pub fn begin(&mut self, out: &mut Vec<u8>) -> Res<()> {
         if std::mem::replace(&mut self.begun, true) {
-            return;
+            return Ok(());
         }
         if self.format.kind == Kind::Binary {
             let at = backend::begin(out, b'd');
@@ -58,13 +58,14 @@ impl CopyOut {
                         false,
                         self.format.names.len() == 1,
                         out,
-                    ),
-                    _ => text::put(self.format.delimiter, name.as_bytes(), out),
+                    )?,
+                    _ => text::put(self.format.delimiter, name.as_bytes(), out)?,
                 }
             }
             out.push(b'\n');
             backend::end(out, at);
         }
+        Ok(())
     }
 
     pub fn row(
@@ -74,7 +75,7 @@ impl CopyOut {
         settings: &Settings,
         out: &mut Vec<u8>,
     ) -> Res<()> {
-        self.begin(out);
+        self.begin(out)?;
         let at = backend::begin(out, b'd');
         let put = self.put(batch, row, settings, out);
         match put.and_then(|()| backend::fits(out, at)) {
@@ -121,26 +122,27 @@ impl CopyOut {
                 _ => {}
             }
             self.value.clear();
+            let bytes: &[u8] = match &value {
+                Datum::Text(text) if info.repr == Repr::Text => text.as_bytes(),
+                Datum::Bytes(bytes) if binary && info.oid == oids::BYTEA => bytes,
+                value if binary => {
+                    info.send(value, settings, &mut self.value)?;
+                    &self.value
+                }
+                value => {
+                    info.output(value, settings, &mut self.value)?;
+                    &self.value
+                }
+            };
             match self.format.kind {
                 Kind::Binary => {
-                    info.send(&value, settings, &mut self.value)?;
-                    out.extend_from_slice(&(self.value.len() as u32).to_be_bytes());
-                    out.extend_from_slice(&self.value);
+                    out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+                    pace::append_bytes(out, bytes)?;
                 }
-                Kind::Text => {
-                    info.output(&value, settings, &mut self.value)?;
-                    text::put(self.format.delimiter, &self.value, out);
-                }
+                Kind::Text => text::put(self.format.delimiter, bytes, out)?,
                 Kind::Csv => {
-                    info.output(&value, settings, &mut self.value)?;
                     let force = self.format.force_quote.contains(&place);
-                    csv::put(
-                        &self.format,
-                        &self.value,
-                        force,
-                        self.columns.len() == 1,
-                        out,
-                    );
+                    csv::put(&self.format, bytes, force, self.columns.len() == 1, out)?;
                 }
             }
         }
@@ -151,12 +153,13 @@ impl CopyOut {
     }
 
     /// What stands after the last row.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
-        self.begin(out);
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Res<()> {
+        self.begin(out)?;
         if self.format.kind == Kind::Binary {
             let at = backend::begin(out, b'd');
             out.extend_from_slice(&[0xff, 0xff]);
             backend::end(out, at);
         }
+        Ok(())
     }
 }

@@ -90,7 +90,7 @@ fn write(format: &Arc<Format>, rows: &[(Option<i64>, Option<&str>)]) -> Vec<u8> 
         copy.row(&batch, row, &Settings::default(), &mut out)
             .unwrap();
     }
-    copy.end(&mut out);
+    copy.end(&mut out).unwrap();
     // Out of their CopyData messages.
     let (mut data, mut at) = (Vec::new(), 0);
     while at < out.len() {

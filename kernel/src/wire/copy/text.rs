@@ -1,9 +1,19 @@
 //! COPY's text format: delimiters, `\N`, backslash escapes.
 
+use super::BLOCK;
+use crate::base::{pace, Res};
 use std::borrow::Cow;
 
 /// A value, escaped.
-pub fn put(delimiter: u8, value: &[u8], out: &mut Vec<u8>) {
+pub fn put(delimiter: u8, value: &[u8], out: &mut Vec<u8>) -> Res<()> {
+    for block in value.chunks(BLOCK) {
+        pace::step(block.len())?;
+        put_block(delimiter, block, out);
+    }
+    Ok(())
+}
+
+fn put_block(delimiter: u8, value: &[u8], out: &mut Vec<u8>) {
     let mut from = 0;
     for (at, &byte) in value.iter().enumerate() {
         let escaped = match byte {
