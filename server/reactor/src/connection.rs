@@ -15,6 +15,11 @@ pub type Token = u64;
 pub const READ_BYTES: usize = 64 << 10;
 /// No more is read from a client that leaves this much unread.
 pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// Bytes written to one connection before others have their turn: a client that takes them as fast as they come would keep its thread
+/// for all of a long answer.
+pub const TURN_BYTES: usize = 1 << 20;
+/// Memory above this is given back by a thread of its own: the system takes its time over it.
+const LARGE: usize = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -67,7 +72,11 @@ impl Output {
             self.bytes.clear();
             self.gone = 0;
             if self.bytes.capacity() > OUTPUT_BYTES_MAX {
-                self.bytes = Vec::new();
+                let bytes = std::mem::take(&mut self.bytes);
+                if bytes.capacity() > LARGE {
+                    // Where no thread can be had it is given back here.
+                    let _ = std::thread::Builder::new().spawn(move || drop(bytes));
+                }
             }
         } else if self.len() <= MOVED_BYTES_MAX.min(self.gone) {
             self.bytes.drain(..self.gone);
@@ -99,6 +108,19 @@ pub struct Io {
     pub listed: bool,
     /// The host has been told that it is over.
     pub told_lost: bool,
+    /// Its thread's list of those that have more to write has it.
+    pub writing: bool,
+}
+
+/// What one attempt to write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrote {
+    /// Everything, or what the socket takes: the poll says when it takes more.
+    All,
+    /// As much as one may write at a time.
+    Turn,
+    /// The connection is gone.
+    Gone,
 }
 
 /// What one attempt to read gave.
@@ -135,6 +157,7 @@ impl Connection {
                 woken: false,
                 listed: false,
                 told_lost: false,
+                writing: false,
             }),
             session: OnceLock::new(),
             last_input: AtomicI64::new(0),
@@ -179,24 +202,34 @@ impl Io {
         self.output.is_empty() && !self.tls.as_ref().is_some_and(|tls| tls.pending())
     }
 
-    /// Write what the socket takes. False: the connection is gone.
-    pub fn write(&mut self) -> bool {
+    /// Write what the socket takes, for one turn.
+    pub fn write(&mut self) -> Wrote {
         let Some(socket) = &mut self.socket else {
-            return false;
+            return Wrote::Gone;
         };
         if let Some(tls) = &mut self.tls {
-            return tls.write(socket, &mut self.output).is_ok();
+            return tls
+                .write(socket, &mut self.output, TURN_BYTES)
+                .unwrap_or(Wrote::Gone);
         }
+        let mut left = TURN_BYTES;
         loop {
             if self.output.is_empty() {
-                return true;
+                return Wrote::All;
             }
-            match socket.write(self.output.rest()) {
-                Ok(0) => return false,
-                Ok(size) => self.output.went(size),
+            if left == 0 {
+                return Wrote::Turn;
+            }
+            let rest = self.output.rest();
+            match socket.write(&rest[..rest.len().min(left)]) {
+                Ok(0) => return Wrote::Gone,
+                Ok(size) => {
+                    self.output.went(size);
+                    left -= size;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Wrote::All,
+                Err(_) => return Wrote::Gone,
             }
         }
     }
@@ -223,5 +256,31 @@ mod tests {
         assert_eq!(output.rest(), [3; 5]);
         output.went(5);
         assert!(output.is_empty() && output.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_takes_everything_gets_a_turns_bytes_at_a_time() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let connection = Connection::new(2, 0, TcpStream::from_std(socket));
+        let all = 8 * TURN_BYTES + 7;
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).unwrap();
+            got.len()
+        });
+        let mut io = connection.io.lock();
+        io.output.bytes.resize(all, 1);
+        let mut turns = 0;
+        while !io.output.is_empty() {
+            let before = io.output.len();
+            turns += usize::from(io.write() == Wrote::Turn);
+            assert!(before - io.output.len() <= TURN_BYTES);
+        }
+        assert!(turns > 0);
+        io.socket = None;
+        assert_eq!(reader.join().unwrap(), all);
     }
 }

@@ -1,6 +1,6 @@
 //! What threads and host share, and the host's calls.
 
-use crate::connection::{Connection, Got, Io, State, Token, OUTPUT_BYTES_MAX, READ_BYTES};
+use crate::connection::{Connection, Got, Io, State, Token, Wrote, OUTPUT_BYTES_MAX, READ_BYTES};
 use crate::notice::{Notice, Notices};
 use crate::thread::{self, Thread, LISTENER, WAKER};
 use crate::tls::{Tls, TlsConfig};
@@ -28,6 +28,8 @@ pub struct Peer {
     pub registry: Registry,
     waker: Waker,
     pub commands: Mutex<Vec<Command>>,
+    /// Connections that have more to write, after their turn.
+    pub writing: Mutex<Vec<Arc<Connection>>>,
     /// How many connections wait for the log there.
     pub parked: AtomicUsize,
     /// Connections that are over for the host and have output left, and since when.
@@ -117,6 +119,7 @@ impl Reactor {
                 registry: poll.registry().try_clone()?,
                 waker: Waker::new(poll.registry(), WAKER)?,
                 commands: Mutex::default(),
+                writing: Mutex::default(),
                 parked: AtomicUsize::new(0),
                 lingering: Mutex::default(),
             });
@@ -316,7 +319,8 @@ impl Reactor {
         if let Some(session) = connection.session.get() {
             session.take_output(&mut io.output.bytes);
         }
-        if io.state != State::Host || io.tls.is_some() || !io.write() || !io.drained() {
+        let free = io.state == State::Host && io.tls.is_none();
+        if !free || io.write() != Wrote::All || !io.drained() {
             return Ok(false);
         }
         io.tls = Some(Box::new(Tls::new(config)?));
@@ -386,14 +390,27 @@ impl Shared {
 
     /// Write what the socket takes, and tell the host when it waits for that. False: the connection was lost.
     pub fn write(&self, connection: &Arc<Connection>, io: &mut Io) -> bool {
-        if !io.write() {
-            self.lost(connection, io);
-            return false;
+        match io.write() {
+            Wrote::All => {}
+            Wrote::Turn => self.write_on(connection, io),
+            Wrote::Gone => {
+                self.lost(connection, io);
+                return false;
+            }
         }
         if io.drained() && std::mem::take(&mut io.told_full) {
             self.notices.push(Notice::Drained(connection.token));
         }
         true
+    }
+
+    /// The socket takes more, after others have had their turn.
+    fn write_on(&self, connection: &Arc<Connection>, io: &mut Io) {
+        if !std::mem::replace(&mut io.writing, true) {
+            let peer = &self.peers[connection.thread];
+            peer.writing.lock().push(connection.clone());
+            peer.wake();
+        }
     }
 
     /// No more of this connection: what is left of its session is the host's.
@@ -444,8 +461,10 @@ impl Shared {
         if let Some(tls) = &mut io.tls {
             tls.goodbye();
         }
-        if !io.write() || io.drained() {
-            return self.lost(connection, io);
+        match io.write() {
+            Wrote::Turn => self.write_on(connection, io),
+            Wrote::All if !io.drained() => {}
+            Wrote::All | Wrote::Gone => return self.lost(connection, io),
         }
         io.state = State::Closing;
         self.tell_lost(connection, io);

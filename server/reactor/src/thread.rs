@@ -146,6 +146,12 @@ impl Thread {
         for Command(connection) in commands {
             self.go_on(&connection);
         }
+        let writing = std::mem::take(&mut *self.shared.peers[self.number].writing.lock());
+        for connection in writing {
+            let mut io = connection.io.lock();
+            io.writing = false;
+            self.turn(&connection, io, false);
+        }
         for _ in 0..self.ready.len() {
             if let Some(connection) = self.ready.pop_front() {
                 self.look(&connection);
@@ -205,12 +211,22 @@ impl Thread {
         let mut io = connection.io.lock();
         io.readable |= readable;
         io.ended |= ended;
-        if !io.drained() && !self.shared.write(&connection, &mut io) {
+        // Nobody reads behind TLS that has ended, while a plain client may have closed its half only.
+        let dead = dead || (ended && io.tls.is_some());
+        self.turn(&connection, io, dead);
+    }
+
+    /// Write and read for a while.
+    fn turn<'a>(
+        &mut self,
+        connection: &'a Arc<Connection>,
+        mut io: MutexGuard<'a, Io>,
+        dead: bool,
+    ) {
+        if !io.drained() && !self.shared.write(connection, &mut io) {
             return;
         }
         let done = io.state == State::Closing && io.drained();
-        // Nobody reads behind TLS that has ended, while a plain client may have closed its half only.
-        let dead = dead || (ended && io.tls.is_some());
         // The host's statement and whoever waits end with their client.
         if done
             || (dead
@@ -219,9 +235,9 @@ impl Thread {
                     State::Host | State::Parked(_) | State::Asleep | State::Closing
                 ))
         {
-            return self.shared.lost(&connection, &mut io);
+            return self.shared.lost(connection, &mut io);
         }
-        self.read(&connection, io);
+        self.read(connection, io);
     }
 
     fn look(&mut self, connection: &Arc<Connection>) {

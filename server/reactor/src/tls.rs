@@ -1,6 +1,6 @@
 //! TLS on a connection's socket: what the session reads and writes is plain.
 
-use crate::connection::Output;
+use crate::connection::{Output, Wrote};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
@@ -90,8 +90,14 @@ impl Tls {
         }
     }
 
-    /// Encrypt and write what the socket takes.
-    pub fn write(&mut self, socket: &mut impl Write, output: &mut Output) -> io::Result<()> {
+    /// Encrypt and write what the socket takes, not much more than `most`.
+    pub fn write(
+        &mut self,
+        socket: &mut impl Write,
+        output: &mut Output,
+        most: usize,
+    ) -> io::Result<Wrote> {
+        let mut written = 0;
         loop {
             self.flush(socket)?;
             let rest = output.rest();
@@ -106,11 +112,15 @@ impl Tls {
                 self.connection.send_close_notify();
                 continue;
             }
+            if written >= most {
+                return Ok(Wrote::Turn);
+            }
             let piece = &rest[..rest.len().min(CHUNK)];
             let size = self.connection.writer().write(piece)?;
             output.went(size);
+            written += size;
         }
-        Ok(())
+        Ok(Wrote::All)
     }
 
     /// Say, after what is written next, that nothing more comes.
