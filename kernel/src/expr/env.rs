@@ -240,7 +240,7 @@ impl Env {
         }
         for arg in args {
             match arg {
-                Datum::Text(text) => pace::heavy(text.as_bytes().len())?,
+                Datum::Text(text) => pace::heavy(text.len())?,
                 Datum::Bytes(bytes) => pace::heavy(bytes.len())?,
                 Datum::Array(array) => pace::heavy(array.values.len() * ELEMENT_BYTES)?,
                 _ => {}

@@ -117,7 +117,7 @@ impl CopyOut {
                 continue;
             }
             match &value {
-                Datum::Text(text) => pace::heavy(text.as_bytes().len())?,
+                Datum::Text(text) => pace::heavy(text.len())?,
                 Datum::Bytes(bytes) => pace::heavy(bytes.len())?,
                 _ => {}
             }
