@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ from sixfold.pagestore import embedded
 from sixfold.pagestore.client import start_pump
 from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.pagestore.reader import PageReader
-from sixfold.wal.real import real_runtime, run
+from sixfold.wal.real import RealDisk, real_runtime, run
 from sixfold.wal.recovery import Recovery, RecoveryFailed
+from tests.pagestore.test_carried import until
 from tests.raw import BODY, RawVolume
 
 
@@ -242,6 +244,35 @@ def test_a_fenced_node_that_restarts_keeps_its_log(tmp_path: Path) -> None:
     with_cluster(tmp_path, body)
 
 
+def test_files_are_not_removed_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sixfold.pagestore.journal.FILE_BYTES", 4000)
+    threads: dict[str, set[int]] = {"layers": set(), "journal": set()}
+    unlink = RealDisk.unlink
+
+    def note(disk: RealDisk, path: str) -> None:
+        threads[path.partition("/")[0]].add(threading.get_ident())
+        unlink(disk, path)
+
+    monkeypatch.setattr(RealDisk, "unlink", note)
+
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        node = cluster.nodes["zone-b/node-2"]
+        volume = node.volumes[1]
+        for round_ in range(12):
+            for i in range(10):
+                await writer.put(i, value=round_ * 100 + i + 1)
+            await node.background.layers.freeze(volume)
+            await node.background.layers.merge(volume)
+            await node.journal.trim(lambda number, group, end: number != 1 or volume.store.frozen(group) >= end)
+        await until("removed", lambda: all(threads.values()))
+        assert threading.get_ident() not in threads["layers"] | threads["journal"]
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, body)
+
+
 def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
     async def body(cluster: EmbeddedNodes) -> None:
         writer = await Writer(cluster).open(create=True)
@@ -255,7 +286,7 @@ def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
         volume = node.volumes[1]
         assert 1 < len(volume.state.layers) <= node.config.layers_max + 1
         assert volume.store.layers == volume.state.layers
-        assert len(node.disk.listdir("layers")) == len(volume.state.layers)
+        await until("removed", lambda: len(node.disk.listdir("layers")) == len(volume.state.layers))
         for page, value in writer.values.items():
             answer = volume.read([(page, 0)], writer.sender.vdl)
             assert value_of(answer[1:]) == value

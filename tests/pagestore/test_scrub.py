@@ -15,6 +15,7 @@ from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.pagestore.node import StorageNode
 from sixfold.pagestore.volume import layer_path
 from sixfold.wal.real import RealFile
+from tests.pagestore.test_carried import until
 from tests.pagestore.test_embedded import Writer, value_of, with_cluster
 
 NAME = "zone-b/node-1"
@@ -80,7 +81,7 @@ def test_a_peer_that_is_rotten_itself_repairs_nobody(tmp_path: Path) -> None:
                 flip(tmp_path / name / layer_path(other.volumes[1].state.layers[-1]), 1000)
         assert await node.background.scrub.once()
         assert wrong(node, writer) == 0
-        assert len(node.disk.listdir("layers")) == len(node.volumes[1].state.layers)
+        await until("removed", lambda: len(node.disk.listdir("layers")) == len(node.volumes[1].state.layers))
         writer.close()
 
     with_cluster(tmp_path, body)
