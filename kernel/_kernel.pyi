@@ -986,7 +986,7 @@ class PageRead:
     def answer(self, head: bytes) -> bytes:
         """`head`, and behind it each page's part of a `P` message."""
 
-def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int]], int, int]: ...
+def journal_scan(bytes: bytes) -> tuple[list[tuple[int, int, int, int, int]], int, int]: ...
 def checksum(bytes: bytes) -> int:
     """CRC32C."""
 

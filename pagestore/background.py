@@ -145,7 +145,7 @@ class Background:
         while True:
             # A round costs as much as there are segments: with many, and nothing missing, it is rarer.
             groups = sum(len(volume.durable_scls()) for volume in node.volumes.values())
-            whole = not any(volume.store.holes() or volume.state.filling for volume in node.volumes.values())
+            whole = not any(volume.store.holes() or not volume.complete for volume in node.volumes.values())
             pause = node.config.gossip_seconds * (1 + groups / _GROUPS_PER_PAUSE * whole)
             await node.runtime.clock.sleep(pause * (0.5 + node.runtime.random.random()))
             if not node.config.peers:
@@ -193,10 +193,12 @@ class Background:
         """Learn from a peer's answer. True: it gave something new and may have more."""
         store = volume.store
         voids = [(epoch, start, end) for epoch, start, end in answer["voids"]]
-        if answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch and answer["owner"]:
-            tails = self._tails(peer, volume, answer)
-            if tails is not None:
-                self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids, tails)
+        tails = self._tails(peer, volume, answer)
+        newer = answer["voids_epoch"] > store.voids_epoch and answer["voids_epoch"] >= store.epoch
+        if tails is not None and newer and answer["owner"]:
+            self._node.install_voids(volume, answer["voids_epoch"], answer["owner"], voids, tails)
+        elif tails is not None and volume.state.doubtful and store.voids_epoch:
+            self._node.believe(volume, tails)
         volume.peers[peer] = dict(answer["durable"])
         news = False
         for batch in answer["batches"]:
@@ -208,9 +210,9 @@ class Background:
         return news
 
     def _tails(self, peer: str, volume: NodeVolume, answer: dict[str, Any]) -> list[tuple[int, int]] | None:
-        """Up to where a node that begins empty is to be filled: what it has lost it may have acknowledged, and any one peer may have
-        missed that. So many must have told that every write quorum with this node in it has one of them. None: not yet."""
-        if volume.store.voids_epoch:
+        """Up to where a node that begins empty, or with a damaged journal, is to be filled: what it has lost it may have acknowledged, and
+        any one peer may have missed that. So many must have told that every write quorum with this node in it has one of them. None: not yet."""
+        if volume.store.voids_epoch and not volume.state.doubtful:
             return []
         if answer["complete"]:
             volume.told[peer] = dict(answer["durable"])

@@ -13,7 +13,7 @@ import contextlib
 import errno
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sixfold.kernel import _kernel
@@ -64,6 +64,34 @@ def _read_what_can_be(file: File) -> bytes:
     return b"".join(pieces)
 
 
+class Numbers:
+    """The entries' numbers as they are read: which are missing, and whether those had been durable."""
+
+    def __init__(self, first: int) -> None:
+        self.next = first
+        # [first, end) of what is missing.
+        self.gaps: list[tuple[int, int]] = []
+        self._begin = first
+
+    def add(self, begin: int, number: int) -> None:
+        """The next entry; what failed comes again under the same number."""
+        self._begin = max(self._begin, begin)
+        if number > self.next:
+            self.gaps.append((self.next, number))
+        elif number < self.next and self.gaps:
+            rest = [part for a, b in self.gaps for part in ((a, min(b, number)), (max(a, number + 1), b))]
+            self.gaps = [(first, end) for first, end in rest if first < end]
+        self.next = max(self.next, number + 1)
+
+    def news(self, known: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Gaps that were not known."""
+        return [(a, b) for a, b in self.gaps if not any(first <= a and b <= end for first, end in known)]
+
+    def was_durable(self, gap: tuple[int, int]) -> bool:
+        """The last write began when everything before it was durable."""
+        return gap[0] < self._begin
+
+
 class Journal:
     """Appends payloads and tells when they are durable, in order."""
 
@@ -90,6 +118,8 @@ class Journal:
         self.on_holding: Callable[[], None] = lambda: None
         # The reason why nothing can be made durable at the moment; None when all is well.
         self.failure: OSError | None = None
+        # What `recover` has found.
+        self.numbers = Numbers(1)
         self.lane: _kernel.Lane | None = None
         if disk.threaded:
             self.lane = _kernel.Lane(name, self.intake, disk.durable, PENDING_BYTES_MAX)
@@ -104,6 +134,8 @@ class Journal:
         if not self._disk.exists(FOLDER):
             self._disk.mkdir(FOLDER)
         names = [name for name in self._disk.listdir(FOLDER) if name.endswith(".log")]
+        if names:
+            self.numbers = Numbers(int(names[0].removesuffix(".log")))
         for name in names:
             path = f"{FOLDER}/{name}"
             try:
@@ -119,14 +151,15 @@ class Journal:
                 file.truncate(end)
             finally:
                 file.close()
-            info = JournalFile(path, entries[0][1], end)
+            info = JournalFile(path, entries[0][2], end)
             self.files.append(info)
-            self.intake.sequence = max(self.intake.sequence, entries[-1][1] + 1)
-            for kind, _sequence, offset, length in entries:
+            for kind, begin, sequence, offset, length in entries:
+                self.numbers.add(begin, sequence)
                 payload = data[offset : offset + length]
                 if kind == BATCH:
                     self._note(info, payload)
                     yield payload
+        self.intake.sequence = self.numbers.next
         known = {info.path for info in self.files}
         for name in names:
             if f"{FOLDER}/{name}" not in known:
@@ -377,7 +410,7 @@ class Journal:
                 data = file.pread(0, info.size)
             finally:
                 file.close()
-            for _kind, _sequence, offset, length in _kernel.journal_scan(data)[0]:
+            for _kind, _begin, _sequence, offset, length in _kernel.journal_scan(data)[0]:
                 payload = data[offset : offset + length]
                 group = int.from_bytes(payload[20:24], "little")
                 if int.from_bytes(payload[8:16], "little") != volume or group not in scls:

@@ -31,6 +31,8 @@ class VolumeState(msgspec.Struct):
     # (group, LSN): until it has all of these, this node has less than it once acknowledged (a new disk, rot in the journal), and
     # must not count among the three that recovery reads.
     filling: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    # It has less, and does not know what: it must be told first how far it is to be filled.
+    doubtful: bool = False
     layers: list[int] = msgspec.field(default_factory=list)
     vdl: int = 0
 
@@ -41,6 +43,8 @@ class Manifest(msgspec.Struct):
     node: str
     next_layer: int = 1
     volumes: list[VolumeState] = msgspec.field(default_factory=list)
+    # [first, end) of the numbers of journal entries that are known to be missing.
+    gaps: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
 
 class ManifestDamaged(OSError):

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -106,21 +106,31 @@ class StorageNode:
             self.volumes[state.volume] = self._open_volume(state)
         if any(not state.voids_epoch for state in self.manifest.volumes) or not manifests.is_whole(self.disk):
             self.save_manifest()
-        beyond: dict[int, dict[int, int]] = {}
         for payload in self.journal.recover():
             volume = self.volumes.get(int.from_bytes(payload[8:16], "little"))
-            if volume is not None and volume.store.accept(payload, False) == "held":
-                group, end = int.from_bytes(payload[20:24], "little"), int.from_bytes(payload[40:48], "little")
-                beyond.setdefault(volume.state.volume, {})[group] = end
+            if volume is not None:
+                volume.store.accept(payload, False)
         for number, volume in self.volumes.items():
             volume.all_durable()
             self.journal.intake.set_volume(number, volume.store)
-            # Batches behind a hole: what stood in the hole may have been acknowledged.
-            volume.state.filling += volume.lacks(beyond.get(number, {}).items())
+        self._look_for_losses()
         self.journal.start()
         self.background.layers.sweep()
         self._listener = await self.runtime.net.serve(self.config.address, self._accept)
         self.background.start()
+
+    def _look_for_losses(self) -> None:
+        """Where entries of the journal are missing that had been acknowledged, this node counts for nothing until it is filled."""
+        numbers = self.journal.numbers
+        news = numbers.news(self.manifest.gaps)
+        if not news:
+            return
+        self.manifest.gaps = numbers.gaps
+        if any(map(numbers.was_durable, news)):
+            log.error("the journal is damaged; what it has lost is filled in by its peers", missing=news)
+            for volume in self.volumes.values():
+                volume.state.doubtful = True
+        self.save_manifest()
 
     def _open_volume(self, state: VolumeState) -> NodeVolume:
         """A volume whose layers can't be opened has lost its content here: it begins empty, like one on a new disk, remembers whom it
@@ -353,19 +363,33 @@ class StorageNode:
         if epoch < store.epoch or epoch < store.voids_epoch or (epoch == state.epoch and owner != state.owner):
             raise self._stale(volume, epoch)
         if epoch == store.voids_epoch:
+            if state.doubtful:
+                self.believe(volume, tails)
             return
-        before = (state.epoch, state.owner, state.voids_epoch, state.voids, state.filling)
-        if store.voids_epoch == 0:
+        before = (state.epoch, state.owner, state.voids_epoch, state.voids, state.filling, state.doubtful)
+        if store.voids_epoch == 0 or state.doubtful:
             state.filling = volume.lacks((group, lsn) for group, lsn in tails)
+            state.doubtful = False
         state.epoch = state.voids_epoch = epoch
         state.owner = owner
         state.voids = [(e, start, end) for e, start, end in voids]
         try:
             self.save_manifest()
         except OSError:
-            state.epoch, state.owner, state.voids_epoch, state.voids, state.filling = before
+            state.epoch, state.owner, state.voids_epoch, state.voids, state.filling, state.doubtful = before
             raise
         store.install_voids(epoch, state.voids)
+
+    def believe(self, volume: NodeVolume, tails: Iterable[tuple[int, int]]) -> None:
+        """What this node must be filled to, having lost it does not know what."""
+        state = volume.state
+        before = (state.filling, state.doubtful)
+        state.filling, state.doubtful = volume.lacks(tails), False
+        try:
+            self.save_manifest()
+        except OSError:
+            state.filling, state.doubtful = before
+            raise
 
     async def _hello(self, client: Client, volume: NodeVolume, params: dict[str, Any]) -> list[tuple[int, int]]:
         """A writer begins its stream here. Its epoch and void ranges are its ticket."""

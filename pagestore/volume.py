@@ -34,7 +34,7 @@ class NodeVolume:
         self.writer: Client | None = None
         # What peers have told of their SCLs, by peer and group.
         self.peers: dict[str, dict[int, int]] = {}
-        # The same of those who lack nothing that they have acknowledged, while this node knows nothing of the volume.
+        # The same of those who lack nothing that they have acknowledged, while this node does not know what it lacks.
         self.told: dict[str, dict[int, int]] = {}
         self.files: dict[int, File] = {}
         self.damaged = 0
@@ -90,7 +90,7 @@ class NodeVolume:
     @property
     def complete(self) -> bool:
         """Whether everything is here that this node has ever acknowledged."""
-        return self.store.voids_epoch > 0 and not self.state.filling
+        return self.store.voids_epoch > 0 and not self.state.filling and not self.state.doubtful
 
     def lacks(self, tails: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Which of these (group, LSN) this node does not have."""

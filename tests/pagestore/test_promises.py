@@ -161,3 +161,77 @@ def test_a_recovery_ends_when_a_write_quorum_has_everything() -> None:
         assert sum(have) == config.write_quorum
 
     played(work)
+
+
+# (payloads of each write, entries that are damaged afterwards): whether an acknowledged one is known to be lost.
+LOSSES = {
+    "nothing": ([1, 3, 2], [], False),
+    "torn in the last write": ([1, 1, 3], [2], False),
+    "torn in the last write, all but its end": ([1, 1, 4], [2, 3, 4], False),
+    "before the last write": ([1, 1, 3], [1], True),
+    "at the end, as if it were torn": ([1, 1, 1], [2], False),
+    "in an older write of many": ([4, 1], [1], True),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_rot_is_told_from_a_torn_write(case: str) -> None:
+    """What was torn was never acknowledged, and the node is as good as any other. With rot it counts for nothing until it is whole."""
+    writes, damaged, lost = LOSSES[case]
+
+    async def work(world: World) -> None:
+        host = world.host("node")
+        node = await started(host, "b", "c", "d", "e", "f")
+        asks = await create(world)
+        await fence(asks, 1, "w")
+        await asks.call("voids", {"volume": VOLUME, "epoch": 1, "owner": "w", "voids": [], "tails": []})
+        batches = written(1, sum(writes))
+        ends, size = [], 0
+        left = list(batches)
+        for count in writes:
+            for batch in left[:count]:
+                assert node.journal.append(batch) == "joined"
+                ends.append(size)
+                size += 24 + len(batch)
+            left = left[count:]
+            await node.journal.barrier()
+        host.kill()
+        path = next(name for name in host.platter.durable if name.endswith(".log"))
+        for entry in damaged:
+            host.platter.durable[path].synced[ends[entry] + 30] ^= 1
+            host.platter.durable[path].data[ends[entry] + 30] ^= 1
+        node = await started(host, "b", "c", "d", "e", "f")
+        volume = node.volumes[VOLUME]
+        assert volume.complete is not lost
+        first = min(damaged, default=len(batches))
+        tail = int.from_bytes(batches[-1][40:48], "little")
+        scl = int.from_bytes(batches[first - 1][40:48], "little")
+        assert dict(volume.durable_scls()) == {0: scl}
+        if not lost:
+            # What is written later does not make it look like rot.
+            for batch in batches:
+                node.journal.append(batch)
+            await node.journal.barrier()
+            host.kill()
+            node = await started(host, "b", "c", "d", "e", "f")
+            assert node.volumes[VOLUME].complete
+            return
+        host.kill()
+        node = await started(host, "b", "c", "d", "e", "f")
+        volume = node.volumes[VOLUME]
+        assert volume.state.doubtful
+        for peer in ("b", "c", "d"):
+            assert volume.state.doubtful
+            answer = {"voids_epoch": 1, "owner": "w", "voids": [], "durable": [(0, tail)], "batches": []}
+            node.background._take(peer, volume, {**answer, "complete": True})
+        assert (volume.state.doubtful, volume.state.filling) == (False, [(0, tail)])
+        for batch in batches:
+            node.journal.append(batch)
+        await node.journal.barrier()
+        node.filled(volume)
+        assert volume.complete
+        host.kill()
+        node = await started(host, "b", "c", "d", "e", "f")
+        assert node.volumes[VOLUME].complete
+
+    played(work)

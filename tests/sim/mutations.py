@@ -200,10 +200,13 @@ def mended(data: bytes) -> bytes:
     out = bytearray()
     at = 0
     while data[at : at + 2] == b"6J":
-        length, sequence = (int.from_bytes(data[at + a : at + b], "little") for a, b in ((4, 8), (8, 16)))
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
         payload = bytearray(data[at + 24 : at + 24 + length])
         payload[4:8] = _kernel.checksum(bytes(payload[8:])).to_bytes(4, "little")
-        out += _kernel.journal_headers(1, sequence, [(bytes(payload), 0)])[0] + payload
+        header = data[at : at + 16]
+        # The second checksum continues the first one.
+        sums = (_kernel.checksum(bytes(payload) + header[2:]), _kernel.checksum(bytes(payload)))
+        out += header + b"".join(one.to_bytes(4, "little") for one in sums) + payload
         at += 24 + length
     return bytes(out)
 

@@ -292,10 +292,10 @@ class Scenario:
             gossip_seconds=0.1,
             scrub_seconds=self.chance.choice([0.5, 5.0, 1000.0]),
         )
-        node = PromisingNode(config, runtime, self.promises[name])
 
         async def start() -> None:
             while True:
+                node = self.nodes[name] = PromisingNode(config, runtime, self.promises[name])
                 try:
                     await node.start()
                     return
@@ -316,7 +316,6 @@ class Scenario:
                         raise
                     await runtime.clock.sleep(0.2)
 
-        self.nodes[name] = node
         starting = host.spawn(start(), f"start {name}")
         if not host.platter.full:
             await asyncio.wait([starting])

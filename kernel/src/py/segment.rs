@@ -399,16 +399,16 @@ impl SegmentStore {
     }
 }
 
-type Entries = Vec<(u8, u64, usize, usize)>;
+type Entries = Vec<(u8, u64, u64, usize, usize)>;
 
-/// What a journal file holds: ([(kind, sequence, offset, length)], end of the last sound entry, damaged entries before it).
+/// What a journal file holds: ([(kind, first number of its write, number, offset, length)], end of the last sound entry, damaged entries before it).
 #[pyfunction]
 fn journal_scan(bytes: &[u8]) -> (Entries, usize, usize) {
     let scan = journal::scan(bytes);
     let entries = scan
         .entries
         .iter()
-        .map(|found| (found.kind, found.sequence, found.at, found.len))
+        .map(|found| (found.kind, found.begin, found.sequence, found.at, found.len))
         .collect();
     (entries, scan.end, scan.damaged)
 }

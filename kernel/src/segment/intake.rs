@@ -265,9 +265,10 @@ impl Intake {
         };
         let writing = self.writing.take().unwrap_or_else(|| self.gather());
         let mut parts = Vec::with_capacity(2 * writing.payloads.len());
-        for (sequence, payload) in (self.sequence..).zip(&writing.payloads) {
+        for (within, payload) in writing.payloads.iter().enumerate() {
+            let sequence = self.sequence + within as u64;
             let mut header = Vec::with_capacity(journal::HEADER);
-            journal::put_header(&mut header, BATCH, sequence, payload);
+            journal::put_header(&mut header, BATCH, within, sequence, payload);
             parts.push(Bytes::new(header));
             parts.push(payload.clone());
         }

@@ -1,8 +1,11 @@
 //! The storage node's journal: how batches stand in its files, and how a file is read back after a crash or with rot in it.
 //!
-//! Entry: `6J` (2 bytes), kind (1), zero (1), length (4), sequence number (8), CRC32C of those 16 bytes' last 14 and the
+//! Entry: `6J` (2 bytes), kind (1), how many stand before it in its write, 255 for more (1), length (4), sequence number (8), CRC32C of those 16 bytes' last 14 and the
 //! payload's CRC (4), CRC32C of the payload (4), payload. The header has its own checksum, so a damaged payload is skipped (a
 //! hole, healed by gossip) and what follows is still found; where no further header can be found, the file ends (a torn tail).
+//!
+//! A write begins when the one before is durable. So what is missing before the beginning of a later write had been acknowledged; what
+//! is missing in the last write had not.
 
 use super::batch::{u32_at, u64_at};
 use crate::base::Res;
@@ -12,16 +15,16 @@ pub const HEADER: usize = 24;
 
 /// Append one entry to `out`.
 pub fn frame(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
-    put_header(out, kind, sequence, payload);
+    put_header(out, kind, 0, sequence, payload);
     out.extend_from_slice(payload);
 }
 
-/// Append what stands before an entry's payload.
-pub fn put_header(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
+/// Append what stands before an entry's payload. `within`: how many stand before it in its write.
+pub fn put_header(out: &mut Vec<u8>, kind: u8, within: usize, sequence: u64, payload: &[u8]) {
     let at = out.len();
     out.extend_from_slice(&MAGIC);
     out.push(kind);
-    out.push(0);
+    out.push(u8::try_from(within).unwrap_or(u8::MAX));
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     out.extend_from_slice(&sequence.to_le_bytes());
     let payload_crc = crc32c::crc32c(payload);
@@ -34,6 +37,8 @@ pub fn put_header(out: &mut Vec<u8>, kind: u8, sequence: u64, payload: &[u8]) {
 pub struct Found {
     pub kind: u8,
     pub sequence: u64,
+    /// Everything with a lower number was durable when this was written.
+    pub begin: u64,
     /// Where the payload stands in the file.
     pub at: usize,
     pub len: usize,
@@ -52,9 +57,12 @@ pub struct Scan {
 fn header(bytes: &[u8], at: usize) -> Option<(Found, u32)> {
     let read = || -> Res<(Found, u32)> {
         let payload_crc = u32_at(bytes, at + 20)?;
+        let sequence = u64_at(bytes, at + 8)?;
+        let within = bytes.get(at + 3).copied().unwrap_or(0);
         let found = Found {
             kind: bytes.get(at + 2).copied().unwrap_or(0),
-            sequence: u64_at(bytes, at + 8)?,
+            sequence,
+            begin: sequence.saturating_sub(within.into()),
             at: at + HEADER,
             len: u32_at(bytes, at + 4)? as usize,
         };
@@ -164,13 +172,27 @@ mod tests {
             let found = scan(&damaged);
             let numbers: Vec<u64> = found.entries.iter().map(|e| e.sequence).collect();
             assert_eq!(found.end, ends[4], "bit {bit}");
-            // The one byte that is covered by nothing is the zero after the kind: it is covered too, so all flips are seen.
             assert_eq!(
                 (numbers, found.damaged),
                 (vec![10, 11, 13, 14], 1),
                 "bit {bit}"
             );
         }
+    }
+
+    #[test]
+    fn an_entry_says_where_its_write_began() {
+        let mut out = Vec::new();
+        for (sequence, within) in [(10u64, 0), (11, 0), (12, 1), (400, 300)] {
+            put_header(&mut out, 1, within, sequence, b"entry");
+            out.extend_from_slice(b"entry");
+        }
+        let begins: Vec<u64> = scan(&out).entries.iter().map(|e| e.begin).collect();
+        assert_eq!(
+            begins,
+            [10, 11, 11, 145],
+            "later than it was, where it can't be told"
+        );
     }
 
     #[test]
