@@ -282,6 +282,8 @@ def test_sessions_over_tls_side_by_side(server: Served) -> None:
 def test_an_error_before_the_session_is_told_inside_tls(server: Served) -> None:
     with secured(server) as opened:
         opened.sendall(startup("nobody_of_that_name"))
+        # With trust PostgreSQL looks for the role when authentication is over.
+        assert read_message(opened) == (b"R", b"\0\0\0\0")
         kind, body = read_message(opened)
         assert (kind, fields(body)["C"]) == (b"E", "28000")
         assert opened.recv(10) == b""
