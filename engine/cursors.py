@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel._kernel import Cursor as KernelCursor
@@ -187,12 +188,17 @@ def _cursor(session: Session, name: str) -> Cursor:
 
 
 def _fetch_columns(session: Session, node: Any, text: str) -> Sequence[Column]:
-    return () if node.ismove else _cursor(session, node.portalname).prepared.columns
+    if node.ismove or (node.portalname not in session.cursors and session.wire.bound_portal(node.portalname)):
+        return ()
+    return _cursor(session, node.portalname).prepared.columns
 
 
 @entry("FetchStmt", "FETCH", read_only=True, columns=_fetch_columns)
 async def fetch(session: Session, node: Any, context: Context) -> None:
     """FETCH and MOVE."""
+    if node.portalname not in session.cursors and session.wire.bound_portal(node.portalname):
+        await _move_portal(session, node, context)
+        return
     cursor = _cursor(session, node.portalname)
     ahead = context.reply.max_rows if node.howMany == ALL and context.reply.max_rows else node.howMany
     if cursor.binary and not context.reply.formats:
@@ -205,6 +211,19 @@ async def fetch(session: Session, node: Any, context: Context) -> None:
     context.reply.complete(f"{'MOVE' if node.ismove else 'FETCH'} {found}")
 
 
+async def _move_portal(session: Session, node: Any, context: Context) -> None:
+    """MOVE of a portal that the protocol's Bind has made."""
+    if not node.ismove or node.direction != FETCH.FETCH_FORWARD or node.howMany < 0:
+        raise not_built("FETCH from a portal of the protocol, or moving it but forward,")
+    moved = 0
+    if node.howMany:
+        count = 0 if node.howMany == ALL else node.howMany
+        moved = await session.waits.run(
+            lambda: session.wire.move_portal(node.portalname, count), session=session.kernel
+        )
+    context.reply.complete(f"MOVE {moved}")
+
+
 @entry("ClosePortalStmt", "CLOSE", read_only=True)
 async def close(session: Session, node: Any, context: Context) -> None:
     """CLOSE name, CLOSE ALL."""
@@ -212,12 +231,25 @@ async def close(session: Session, node: Any, context: Context) -> None:
         session.drop_cursors(list(session.cursors))
         context.reply.complete("CLOSE CURSOR ALL")
         return
-    _cursor(session, node.portalname)
-    session.drop_cursors([node.portalname])
+    if session.wire.bound_portal(node.portalname):
+        session.wire.close_portal(node.portalname)
+    else:
+        _cursor(session, node.portalname)
+        session.drop_cursors([node.portalname])
     context.reply.complete("CLOSE CURSOR")
 
 
 # -- prepared statements
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """A PREPARE: its text, the query in it, and when it was."""
+
+    text: str
+    query: str
+    at: int
+
 
 _HEAD = re.compile(r'\s*PREPARE\s+("(?:[^"]|"")*"|[^\s(]+)\s*(\((?:[^()]|\([^()]*\))*\))?\s+AS\b', re.IGNORECASE)
 
@@ -241,6 +273,7 @@ async def prepare_statement(session: Session, node: Any, context: Context) -> No
             error.position += context.text.find(text)
         raise
     session.wire.register_statement(node.name, Statement.plan(prepared.plan), text, prepared.planned.params)
+    session.prepares[node.name] = Prepare(context.own_text, text, session.now())
     context.reply.complete("PREPARE")
 
 
@@ -314,8 +347,10 @@ async def deallocate(session: Session, node: Any, context: Context) -> None:
     """DEALLOCATE name, DEALLOCATE ALL."""
     if node.name is None:
         session.wire.drop_all_statements()
+        session.prepares.clear()
         context.reply.complete("DEALLOCATE ALL")
         return
     if not session.wire.drop_statement(node.name):
         raise SqlError("26000", f'prepared statement "{node.name}" does not exist')
+    session.prepares.pop(node.name, None)
     context.reply.complete("DEALLOCATE")

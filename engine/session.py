@@ -41,7 +41,7 @@ from .work import Ddl, Work
 if TYPE_CHECKING:
     from sixfold.kernel._kernel import Event
 
-    from .cursors import Cursor
+    from .cursors import Cursor, Prepare
     from .database import Database
     from .statements import Statements
 
@@ -130,6 +130,10 @@ class Session:
         # The schema that CREATE SCHEMA with elements is making: first in the search path meanwhile.
         self.creating: int | None = None
         self.cursors: dict[str, Cursor] = {}
+        # Its connection is TLS's.
+        self.encrypted = False
+        # What PREPARE has made, by name.
+        self.prepares: dict[str, Prepare] = {}
         # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
         self.listening: set[str] = set()
         # Isolation level and read-only as they were when the running query began: the kernel can not be asked inside it.

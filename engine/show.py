@@ -30,7 +30,7 @@ async def set_variable(session: Session, node: Any, context: Context) -> None:
         _set_modes(session, node)
     else:
         name = find(node.name).name
-        value = _value(node) if node.kind == SET.VAR_SET_VALUE else None
+        value = written(node) if node.kind == SET.VAR_SET_VALUE else None
         if node.kind == SET.VAR_SET_CURRENT:
             value = session.settings.get(name)
         if node.is_local and session.kernel.status == "I":
@@ -100,7 +100,8 @@ def _set_modes(session: Session, node: Any) -> None:
         session.settings.set("default_transaction_read_only", "on" if modes["read_only"] else "off")
 
 
-def _value(node: Any) -> str:
+def written(node: Any) -> str:
+    """The value of a SET, as it was written."""
     guc = find(node.name)
     words: list[str] = []
     for arg in node.args:

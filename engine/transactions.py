@@ -39,11 +39,10 @@ def begin(session: Session, node: Any, context: Context) -> None:
         if session.kernel.status == "E":
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
         session.notice("there is already a transaction in progress", severity="WARNING", code="25001")
-    else:
-        modes = transaction_modes(node.options)
-        if session.database.read_only and modes.get("read_only") is False:
-            raise SqlError("0A000", "cannot set transaction read-write mode during recovery")
-        session.kernel.begin(modes.get("isolation"), modes.get("read_only"))
+    modes = transaction_modes(node.options)
+    if session.database.read_only and modes.get("read_only") is False:
+        raise SqlError("0A000", "cannot set transaction read-write mode during recovery")
+    session.kernel.begin(modes.get("isolation"), modes.get("read_only"))
     context.reply.complete("BEGIN" if node.kind == KIND.TRANS_STMT_BEGIN else "START TRANSACTION")
 
 

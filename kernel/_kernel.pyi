@@ -178,6 +178,13 @@ class Volume:
     def blocks_others(self, session: int) -> bool:
         """Does somebody wait for a lock that the session holds?"""
 
+    def locks(self) -> list[tuple[int, tuple[str, int, int], str, bool]]:
+        """pg_locks: (session, (kind, …), mode, granted). Kinds: relation (OID), tuple (OID of its relation, row id), transactionid
+        (xid), advisory (key, 1 for an int8 or 2 for two int4)."""
+
+    def blockers(self, session: int) -> list[int]:
+        """The sessions that this one waits for."""
+
     def analyzed(self, root: int, live: int) -> None:
         """ANALYZE has found so many rows."""
 
@@ -403,8 +410,8 @@ class Session:
         isolation: Literal["read committed", "repeatable read", "serializable"] | None = None,
         read_only: bool | None = None,
     ) -> bool:
-        """Open a block (an implicit transaction becomes it). False: one was open, nothing is changed (PostgreSQL warns 25001).
-        None: the session's defaults."""
+        """Open a block (an implicit transaction becomes it). False: one was open (PostgreSQL warns 25001); what is
+        given counts as in SET TRANSACTION. None: the session's defaults, or what the open transaction has."""
 
     def begin_implicit(self) -> None:
         """Open an implicit transaction unless one is open; `portal` does this by itself."""
@@ -791,9 +798,17 @@ class Wire:
     def statement(self, name: str) -> tuple[Statement, str, list[int]] | None:
         """(statement, text, param types)."""
 
-    def statements(self) -> list[str]: ...
+    def statements(self) -> list[tuple[str, str, list[int]]]:
+        """(name, text, param types) of all that have names; a host call may ask."""
+
     def open_portal(self, name: str, statement: Statement) -> None:
         """A cursor of SQL's is a portal too: Describe and Execute by its name mean `statement`, until the transaction's end."""
+
+    def bound_portal(self, name: str) -> bool:
+        """Is there one that Bind has made under this name?"""
+
+    def move_portal(self, name: str, count: int) -> Step:
+        """Done: by how many rows the protocol's portal of this name was moved, unsent; at most `count` (0: all)."""
 
     def close_portal(self, name: str) -> None: ...
     def close_portals(self) -> None: ...
@@ -828,6 +843,9 @@ class Wire:
 
     def complete(self, tag: str) -> None:
         """CommandComplete."""
+
+    def untell(self) -> None:
+        """Take the CommandComplete back that was written last: its Query's transaction can't commit."""
 
     def empty(self) -> None:
         """EmptyQueryResponse."""

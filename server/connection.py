@@ -254,6 +254,7 @@ class Connection:
         try:
             done = await login.step(body, self._database, self._wire)
             if done:
+                session.encrypted = self._encrypted
                 address, port = self._socket.peer if self._socket is not None else (None, None)
                 await session.start(login.parameters, address, port)
                 self._login = None

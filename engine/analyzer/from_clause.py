@@ -14,6 +14,7 @@ from sixfold.engine.analyzer.scope import NsItem, Scope, pos
 from sixfold.engine.analyzer.tree import FromItem, FromJoin, FromRel, Rte, RteColumn
 from sixfold.engine.analyzer.walk import type_of, typmod_of
 from sixfold.engine.catalog.model import Relation
+from sixfold.engine.catalog.system import is_unserved
 from sixfold.engine.errors import SqlError, not_built, stack_depth
 from sixfold.engine.parser import ast, enums, parse_one
 from sixfold.engine.planner import nodes
@@ -78,6 +79,8 @@ def relation_of(scope: Scope, node: Any) -> Relation:
     if relation is not None:
         return relation
     shown = f"{node.schemaname}.{node.relname}" if node.schemaname else node.relname
+    if is_unserved(node.relname, node.schemaname):
+        raise not_built(f"the system relation {node.relname}", pos(node))
     hint = detail = None
     if not node.schemaname:
         level: Scope | None = scope

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from sixfold.engine.analyzer import oids, tree
 from sixfold.engine.analyzer.aggregates import aggregate_call, window_call
 from sixfold.engine.analyzer.coerce import coerce, coerce_type, resolve_polymorphic
@@ -22,6 +24,7 @@ from sixfold.engine.parser import ast, enums, parse, parse_expression
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.nodes import Expr
 
+ARGUMENTS_MAX = 100
 _NO_SETS = {
     "where": "WHERE",
     "having": "HAVING",
@@ -90,6 +93,8 @@ def _function(scope: Scope, node: Any) -> Expr:
     position = pos(node)
     within = node.agg_within_group
     # An aggregate's own arguments are analyzed as such, so that nested ones are found.
+    if len(node.args or ()) > ARGUMENTS_MAX:
+        raise SqlError("54023", f"cannot pass more than {ARGUMENTS_MAX} arguments to a function", position=position)
     args, names, places = _arguments(scope, node)
     order_args: list[Expr] = []
     if within:
@@ -188,6 +193,11 @@ def _complete(
             shown = _named_json(scope, arg)
             if shown is not None:
                 coerced[i], types[i] = shown, oids.JSON
+    if function.variadic == oids.ANY and function.kind == "f" and not candidate.variadic and args:
+        # VARIADIC was written: the kernel has such functions under names of their own.
+        if actual[-1] == UNKNOWN:
+            raise SqlError("42804", "VARIADIC argument must be an array", position=places[-1])
+        function = msgspec.structs.replace(function, src=f"{function.src}/variadic")
     if candidate.variadic and function.variadic != oids.ANY:
         fixed = len(function.args) - 1
         elem = types[fixed]

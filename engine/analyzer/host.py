@@ -27,7 +27,7 @@ HOST_FUNCTIONS: set[str] = {
     "format_type", "pg_get_expr", "pg_get_expr_ext", "pg_get_indexdef", "pg_get_indexdef_ext", "pg_get_constraintdef",
     "pg_get_constraintdef_ext", "pg_get_viewdef", "pg_get_viewdef_ext", "pg_get_viewdef_name", "pg_get_viewdef_name_ext",
     "pg_get_viewdef_wrap", "pg_get_ruledef", "pg_get_ruledef_ext", "pg_get_triggerdef", "pg_get_triggerdef_ext",
-    "pg_get_userbyid", "pg_get_serial_sequence", "pg_get_functiondef", "pg_get_function_arguments",
+    "pg_get_userbyid", "pg_get_serial_sequence", "pg_get_functiondef", "oidvectortypes", "pg_get_function_arguments",
     "pg_get_function_identity_arguments", "pg_get_function_result", "pg_get_function_arg_default", "pg_get_function_sqlbody",
     "pg_get_partkeydef", "pg_get_partition_constraintdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
     "pg_get_statisticsobjdef_expressions", "pg_get_replica_identity_index", "pg_table_is_visible", "pg_type_is_visible",

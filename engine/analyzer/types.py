@@ -54,7 +54,7 @@ def format_type(catalog: CatalogReader, oid: int, typmod: int = -1) -> str:
     typ = catalog.type_by_oid(oid)
     if typ is None:
         return "???"
-    if typ.is_array and typ.elem:
+    if typ.is_array and typ.elem and oid not in (oids.INT2VECTOR, oids.OIDVECTOR):
         return format_type(catalog, typ.elem, typmod) + "[]"
     name = _SQL_NAMES.get(oid)
     if name is None:

@@ -226,7 +226,8 @@ def column(row: Row, default: str | None, statistics: Row | None) -> Column:
     return Column(
         name=row["attname"],
         attnum=row["attnum"],
-        typ=row["atttypid"],
+        # A dropped column's is kept elsewhere (`remove_column` in `engine/ddl/dependencies.py`).
+        typ=row["atttypid"] or row["attcacheoff"],
         typmod=row["atttypmod"],
         collation=row["attcollation"],
         not_null=row["attnotnull"],

@@ -138,6 +138,20 @@ HOSTED = frozenset(
         "pg_stat_all_indexes",
         "pg_stat_user_indexes",
         "pg_stat_sys_indexes",
+        "pg_stat_xact_all_tables",
+        "pg_stat_xact_user_tables",
+        "pg_stat_xact_sys_tables",
+        "pg_statio_all_tables",
+        "pg_statio_user_tables",
+        "pg_statio_sys_tables",
+        "pg_statio_all_indexes",
+        "pg_statio_user_indexes",
+        "pg_statio_sys_indexes",
+        "pg_statio_all_sequences",
+        "pg_statio_user_sequences",
+        "pg_statio_sys_sequences",
+        "pg_stat_ssl",
+        "pg_stat_gssapi",
         "columns",
         "tables",
         "table_constraints",
@@ -182,6 +196,14 @@ def served() -> dict[str, int]:
     # Sorted: the order of sets of names is another one in every process, and this is what new catalogues are written in.
     names = [name for name in (*SHAPES, *sorted(FIXED | WITHOUT_ROWS | HOSTED)) if name in known]
     return {name: known[name] for name in names} | {STORAGE: SHAPES[STORAGE].oid}
+
+
+def is_unserved(name: str, schema: str | None) -> bool:
+    """Does PostgreSQL have a system relation of this name that is not here? `schema` None: by pg_catalog's place in the search path."""
+    row = facts.relation(name)
+    namespace = row["relnamespace"] if row else None
+    wanted = (None, "pg_catalog") if namespace == PG_CATALOG else ("information_schema",)
+    return namespace is not None and name not in served() and schema in wanted
 
 
 @cache

@@ -18,8 +18,19 @@ from sixfold.engine.reply import SilentReply
 from sixfold.engine.stored import renamed_column
 from sixfold.engine.utility import Context, entry, find
 
-from . import reloptions
-from .base import CLASS, CONSTRAINT, NAMESPACE, REWRITE, TYPE, Change, truncated
+from . import physical, reloptions
+from .base import (
+    CLASS,
+    CONSTRAINT,
+    NAMESPACE,
+    REWRITE,
+    TYPE,
+    Change,
+    column_of,
+    truncated,
+    update_attribute,
+    update_class,
+)
 from .columns import (
     Spec,
     add_columns,
@@ -82,26 +93,6 @@ async def alter_table(session: Session, node: Any, context: Context) -> None:
     context.reply.complete(tag)
 
 
-def column_of(table: Relation, name: str) -> Column:
-    """A column that must be there."""
-    found = next((column for column in table.columns if column.name == name and not column.dropped), None)
-    if found is None:
-        raise SqlError("42703", f'column "{name}" of relation "{table.name}" does not exist')
-    return found
-
-
-async def _update_attribute(change: Change, table: Relation, attnum: int, **values: Any) -> None:
-    row = change.rows["pg_attribute"].get(table.oid, attnum)
-    assert row is not None
-    await change.writer.update("pg_attribute", row, **values)
-
-
-async def _update_class(change: Change, oid: int, **values: Any) -> None:
-    row = change.rows["pg_class"].get(oid)
-    assert row is not None
-    await change.writer.update("pg_class", row, **values)
-
-
 # -- columns
 
 
@@ -119,7 +110,7 @@ async def _add_column(change: Change, table: Relation, command: Any) -> None:
     spec.attnum = len(table.columns) + 1
     required, spec.not_null = spec.not_null, False
     await add_columns(change, table.oid, [spec])
-    await _update_class(change, table.oid, relnatts=spec.attnum)
+    await update_class(change, table.oid, relnatts=spec.attnum)
     table = change.must_oid(table.oid)
     await add_defaults(change, table, [spec])
     table = change.must_oid(table.oid)
@@ -145,7 +136,7 @@ async def _fill_new_column(change: Change, table: Relation, spec: Spec) -> None:
         name = format_type(change.catalog, column.typ, column.typmod)
         value = (await session.statements.fetch(f"SELECT ({text})::{name}::text", catalog=change.catalog))[0][0]
         if value is not None:
-            await _update_attribute(change, table, spec.attnum, atthasmissing=True, attmissingval=value)
+            await update_attribute(change, table, spec.attnum, atthasmissing=True, attmissingval=value)
         return
     change.end()
     value_text = "DEFAULT" if spec.generated else text
@@ -229,7 +220,7 @@ async def _drop_not_null(change: Change, table: Relation, command: Any) -> None:
         raise SqlError("42601", f'column "{column.name}" of relation "{table.name}" is an identity column')
     if any(index.primary and any(key.attnum == column.attnum for key in index.keys) for index in table.indexes):
         raise SqlError("42P16", f'column "{column.name}" is in a primary key')
-    await _update_attribute(change, table, column.attnum, attnotnull=False)
+    await update_attribute(change, table, column.attnum, attnotnull=False)
 
 
 async def _column_type(change: Change, table: Relation, command: Any) -> None:
@@ -293,7 +284,7 @@ def same_storage(column: Column, typ: int, typmod: int) -> bool:
 
 
 async def _retype(change: Change, table: Relation, column: Column, typ: Any, typmod: int) -> None:
-    await _update_attribute(
+    await update_attribute(
         change,
         table,
         column.attnum,
@@ -355,7 +346,7 @@ async def empty(change: Change, table: Relation) -> None:
         await change.writer.update("sixfold_storage", storage, root=await change.new_index_tree())
     for column in table.columns:
         if column.missing is not None:
-            await _update_attribute(change, table, column.attnum, atthasmissing=False, attmissingval=None)
+            await update_attribute(change, table, column.attnum, atthasmissing=False, attmissingval=None)
 
 
 async def rebuild_indexes(change: Change, table: Relation) -> None:
@@ -384,7 +375,7 @@ async def _add_identity(change: Change, table: Relation, command: Any) -> None:
     name = change.free_name(table.namespace, table.name, column.name, "seq")
     oid = await make_sequence(change, name, table.namespace, options, table.persistence, table.owner)
     await change.depend((CLASS, oid, 0), (CLASS, table.oid, column.attnum), "i")
-    await _update_attribute(change, table, column.attnum, attidentity=command.def_.generated_when)
+    await update_attribute(change, table, column.attnum, attidentity=command.def_.generated_when)
 
 
 async def _set_identity(change: Change, table: Relation, command: Any) -> None:
@@ -395,7 +386,7 @@ async def _set_identity(change: Change, table: Relation, command: Any) -> None:
     rest = [option for option in command.def_ if option.defname != "generated"]
     for option in command.def_:
         if option.defname == "generated":
-            await _update_attribute(change, table, column.attnum, attidentity=chr(option.arg.ival))
+            await update_attribute(change, table, column.attnum, attidentity=chr(option.arg.ival))
     if rest:
         sequence = change.must(name, schema)
         await change_sequence(change, sequence.oid, rest)
@@ -412,7 +403,7 @@ async def _drop_identity(change: Change, table: Relation, command: Any) -> None:
         raise SqlError("55000", f'column "{column.name}" of relation "{table.name}" is not an identity column')
     schema, name = _sequence_of(change, table, column.attnum)
     sequence = change.must(name, schema)
-    await _update_attribute(change, table, column.attnum, attidentity="")
+    await update_attribute(change, table, column.attnum, attidentity="")
     await change.forget_dependencies(CLASS, sequence.oid)
     dropper = Dropper(change)
     dropper.add((CLASS, sequence.oid, 0))
@@ -436,10 +427,6 @@ async def _drop_constraint(change: Change, table: Relation, command: Any) -> Non
     dropper = Dropper(change)
     dropper.add((CONSTRAINT, found.oid, 0))
     await dropper.run(cascade=command.behavior == CASCADE)
-    if found.kind == "c":
-        row = change.rows["pg_class"].get(table.oid)
-        assert row is not None
-        await change.writer.update("pg_class", row, relchecks=max(row["relchecks"] - 1, 0))
 
 
 async def _validate(change: Change, table: Relation, command: Any) -> None:
@@ -464,9 +451,9 @@ async def _alter_constraint(change: Change, table: Relation, command: Any) -> No
 
 async def _owner(change: Change, table: Relation, command: Any) -> None:
     owner = new_owner(change.session, command.newowner)
-    await _update_class(change, table.oid, relowner=owner)
+    await update_class(change, table.oid, relowner=owner)
     for index in table.indexes:
-        await _update_class(change, index.oid, relowner=owner)
+        await update_class(change, index.oid, relowner=owner)
 
 
 async def _options(change: Change, table: Relation, command: Any) -> None:
@@ -475,15 +462,6 @@ async def _options(change: Change, table: Relation, command: Any) -> None:
     assert row is not None
     options = reloptions.changed(row["reloptions"], command.def_, reset=command.subtype == AT.AT_ResetRelOptions)
     await change.writer.update("pg_class", row, reloptions=options)
-
-
-async def _nothing(change: Change, table: Relation, command: Any) -> None:
-    """Settings of storage, statistics and clustering that change nothing here."""
-
-
-async def _statistics(change: Change, table: Relation, command: Any) -> None:
-    column = column_of(table, command.name)
-    await _update_attribute(change, table, column.attnum, attstattarget=command.def_.ival)
 
 
 STEPS: dict[Any, Step] = {
@@ -503,17 +481,9 @@ STEPS: dict[Any, Step] = {
     AT.AT_ValidateConstraint: _validate,
     AT.AT_AlterConstraint: _alter_constraint,
     AT.AT_ChangeOwner: _owner,
-    AT.AT_SetStatistics: _statistics,
-    AT.AT_SetStorage: _nothing,
-    AT.AT_SetCompression: _nothing,
     AT.AT_SetRelOptions: _options,
     AT.AT_ResetRelOptions: _options,
-    AT.AT_ClusterOn: _nothing,
-    AT.AT_DropCluster: _nothing,
-    AT.AT_SetLogged: _nothing,
-    AT.AT_SetUnLogged: _nothing,
-    AT.AT_ReplicaIdentity: _nothing,
-    AT.AT_DisableRowSecurity: _nothing,
+    **physical.STEPS,
 }
 
 
@@ -569,7 +539,7 @@ async def _rename_column(change: Change, table: Relation, old: str, new: str) ->
         raise SqlError("42703", f'column "{old}" does not exist')
     if any(c.name == new and not c.dropped for c in table.columns):
         raise SqlError("42701", f'column "{new}" of relation "{table.name}" already exists')
-    await _update_attribute(change, table, column.attnum, attname=new)
+    await update_attribute(change, table, column.attnum, attname=new)
     for row in change.rows["pg_constraint"].group(("conrelid",), table.oid):
         if row["contype"] == "c" and row["conbin"] and column.attnum in (row["conkey"] or ()):
             await change.writer.update("pg_constraint", row, conbin=_renamed(row["conbin"], old, new))
@@ -618,13 +588,13 @@ async def _rename_constraint(change: Change, table: Relation, old: str, new: str
     assert row is not None
     await change.writer.update("pg_constraint", row, conname=new)
     if found.kind in "pu" and found.index:
-        await _update_class(change, found.index, relname=new)
+        await update_class(change, found.index, relname=new)
 
 
 async def rename_relation(change: Change, table: Relation, new: str) -> None:
     """A relation, its row type, and the constraint of an index."""
     change.check_free(table.namespace, new, row_type=table.kind not in "iS")
-    await _update_class(change, table.oid, relname=new)
+    await update_class(change, table.oid, relname=new)
     if table.row_type:
         row = change.rows["pg_type"].get(table.row_type)
         if row is not None:
@@ -658,7 +628,7 @@ async def _move(change: Change, table: Relation, namespace: int) -> None:
         if row["classid"] == CLASS and row["deptype"] in "ai" and row["objid"] not in moved:
             moved.append(row["objid"])
     for oid in moved:
-        await _update_class(change, oid, relnamespace=namespace)
+        await update_class(change, oid, relnamespace=namespace)
         for row in change.rows["pg_depend"].group(("classid", "objid"), CLASS, oid):
             if row["refclassid"] == NAMESPACE:
                 await change.writer.update("pg_depend", row, refobjid=namespace)

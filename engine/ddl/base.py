@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.access import check_owner, check_relations, check_schema
-from sixfold.engine.catalog.model import PG_CATALOG, Relation
+from sixfold.engine.catalog.model import PG_CATALOG, Column, Relation
 from sixfold.engine.catalog.rows import Row, Rows
 from sixfold.engine.catalog.snapshot import Catalog
 from sixfold.engine.catalog.system import is_user
@@ -320,3 +320,25 @@ def class_row(oid: int, name: str, namespace: int, kind: str, owner: int, **more
     if kind in "iSvc":
         row["reltuples"] = 0.0 if kind != "i" else -1.0
     return {**row, **more}
+
+
+def column_of(table: Relation, name: str) -> Column:
+    """A column that must be there."""
+    found = next((column for column in table.columns if column.name == name and not column.dropped), None)
+    if found is None:
+        raise SqlError("42703", f'column "{name}" of relation "{table.name}" does not exist')
+    return found
+
+
+async def update_attribute(change: Change, table: Relation, attnum: int, **values: Any) -> None:
+    """A column's row of pg_attribute."""
+    row = change.rows["pg_attribute"].get(table.oid, attnum)
+    assert row is not None
+    await change.writer.update("pg_attribute", row, **values)
+
+
+async def update_class(change: Change, oid: int, **values: Any) -> None:
+    """A relation's row of pg_class."""
+    row = change.rows["pg_class"].get(oid)
+    assert row is not None
+    await change.writer.update("pg_class", row, **values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sixfold.engine.analyzer.coerce import can_coerce
 from sixfold.engine.analyzer.types import format_type
 from sixfold.engine.catalog.model import Column, Constraint, Index, Relation
 from sixfold.engine.catalog.rows import Row
@@ -13,11 +14,15 @@ from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import enums, quote_ident
 from sixfold.engine.plans import prepare_own
 
+from . import reloptions
 from .base import CLASS, CONSTRAINT, SHARE_ROW, Change, object_name, truncated
 from .columns import type_names
 from .expressions import analysed
 from .indexes import Key, column_key, index_name_parts, make_index
 from .sequences import qualified
+
+# B-tree strategy.
+EQUAL = 3
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,8 +159,8 @@ async def insert_check(
     assert own is not None
     await change.writer.update("pg_class", own, relchecks=own["relchecks"] + 1)
     for attnum in attnums:
-        await change.depend((CONSTRAINT, oid, 0), (CLASS, table.oid, attnum), "a" if len(attnums) == 1 else "n")
-    if len(attnums) != 1:
+        await change.depend((CONSTRAINT, oid, 0), (CLASS, table.oid, attnum), "a")
+    if not attnums:
         await change.depend((CONSTRAINT, oid, 0), (CLASS, table.oid, 0), "a")
 
 
@@ -221,6 +226,7 @@ async def add_key(change: Change, table: Relation, node: Any, column: str | None
         primary=primary,
         nulls_not_distinct=bool(node.nulls_not_distinct),
         immediate=not deferrable,
+        options=reloptions.read_index(node.options),
     )
     await _key_constraint(change, table, name, "p" if primary else "u", [key.column.attnum for key in keys], index)
 
@@ -308,7 +314,8 @@ async def add_foreign_key(change: Change, table: Relation, node: Any, column: st
     if len(foreign) != len(columns):
         raise SqlError("42830", "number of referencing and referenced columns for foreign key disagree")
     operators = [
-        _equality(change, mine, theirs, node, table, names) for mine, theirs in zip(columns, foreign, strict=True)
+        _equality(change, mine, theirs, index, node, table, names)
+        for mine, theirs in zip(columns, foreign, strict=True)
     ]
     for action, clause in ((node.fk_upd_action, "ON UPDATE"), (node.fk_del_action, "ON DELETE")):
         for used in columns:
@@ -335,7 +342,7 @@ async def _insert_foreign_key(
     columns: list[Column],
     foreign: list[Column],
     index: Index,
-    operators: list[int],
+    operators: list[tuple[int, int, int]],
     validate: bool,
 ) -> None:
     oid = await change.oid()
@@ -361,9 +368,9 @@ async def _insert_foreign_key(
             condeferrable=bool(node.deferrable),
             condeferred=bool(node.initdeferred),
             convalidated=not node.skip_validation,
-            conpfeqop=operators,
-            conppeqop=operators,
-            conffeqop=operators,
+            conpfeqop=[across for across, _, _ in operators],
+            conppeqop=[both for _, both, _ in operators],
+            conffeqop=[own for _, _, own in operators],
             confdelsetcols=delete_columns or None,
         ),
     )
@@ -399,18 +406,18 @@ def _referenced(parent: Relation, node: Any) -> tuple[list[Column], Index]:
     raise SqlError("42830", f'there is no unique constraint matching given keys for referenced table "{parent.name}"')
 
 
-def _equality(change: Change, mine: Column, theirs: Column, node: Any, table: Relation, names: list[str]) -> int:
-    found = [operator for operator in FACTS.operators("=") if (operator.left, operator.right) == (theirs.typ, mine.typ)]
-    if found:
-        return found[0].oid
-    one, two = change.catalog.type_by_oid(mine.typ), change.catalog.type_by_oid(theirs.typ)
-    implicit = change.catalog.cast(mine.typ, theirs.typ)
-    same_kind = one is not None and two is not None and one.category == two.category and one.category in "SN"
-    if same_kind or (implicit is not None and implicit.context == "i") or mine.typ == theirs.typ:
-        same = [
-            operator for operator in FACTS.operators("=") if (operator.left, operator.right) == (theirs.typ, theirs.typ)
-        ]
-        return same[0].oid if same else 98
+def _equality(
+    change: Change, mine: Column, theirs: Column, index: Index, node: Any, table: Relation, names: list[str]
+) -> tuple[int, int, int]:
+    """Operators of the key's B-tree family: referenced = referencing, referenced = referenced, referencing = referencing."""
+    opclass = FACTS.opclass_oids[next(key.opclass for key in index.keys if key.attnum == theirs.attnum)]
+    family, typ, members = opclass.family, opclass.intype, FACTS.btree_operators
+    both = members[family, typ, typ, EQUAL]
+    across, own = members.get((family, typ, mine.typ, EQUAL)), members.get((family, mine.typ, mine.typ, EQUAL))
+    if across and own:
+        return across, both, own
+    if can_coerce(change.catalog, (theirs.typ, mine.typ), (typ, typ), "i"):
+        return both, both, both
     name = node.conname or object_name(table.name, "_".join(names), "fkey")
     raise SqlError(
         "42804",

@@ -166,7 +166,7 @@ async def remove(change: Change, item: Object) -> None:
     elif classid == CLASS:
         await remove_relation(change, oid)
     elif classid == CONSTRAINT:
-        await _remove_row(change, "pg_constraint", oid)
+        await _remove_constraint(change, oid)
         await change.forget_comments(CONSTRAINT, oid)
     elif classid == ATTRDEF:
         await remove_default(change, oid)
@@ -184,6 +184,14 @@ async def _remove_row(change: Change, table: str, oid: int) -> None:
     row = change.rows[table].get(oid)
     if row is not None:
         await change.writer.delete(table, row)
+
+
+async def _remove_constraint(change: Change, oid: int) -> None:
+    row = change.rows["pg_constraint"].get(oid)
+    table = change.rows["pg_class"].get(row["conrelid"]) if row is not None else None
+    await _remove_row(change, "pg_constraint", oid)
+    if row is not None and row["contype"] == "c" and table is not None:
+        await change.writer.update("pg_class", table, relchecks=max(table["relchecks"] - 1, 0))
 
 
 async def remove_default(change: Change, oid: int) -> None:
@@ -206,6 +214,9 @@ async def remove_column(change: Change, relation: int, attnum: int) -> None:
         "pg_attribute",
         row,
         attname=f"........pg.dropped.{attnum}........",
+        atttypid=0,
+        # Rows that stand have its values: this says how to read them. (PostgreSQL's is always -1.)
+        attcacheoff=row["atttypid"],
         attisdropped=True,
         attnotnull=False,
         atthasdef=False,

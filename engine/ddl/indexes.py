@@ -19,6 +19,7 @@ from sixfold.engine.planner import nodes
 from sixfold.engine.utility import Context, entry
 from sixfold.kernel._kernel import Table
 
+from . import reloptions
 from .base import CLASS, NAME_BYTES_MAX, SHARE, Change, class_row, truncated
 from .columns import Spec, attribute_row
 from .schemas import own_schema
@@ -153,11 +154,13 @@ async def make_index(
     nulls_not_distinct: bool = False,
     immediate: bool = True,
     build: bool = True,
+    options: list[str] | None = None,
 ) -> int:
     """A new index's OID, built from the table's rows."""
     oid = await change.oid()
     root = await change.new_index_tree()
     row = class_row(oid, name, table.namespace, "i", table.owner, relnatts=len(keys), relpersistence=table.persistence)
+    row["reloptions"] = options
     await change.writer.insert("pg_class", row)
     columns = [key.column for key in keys]
     for number, called in enumerate(_attribute_names(columns), 1):
@@ -250,7 +253,13 @@ async def create_index(session: Session, node: Any, context: Context) -> None:
     if name is None:
         name = change.free_name(table.namespace, table.name, index_name_parts(keys), "idx")
     oid = await make_index(
-        change, table, name, keys, unique=bool(node.unique), nulls_not_distinct=bool(node.nulls_not_distinct)
+        change,
+        table,
+        name,
+        keys,
+        unique=bool(node.unique),
+        nulls_not_distinct=bool(node.nulls_not_distinct),
+        options=reloptions.read_index(node.options),
     )
     await depend_on_columns(change, table, oid, keys)
     change.end()

@@ -201,12 +201,14 @@ async def _column_statistics(
 ) -> None:
     found = await change.session.waits.runtime.offload(summarise, values, rows, _ordering(change, column))
     equal, less = _operators(change, column)
+    own = change.rows["pg_attribute"].get(table.oid, column.attnum)
+    told = dict(item.split("=", 1) for item in (own["attoptions"] if own else None) or ()).get("n_distinct")
     row = statistic_row(
         table.oid,
         column.attnum,
         found.null_frac,
         found.width,
-        found.distinct,
+        float(told) if told is not None else found.distinct,
         found.common,
         found.histogram,
         equal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sixfold.engine.errors import SqlError
+from sixfold.engine.parser import ast
 
 # PostgreSQL's names for tables; those with bounds where a wrong value is common.
 BOUNDS: dict[str, tuple[int, int]] = {
@@ -41,11 +42,23 @@ NAMES = frozenset(
 )
 
 
+def read_index(options: Any) -> list[str] | None:
+    """Of a B-tree, as pg_class keeps them; 22023 for what it does not have."""
+    found: dict[str, str] = {}
+    for option in options or ():
+        value = text_of(option.arg)
+        if option.defname not in ("fillfactor", "deduplicate_items"):
+            raise SqlError("22023", f'unrecognized parameter "{option.defname}"')
+        _check_bounds(option.defname, value)
+        found[option.defname] = value
+    return listed(found)
+
+
 def read(options: Any) -> dict[str, str]:
     """By name; 22023 for what no table has."""
     found: dict[str, str] = {}
     for option in options or ():
-        value = _text(option.arg)
+        value = text_of(option.arg)
         if option.defname == "oids":
             if value not in ("false", "off", "False"):
                 raise SqlError("0A000", "tables declared WITH OIDS are not supported")
@@ -60,9 +73,12 @@ def read(options: Any) -> dict[str, str]:
     return found
 
 
-def _text(arg: Any) -> str:
+def text_of(arg: Any) -> str:
+    """An option's value as it was written."""
     if arg is None:
         return "true"
+    if type(arg) is ast.TypeName:
+        return str(arg.names[-1].sval)
     return str(next((getattr(arg, part) for part in ("ival", "fval", "sval", "boolval") if hasattr(arg, part)), ""))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from sixfold.engine.catalog.bootstrap import role_row
 from sixfold.engine.catalog.rows import Row
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.settings import check, find
+from sixfold.engine.show import written
 from sixfold.engine.utility import Context, entry
 
 from .base import Change, truncated
@@ -34,6 +37,8 @@ NEW_BY_SUPERUSERS = {
     "bypassrls": "bypassrls users",
 }
 ITERATIONS = 4096
+# More would hold the others up.
+ITERATIONS_TRIED = 100_000
 
 
 def verifier(password: str, salt: bytes) -> str:
@@ -51,6 +56,27 @@ def _salt(session: Session) -> bytes:
     return session.database.runtime.random.getrandbits(128).to_bytes(16, "big")
 
 
+def _is_empty(password: str) -> bool:
+    """The empty password, or a verifier of it."""
+    try:
+        _, counted, keys = password.split("$")
+        count, _, salt = counted.partition(":")
+        if int(count) > ITERATIONS_TRIED:
+            return False
+        salted = hashlib.pbkdf2_hmac("sha256", b"", base64.b64decode(salt), int(count))
+        stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+        return base64.b64decode(keys.partition(":")[0]) == stored
+    except ValueError:
+        return not password
+
+
+def _password(session: Session, password: str) -> str | None:
+    if _is_empty(password):
+        session.notice("empty string is not a valid password, clearing password")
+        return None
+    return verifier(password, _salt(session))
+
+
 async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[Any], list[Any]]:
     """(the changed row, roles to be a member of, roles to be members)"""
     change = dict(row)
@@ -61,7 +87,7 @@ async def _options(session: Session, row: Row, options: Any) -> tuple[Row, list[
         if name in FLAGS:
             change[FLAGS[name]] = bool(option.arg.boolval)
         elif name == "password":
-            change["rolpassword"] = verifier(option.arg.sval, _salt(session)) if option.arg is not None else None
+            change["rolpassword"] = _password(session, option.arg.sval) if option.arg is not None else None
         elif name == "connectionlimit":
             change["rolconnlimit"] = option.arg.ival
         elif name == "validUntil":
@@ -224,15 +250,10 @@ async def _set(session: Session, key: tuple[int, int], stmt: Any) -> None:
         if kind in ("VAR_RESET", "VAR_SET_DEFAULT"):
             items.pop(guc.name, None)
         else:
-            values = [
-                str(
-                    getattr(arg.val, "sval", None)
-                    or getattr(arg.val, "fval", None)
-                    or getattr(arg.val, "ival", getattr(arg.val, "boolval", ""))
-                )
-                for arg in stmt.args
-            ]
-            items[guc.name] = check(guc, ", ".join(values))
+            # Kept as it was written, as PostgreSQL does.
+            value = session.settings.get(guc.name) if kind == "VAR_SET_CURRENT" else written(stmt)
+            check(guc, value)
+            items[guc.name] = value
     if old is not None:
         await change.writer.delete("pg_db_role_setting", old)
     if items:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sixfold.engine.session import Session
 
 Rows = Iterable[dict[str, Any]]
+# pg_database, pg_authid, pg_auth_members, pg_tablespace, pg_shdescription, pg_db_role_setting: of all databases.
+SHARED = frozenset((1262, 1260, 1261, 1213, 2396, 2964))
 
 
 def _database_oid(session: Session, name: str) -> int:
@@ -25,9 +27,50 @@ def _database_oid(session: Session, name: str) -> int:
     return int(found[0]["oid"]) if found else 0
 
 
+def locks(session: Session) -> Rows:
+    """pg_locks. Locks on rows are shown while somebody has them, not only while they are waited for: they live in memory here."""
+    database = _database_oid(session, session.database_name)
+    for pid, (kind, thing, more), mode, granted in session.database.volume.locks():
+        if pid not in session.database.sessions:
+            continue
+        row: dict[str, Any] = {"locktype": kind, "pid": pid, "mode": mode, "granted": granted, "fastpath": False}
+        if kind == "transactionid":
+            row["transactionid"] = thing & 0xFFFFFFFF
+        elif kind == "advisory":
+            row |= {"database": database, "classid": thing >> 32, "objid": thing & 0xFFFFFFFF, "objsubid": more}
+        else:
+            row |= {"database": 0 if thing in SHARED else database, "relation": thing}
+        if kind == "tuple":
+            # A row id in the two numbers that PostgreSQL's has.
+            row |= {"page": more >> 15 & 0x7FFFFFFF, "tuple": more & 0x7FFF}
+        yield row
+
+
+def prepared_statements(session: Session) -> Rows:
+    """pg_prepared_statements. When the protocol's were made is not kept, nor how often each was planned."""
+    for name, text, types in session.wire.statements():
+        made = session.prepares.get(name)
+        if made is not None and made.query != text:
+            made = None
+        yield {
+            "name": name,
+            "statement": made.text if made else text,
+            "prepare_time": made.at - EPOCH if made else None,
+            "parameter_types": types,
+            "from_sql": made is not None,
+        }
+
+
 def stat_activity(session: Session) -> Rows:
     """pg_stat_activity"""
     me = session.snapshot.role(session.user)
+    waiting: dict[int, str] = {}
+    xids: dict[int, int] = {}
+    for pid, (kind, thing, _), _, granted in session.database.volume.locks():
+        if not granted:
+            waiting[pid] = kind
+        elif kind == "transactionid":
+            xids[pid] = min(thing, xids.get(pid, thing))
     for other in session.database.sessions.values():
         role = session.snapshot.role(other.session_user)
         may_see = other.session_user == session.user or (me is not None and me["rolsuper"])
@@ -46,8 +89,9 @@ def stat_activity(session: Session) -> Rows:
             "xact_start": other.query_start - EPOCH if other.query_start and other.state != "idle" else None,
             "state": "active" if other is session else other.state,
             "query": other.query if may_see else "<insufficient privilege>",
-            "wait_event_type": "Client" if other.state == "idle" else None,
-            "wait_event": "ClientRead" if other.state == "idle" else None,
+            "wait_event_type": "Lock" if other.pid in waiting else "Client" if other.state.startswith("idle") else None,
+            "wait_event": waiting.get(other.pid, "ClientRead" if other.state.startswith("idle") else None),
+            "backend_xid": xids[other.pid] & 0xFFFFFFFF if other.pid in xids else None,
             "backend_type": other.backend_type,
         }
 
@@ -125,6 +169,18 @@ def nothing(session: Session) -> Rows:
     return ()
 
 
+def stat_ssl(session: Session) -> Rows:
+    """pg_stat_ssl. Versions and ciphers are not kept."""
+    for other in session.database.sessions.values():
+        yield {"pid": other.pid, "ssl": other.encrypted}
+
+
+def stat_gssapi(session: Session) -> Rows:
+    """pg_stat_gssapi"""
+    for other in session.database.sessions.values():
+        yield {"pid": other.pid, "gss_authenticated": False, "encrypted": False}
+
+
 ACTIVITY: dict[str, Callable[[Session], Rows]] = {
     "pg_init_privs": initial_privileges,
     "pg_stat_activity": stat_activity,
@@ -132,8 +188,10 @@ ACTIVITY: dict[str, Callable[[Session], Rows]] = {
     "pg_cursors": cursors,
     "pg_timezone_names": time_zones,
     "pg_stat_database": stat_database,
-    "pg_locks": nothing,
-    "pg_prepared_statements": nothing,
+    "pg_locks": locks,
+    "pg_stat_ssl": stat_ssl,
+    "pg_stat_gssapi": stat_gssapi,
+    "pg_prepared_statements": prepared_statements,
     "pg_timezone_abbrevs": nothing,
     "pg_file_settings": nothing,
     "pg_config": nothing,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.activity import Counts, counts, live_rows
 from sixfold.engine.analyzer.types import format_type as type_text
+from sixfold.engine.catalog import facts
 from sixfold.engine.catalog.model import Constraint, Relation
 from sixfold.engine.catalog.snapshot import constraint
-from sixfold.engine.errors import SqlError
+from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import quote_ident
 from sixfold.engine.pretty import pretty as without_parentheses
@@ -76,7 +77,19 @@ def get_indexdef(session: Session, oid: int, column: int = 0, pretty: bool = Fal
         if pretty
         else f"{quote_ident(table.schema)}.{quote_ident(table.name)}"
     )
-    return f"CREATE {unique}INDEX {quote_ident(index.name)} ON {name} USING btree ({', '.join(parts)}){nulls}"
+    options = _index_options(session, oid)
+    return f"CREATE {unique}INDEX {quote_ident(index.name)} ON {name} USING btree ({', '.join(parts)}){nulls}{options}"
+
+
+def _index_options(session: Session, oid: int) -> str:
+    """WITH (…), if the index has options."""
+    row = session.snapshot.rows["pg_class"].get(oid)
+    options = [item.split("=", 1) for item in row["reloptions"] or ()] if row else []
+    if not options:
+        return ""
+    # What could be an identifier is not quoted.
+    parts = [f"{quote_ident(name)}={value if quote_ident(value) == value else repr(value)}" for name, value in options]
+    return f" WITH ({', '.join(parts)})"
 
 
 def _system_indexdef(session: Session, oid: int, column: int) -> str | None:
@@ -189,6 +202,43 @@ def function_result(session: Session, oid: int) -> str | None:
     return f"{'SETOF ' if found.retset else ''}{type_text(session.catalog(), found.rettype)}"
 
 
+def replica_identity_index(session: Session, oid: int) -> int | None:
+    """pg_get_replica_identity_index"""
+    row = session.snapshot.rows["pg_class"].get(oid)
+    mark = {"d": "indisprimary", "i": "indisreplident"}.get(row["relreplident"]) if row else None
+    if mark is None:
+        return None
+    indexes = session.snapshot.rows["pg_index"].group(("indrelid",), oid)
+    return next((item["indexrelid"] for item in indexes if item[mark]), None)
+
+
+def function_definition(session: Session, oid: int) -> str | None:
+    """pg_get_functiondef. (All functions are PostgreSQL's own.)"""
+    row = next((row for row in facts.typed("pg_proc") if row["oid"] == oid), None)
+    if row is None:
+        return None
+    if row["prokind"] == "a":
+        raise SqlError("42809", f'"{row["proname"]}" is an aggregate function')
+    language = next(item["lanname"] for item in facts.typed("pg_language") if item["oid"] == row["prolang"])
+    if language == "sql":
+        raise not_built("the text of a function in SQL")
+    name = f"pg_catalog.{quote_ident(row['proname'])}({function_arguments(session, oid)})"
+    marks = [
+        "WINDOW" if row["prokind"] == "w" else "",
+        {"i": "IMMUTABLE", "s": "STABLE"}.get(row["provolatile"], ""),
+        {"s": "PARALLEL SAFE", "r": "PARALLEL RESTRICTED"}.get(row["proparallel"], ""),
+        "STRICT" if row["proisstrict"] else "",
+        "LEAKPROOF" if row["proleakproof"] else "",
+        f"COST {row['procost']:g}" if row["procost"] != 1 else "",
+        f"ROWS {row['prorows']:g}" if row["prorows"] not in (0, 1000) else "",
+        f"SUPPORT {FACTS.function_oids[row['prosupport']].name}" if row["prosupport"] else "",
+    ]
+    shown_marks = " ".join(mark for mark in marks if mark)
+    lines = [f"CREATE OR REPLACE FUNCTION {name}", f" RETURNS {function_result(session, oid)}", f" LANGUAGE {language}"]
+    lines += [f" {shown_marks}"] if shown_marks else []
+    return "\n".join([*lines, f"AS $function${row['prosrc']}$function$", ""])
+
+
 def typeof(session: Session, *args: Any) -> Any:
     """pg_typeof is answered by the analyzer; values have no type here."""
     return None
@@ -272,7 +322,8 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_get_function_result": function_result,
     "pg_get_function_arg_default": lambda session, oid, number: None,
     "pg_get_function_sqlbody": lambda session, oid: None,
-    "pg_get_functiondef": lambda session, oid: None,
+    "pg_get_functiondef": function_definition,
+    "oidvectortypes": lambda session, oids: ", ".join(type_text(session.catalog(), oid) for oid in oids),
     "pg_get_triggerdef": lambda session, *args: None,
     "pg_get_triggerdef_ext": lambda session, *args: None,
     "pg_get_ruledef": lambda session, *args: None,
@@ -282,7 +333,7 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_get_statisticsobjdef": lambda session, oid: None,
     "pg_get_statisticsobjdef_columns": lambda session, oid: None,
     "pg_get_statisticsobjdef_expressions": lambda session, oid: None,
-    "pg_get_replica_identity_index": lambda session, oid: None,
+    "pg_get_replica_identity_index": replica_identity_index,
     "pg_describe_object": describe_object,
     "pg_sequence_last_value": sequence_last_value,
     "pg_relation_is_publishable": lambda session, oid: oid >= 16384,

@@ -119,6 +119,11 @@ def terminate_backend(session: Session, pid: int, timeout: int = 0) -> bool:
     return other is not None
 
 
+def blocking_pids(session: Session, pid: int) -> list[int]:
+    """Whom the session with this pid waits for."""
+    return session.database.volume.blockers(pid) if pid in session.database.sessions else []
+
+
 def _awaited(name: str) -> Callable[..., Any]:
     """A function that was awaited before the query ran; `name` is SQL's."""
     return lambda session, *args: take(session, name)
@@ -159,7 +164,7 @@ STRICT: dict[str, Callable[..., Any]] = {
     "pg_last_wal_receive_lsn": lambda session: session.database.volume.vdl if session.database.read_only else None,
     "pg_cancel_backend": cancel_backend,
     "pg_terminate_backend": terminate_backend,
-    "pg_blocking_pids": lambda session, pid: [],
+    "pg_blocking_pids": blocking_pids,
     "pg_jit_available": lambda session: False,
     "pg_trigger_depth": lambda session: 0,
     "row_security_active": lambda session, oid: False,

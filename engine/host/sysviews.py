@@ -39,12 +39,15 @@ def _owner(session: Session, relation: Relation) -> str | None:
     return session.snapshot.role_name(relation.owner)
 
 
+def _role_settings(session: Session, role: int) -> list[str] | None:
+    row = session.snapshot.rows["pg_db_role_setting"].get(0, role)
+    return row["setconfig"] if row else None
+
+
 def roles(session: Session) -> Rows:
     """pg_roles"""
-    settings = session.snapshot.rows["pg_db_role_setting"]
     for row in session.snapshot.rows["pg_authid"].rows.values():
-        config = settings.get(0, row["oid"])
-        yield {**row, "rolpassword": "********", "rolconfig": config["setconfig"] if config else None}
+        yield {**row, "rolpassword": "********", "rolconfig": _role_settings(session, row["oid"])}
 
 
 def _users(session: Session, *, hide: bool) -> Rows:
@@ -59,7 +62,7 @@ def _users(session: Session, *, hide: bool) -> Rows:
                 "usebypassrls": row["rolbypassrls"],
                 "passwd": "********" if hide else row["rolpassword"],
                 "valuntil": row["rolvaliduntil"],
-                "useconfig": None,
+                "useconfig": _role_settings(session, row["oid"]),
             }
 
 
@@ -218,6 +221,30 @@ def _index_stats(session: Session, *, system: bool, user: bool) -> Rows:
                 }
 
 
+def _of(relations: Rows, *columns: str) -> Rows:
+    """Names of relations whose blocks and rows within a transaction nobody counts."""
+    return ({name: row[name] for name in columns} for row in relations)
+
+
+def _named_tables(session: Session, *, system: bool, user: bool) -> Rows:
+    return _of(_table_stats(session, system=system, user=user), "relid", "schemaname", "relname")
+
+
+def _sequence_stats(session: Session, *, system: bool, user: bool) -> Rows:
+    if user:
+        for relation in relations(session, "S", system=False):
+            yield {"relid": relation.oid, "schemaname": relation.schema, "relname": relation.name}
+
+
+def _three(prefix: str, suffix: str, rows: Callable[..., Rows]) -> dict[str, Callable[[Session], Rows]]:
+    """A view of all, of users' and of the system's."""
+    return {
+        f"{prefix}_all_{suffix}": lambda session: rows(session, system=True, user=True),
+        f"{prefix}_user_{suffix}": lambda session: rows(session, system=False, user=True),
+        f"{prefix}_sys_{suffix}": lambda session: rows(session, system=True, user=False),
+    }
+
+
 SYSVIEWS: dict[str, Callable[[Session], Rows]] = {
     "pg_roles": roles,
     "pg_user": users,
@@ -228,10 +255,10 @@ SYSVIEWS: dict[str, Callable[[Session], Rows]] = {
     "pg_indexes": indexes,
     "pg_sequences": sequences,
     "pg_stats": stats,
-    "pg_stat_all_tables": lambda session: _table_stats(session, system=True, user=True),
-    "pg_stat_user_tables": lambda session: _table_stats(session, system=False, user=True),
-    "pg_stat_sys_tables": lambda session: _table_stats(session, system=True, user=False),
-    "pg_stat_all_indexes": lambda session: _index_stats(session, system=True, user=True),
-    "pg_stat_user_indexes": lambda session: _index_stats(session, system=False, user=True),
-    "pg_stat_sys_indexes": lambda session: _index_stats(session, system=True, user=False),
+    **_three("pg_stat", "tables", _table_stats),
+    **_three("pg_stat", "indexes", _index_stats),
+    **_three("pg_stat_xact", "tables", _named_tables),
+    **_three("pg_statio", "tables", _named_tables),
+    **_three("pg_statio", "indexes", _index_stats),
+    **_three("pg_statio", "sequences", _sequence_stats),
 }

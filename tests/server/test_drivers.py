@@ -289,3 +289,85 @@ def test_a_hundred_connections_at_once(server: Served) -> None:
             await asyncio.gather(*(c.close() for c in connections))
 
     assert asyncio.run(run()) == list(range(100))
+
+
+def test_a_cursor_of_asyncpg_is_moved(server: Served) -> None:
+    async def main() -> None:
+        connection = await asyncpg.connect(server.uri)
+        async with connection.transaction():
+            cursor = await connection.cursor("SELECT generate_series(1, 2000)")
+            assert [row[0] for row in await cursor.fetch(2)] == [1, 2]
+            assert await cursor.forward(3) == 3
+            assert (await cursor.fetchrow())[0] == 6
+            assert await cursor.forward(1500) == 1500
+            assert (await cursor.fetchrow())[0] == 1507
+            assert await cursor.forward(1000) == 493
+            assert await cursor.fetchrow() is None
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_the_parameter_that_is_wrong_is_named(connection: Any) -> None:
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation) as failed:
+        connection.execute("SELECT %s::int, %s::int", ["1", "x"])
+    assert failed.value.diag.context == "unnamed portal parameter $2 = '...'"
+    connection.rollback()
+    result = connection.pgconn.exec_params(b"SELECT $1::int4", [b"zz"], [23], [1])
+    assert result.error_field(ord("W")) == b"unnamed portal parameter $1"
+
+
+def test_prepared_statements_are_listed(connection: Any) -> None:
+    connection.execute("SELECT 1 + %t", ["2"], prepare=True)
+    found = connection.execute("SELECT statement, parameter_types, from_sql FROM pg_prepared_statements").fetchall()
+    assert ("SELECT 1 + $1", "{integer}", False) in found
+
+
+# What people paste: who blocks whom.
+BLOCKING = """
+SELECT waiting.pid, holding.pid, waiting.locktype FROM pg_locks waiting JOIN pg_locks holding
+ON holding.locktype = waiting.locktype AND holding.database IS NOT DISTINCT FROM waiting.database
+AND holding.relation IS NOT DISTINCT FROM waiting.relation AND holding.page IS NOT DISTINCT FROM waiting.page
+AND holding.tuple IS NOT DISTINCT FROM waiting.tuple AND holding.transactionid IS NOT DISTINCT FROM waiting.transactionid
+AND holding.classid IS NOT DISTINCT FROM waiting.classid AND holding.objid IS NOT DISTINCT FROM waiting.objid
+AND holding.objsubid IS NOT DISTINCT FROM waiting.objsubid AND holding.pid <> waiting.pid
+WHERE NOT waiting.granted AND holding.granted
+"""
+
+
+@pytest.mark.parametrize(
+    ("holds", "wants", "kind"),
+    [
+        ("UPDATE locked SET b = 1 WHERE a = 1", "UPDATE locked SET b = 2 WHERE a = 1", "transactionid"),
+        ("SELECT * FROM locked WHERE a = 1 FOR UPDATE", "SELECT * FROM locked WHERE a = 1 FOR SHARE", "tuple"),
+        ("SELECT * FROM locked", "ALTER TABLE locked ADD c int", "relation"),
+        ("SELECT pg_advisory_xact_lock(-5)", "SELECT pg_advisory_xact_lock(-5)", "advisory"),
+        ("SELECT pg_advisory_xact_lock(5, -6)", "SELECT pg_advisory_xact_lock(5, -6)", "advisory"),
+    ],
+)
+def test_who_blocks_whom_is_shown(server: Served, connection: Any, holds: str, wants: str, kind: str) -> None:
+    connection.autocommit = True
+    connection.execute("DROP TABLE IF EXISTS locked")
+    connection.execute("CREATE TABLE locked (a int PRIMARY KEY, b int)")
+    connection.execute("INSERT INTO locked VALUES (1, 0)")
+    with psycopg.connect(server.uri) as first, psycopg.connect(server.uri) as second:
+        first.execute(holds)
+        waiter = threading.Thread(target=lambda: second.execute(wants))
+        waiter.start()
+        pids = (second.info.backend_pid, first.info.backend_pid)
+        deadline = time.monotonic() + 20
+        while not (found := connection.execute(BLOCKING).fetchall()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert found == [(*pids, kind)]
+        assert connection.execute("SELECT pg_blocking_pids(%s), pg_blocking_pids(%s)", pids).fetchone() == (
+            [pids[1]],
+            [],
+        )
+        waits = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
+        assert connection.execute(waits, pids[:1]).fetchone() == ("Lock", kind)
+        first.rollback()
+        waiter.join(20)
+        assert not waiter.is_alive()
+        second.rollback()
+    assert connection.execute(BLOCKING).fetchall() == []

@@ -73,3 +73,17 @@ def test_a_refusal_after_authentication_is_not_asked_again_without_tls(server: S
             timeout=30,
         )
         assert done.stderr.count("FATAL") == 1, done.stderr
+
+
+def test_a_query_whose_commit_fails_has_not_been_done(server: Served) -> None:
+    script = """
+CREATE TABLE named (id int PRIMARY KEY);
+CREATE TABLE naming (id int REFERENCES named DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO naming VALUES (7);
+INSERT INTO naming VALUES (8) RETURNING id;
+INSERT INTO named VALUES (1)\\; INSERT INTO naming VALUES (9);
+SELECT count(*) FROM naming;
+"""
+    done = psql(server, script, "-At")
+    assert done.stdout == "CREATE TABLE\nCREATE TABLE\nINSERT 0 1\n0\n"
+    assert done.stderr.count("violates foreign key constraint") == 3

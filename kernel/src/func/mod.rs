@@ -37,6 +37,7 @@ pub mod set;
 mod sha2;
 mod sizes;
 mod splitting;
+mod spread;
 pub mod strings;
 mod timemaking;
 pub mod timestamps;

@@ -86,6 +86,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::sequences::FAMILIES,
     super::sizes::FAMILIES,
     super::splitting::FAMILIES,
+    super::spread::FAMILIES,
     super::strings::FAMILIES,
     super::timemaking::FAMILIES,
     super::timestamps::FAMILIES,

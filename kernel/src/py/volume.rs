@@ -12,6 +12,8 @@ use crate::session::Backend;
 use crate::store::{Config, Field, Role, Volume as Store};
 use crate::table::{SequenceDef, VacuumTable};
 use crate::txn::leftovers::Counts;
+use crate::txn::locks::On;
+use crate::txn::modes::LockKey;
 use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -27,6 +29,9 @@ type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
 pub type Flushed<'py> = (u64, u64, Vec<(u32, Bound<'py, PyBytes>)>);
 /// (root, ((inserted, updated, deleted), live, dead, changed, queued, (forgotten, measured)))
 type Counted = (u64, ((u64, u64, u64), i64, u64, u64, u64, (bool, bool)));
+
+/// (session, (kind, object, row or class), mode, granted)
+type Lock = (u64, (&'static str, u64, u64), &'static str, bool);
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Volume {
@@ -515,6 +520,34 @@ impl Volume {
 
     fn blocks_others(&self, session: u64) -> bool {
         self.node.txns.locks.blocks_others(SessionId(session))
+    }
+
+    fn locks(&self) -> Vec<Lock> {
+        let txns = &self.node.txns;
+        let own = txns.running.list().into_iter().map(|(session, xid)| {
+            let on = ("transactionid", xid.0, 0);
+            (session.0, on, "ExclusiveLock", true)
+        });
+        let others = txns.locks.list().into_iter().map(|lock| {
+            let on = match lock.on {
+                On::Xid(xid) => ("transactionid", xid.0, 0),
+                On::Key(LockKey::Relation(oid)) => ("relation", u64::from(oid.0), 0),
+                On::Key(LockKey::Row(oid, row) | LockKey::Turn(oid, row)) => {
+                    ("tuple", u64::from(oid.0), row.0)
+                }
+                // Two int4 or one int8: as objsubid tells them apart.
+                On::Key(LockKey::Advisory(key, pair)) => {
+                    ("advisory", key as u64, if pair { 2 } else { 1 })
+                }
+            };
+            (lock.session.0, on, lock.mode, lock.granted)
+        });
+        own.chain(others).collect()
+    }
+
+    fn blockers(&self, session: u64) -> Vec<u64> {
+        let found = self.node.txns.locks.blockers(SessionId(session));
+        found.into_iter().map(|session| session.0).collect()
     }
 
     fn analyzed(&self, root: u64, live: u64) {

@@ -1,13 +1,13 @@
 //! `Wire`: a connection's protocol state, bytes in and bytes and events out.
 
-use super::common::{lock, need, plain, slices, spill};
+use super::common::{done, lock, need, plain, slices, spill, stopped};
 use super::copy::{CopyFormat, CopyIn};
 use super::errors::to_object;
 use super::plan::{oids, output_columns, Column, Queries, Statement};
 use super::session::Session;
 use super::values::{by_kind, from_python, info, to_python};
-use crate::base::{pace, Need, Oid, SqlError};
-use crate::session::connection::{Connection, Event};
+use crate::base::{guarded, pace, Need, Oid, SqlError};
+use crate::session::connection::{Connection, Event, Named};
 use crate::session::Session as Core;
 use crate::types::registry;
 use crate::wire::backend::{self, Internal};
@@ -44,6 +44,8 @@ impl Inbox {
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Wire {
     connection: Mutex<Connection>,
+    /// The connection's prepared statements, which a host call of its own may ask for.
+    named: Named,
     session: Arc<Mutex<Core>>,
     /// What was fed while a worker thread was in `step_detached`, and the clock then.
     inbox: Mutex<Inbox>,
@@ -195,9 +197,10 @@ impl Wire {
     #[new]
     #[pyo3(signature = (session, queries, *, max_message = 1_073_741_824, startup = true))]
     fn new(session: &Session, queries: &Queries, max_message: usize, startup: bool) -> Wire {
-        let connection = Mutex::new(Connection::new(queries.0.clone(), max_message, startup));
+        let connection = Connection::new(queries.0.clone(), max_message, startup);
         Wire {
-            connection,
+            named: connection.named(),
+            connection: Mutex::new(connection),
             session: session.core.clone(),
             inbox: Mutex::default(),
             aside: Mutex::default(),
@@ -365,6 +368,30 @@ impl Wire {
         plain(py, opened)
     }
 
+    fn bound_portal(&self, name: &str) -> PyResult<bool> {
+        let session = lock(&self.session)?;
+        let found = lock(&self.connection)?
+            .bound_portal(&session, name)
+            .is_some();
+        Ok(found)
+    }
+
+    fn move_portal<'py>(&self, py: Python<'py>, name: &str, count: u64) -> Tuple<'py> {
+        let mut session = lock(&self.session)?;
+        let mut connection = lock(&self.connection)?;
+        let moved = match connection.bound_portal(&session, name) {
+            Some(portal) => guarded(|| portal.pass(&mut session, count)),
+            None => Ok(0),
+        };
+        match moved {
+            Ok(rows) => done(py, rows),
+            Err(stop) => {
+                let wanted = spill(py, &session)?;
+                stopped(py, stop, wanted)
+            }
+        }
+    }
+
     fn close_portal(&self, name: &str) -> PyResult<()> {
         lock(&self.connection)?.close_portal(name);
         Ok(())
@@ -391,8 +418,13 @@ impl Wire {
         }))
     }
 
-    fn statements(&self) -> PyResult<Vec<String>> {
-        Ok(lock(&self.connection)?.names().map(str::to_owned).collect())
+    fn statements(&self) -> Vec<(String, String, Vec<u32>)> {
+        let named = self.named.read();
+        let all = named.iter().map(|(name, entry)| {
+            let params = entry.params.iter().map(|oid| oid.0).collect();
+            (name.clone(), entry.text.clone(), params)
+        });
+        all.collect()
     }
 
     fn close_portals(&self) -> PyResult<()> {
@@ -499,7 +531,15 @@ impl Wire {
     }
 
     fn complete(&self, tag: &str) -> PyResult<()> {
-        self.out(|out| backend::complete(out, tag))
+        let mut session = lock(&self.session)?;
+        lock(&self.connection)?.completed(&mut session, tag);
+        Ok(())
+    }
+
+    fn untell(&self) -> PyResult<()> {
+        let mut session = lock(&self.session)?;
+        lock(&self.connection)?.untell(&mut session);
+        Ok(())
     }
 
     fn empty(&self) -> PyResult<()> {

@@ -78,6 +78,8 @@ pub struct Run {
     /// The plan has no more rows.
     drained: bool,
     finished: bool,
+    /// Rows pass by unsent.
+    silent: bool,
     /// Rows since the last `Suspended`.
     part: u64,
     pub rows: u64,
@@ -106,6 +108,7 @@ impl Run {
             given: 0,
             drained: false,
             finished: false,
+            silent: false,
             part: 0,
             rows: 0,
             fetched: Vec::new(),
@@ -261,6 +264,7 @@ impl Run {
                     return Err(Need::Slice.into());
                 }
                 match &mut self.form {
+                    _ if self.silent => {}
                     Form::Rows(encoder) => {
                         encoder.row(batch, self.at, &session.kept.settings, &mut session.out)?
                     }
@@ -360,6 +364,17 @@ impl Run {
         self.execution
             .as_ref()
             .map_or_else(String::new, Execution::explain)
+    }
+
+    /// Go on by up to `count` rows without sending them (0: all), as MOVE does: how many there were, and whether it was all.
+    pub fn pass(&mut self, session: &mut Session, count: u64) -> Res<(u64, bool)> {
+        self.silent = true;
+        let outcome = self.step(session, count)?;
+        self.silent = false;
+        Ok(match outcome {
+            Outcome::Suspended(rows) => (rows, false),
+            Outcome::Done => (std::mem::take(&mut self.part), true),
+        })
     }
 
     /// A finished portal is executed again: it has no more rows to count.

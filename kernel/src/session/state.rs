@@ -153,26 +153,20 @@ impl Session {
         }
     }
 
-    /// BEGIN. `false`: a block was open already (a warning 25001), nothing is changed. An implicit transaction becomes the block.
+    /// BEGIN. `false`: a block was open already (a warning 25001). An implicit transaction becomes the block. What is given counts
+    /// where a transaction is open too, as far as SET TRANSACTION could change it.
     pub fn begin(&mut self, isolation: Option<Isolation>, read_only: Option<bool>) -> Res<bool> {
-        if self.in_block() {
-            return Ok(false);
-        }
-        let (isolation, read_only) = (
-            isolation.unwrap_or(self.default_isolation),
-            read_only.unwrap_or(self.default_read_only),
-        );
+        let new = !self.in_block();
         match &mut self.txn {
-            Some(txn) => {
-                txn.explicit = true;
-                if !txn.used {
-                    txn.isolation = isolation;
-                    txn.read_only = read_only;
-                }
+            Some(txn) => txn.explicit = true,
+            None => {
+                let isolation = isolation.unwrap_or(self.default_isolation);
+                let read_only = read_only.unwrap_or(self.default_read_only);
+                self.open(isolation, read_only, true);
             }
-            None => self.open(isolation, read_only, true),
         }
-        Ok(true)
+        self.set_characteristics(isolation, read_only)?;
+        Ok(new)
     }
 
     fn open(&mut self, isolation: Isolation, read_only: bool, explicit: bool) {

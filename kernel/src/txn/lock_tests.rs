@@ -1,6 +1,6 @@
 //! Locks: who gets what, in which order, and which waits are refused.
 
-use super::locks::{Level, Locks, OnConflict};
+use super::locks::{Level, Locks, On, OnConflict};
 use super::modes::{conflicts, relation, row, LockKey, ADVISORY_EXCLUSIVE, ADVISORY_SHARE};
 use crate::base::{Need, Oid, Res, RowId, SessionId, Stop, Xid};
 
@@ -166,4 +166,30 @@ fn a_cancelled_wait_leaves_the_queue_and_lets_others_pass() {
     assert_eq!(locks.blockers(C), vec![B]);
     locks.cancel_wait(B);
     assert_eq!(locks.take_woken(), vec![C]);
+}
+
+#[test]
+fn the_list_shows_who_waits_for_whom() {
+    let locks = Locks::new();
+    let row = LockKey::Row(Oid(7), RowId(3));
+    assert!(take(&locks, A, row, row::UPDATE).unwrap());
+    waits(take(&locks, B, row, row::KEY_SHARE));
+    let ended: Res<()> = locks.wait_xid(C, Xid(9), A, || true);
+    assert!(ended.is_err());
+    let mut found: Vec<_> = locks
+        .list()
+        .into_iter()
+        .map(|lock| (lock.session, lock.on, lock.mode, lock.granted))
+        .collect();
+    found.sort_by_key(|lock| lock.0);
+    assert_eq!(
+        found,
+        [
+            (A, On::Key(row), "AccessExclusiveLock", true),
+            (B, On::Key(row), "AccessShareLock", false),
+            (C, On::Xid(Xid(9)), "ShareLock", false),
+        ]
+    );
+    assert_eq!(locks.blockers(B), [A]);
+    assert_eq!(locks.blockers(C), [A]);
 }

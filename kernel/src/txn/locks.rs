@@ -74,11 +74,19 @@ struct State {
     woken: Vec<SessionId>,
 }
 
+/// What one row of pg_locks is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Key(LockKey),
+    /// A transaction's end: its own session has it, others wait for it.
+    Xid(Xid),
+}
+
 /// One row of pg_locks.
 #[derive(Debug, Clone)]
 pub struct LockInfo {
     pub session: SessionId,
-    pub key: LockKey,
+    pub on: On,
     pub mode: &'static str,
     pub granted: bool,
 }
@@ -321,16 +329,26 @@ impl Locks {
         std::mem::take(&mut self.state.lock().woken)
     }
 
-    /// pg_locks.
+    /// pg_locks, but for what a running transaction has of itself.
     pub fn list(&self) -> Vec<LockInfo> {
         let state = self.state.lock();
         let mut out = Vec::new();
+        for (session, waiting) in &state.waiting {
+            if let Waiting::Xid(xid, _) = waiting {
+                out.push(LockInfo {
+                    session: *session,
+                    on: On::Xid(*xid),
+                    mode: "ShareLock",
+                    granted: false,
+                });
+            }
+        }
         for (key, entry) in &state.entries {
             for holder in &entry.holders {
                 for mode in (0..16u8).filter(|m| holder.bits() & (1 << m) != 0) {
                     out.push(LockInfo {
                         session: holder.session,
-                        key: *key,
+                        on: On::Key(*key),
                         mode: name(key, mode),
                         granted: true,
                     });
@@ -339,7 +357,7 @@ impl Locks {
             for waiter in &entry.queue {
                 out.push(LockInfo {
                     session: waiter.session,
-                    key: *key,
+                    on: On::Key(*key),
                     mode: name(key, waiter.mode),
                     granted: false,
                 });

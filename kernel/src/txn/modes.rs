@@ -118,12 +118,13 @@ pub fn name(key: &LockKey, mode: u8) -> &'static str {
         "ExclusiveLock",
         "AccessExclusiveLock",
     ];
+    // The modes in which PostgreSQL locks a tuple for these.
     const ROW: [&str; 5] = [
         "NoLock",
-        "KeyShareLock",
+        "AccessShareLock",
         "RowShareLock",
-        "NoKeyUpdateLock",
         "ExclusiveLock",
+        "AccessExclusiveLock",
     ];
     let table: &[&'static str] = if matches!(key, LockKey::Row(..) | LockKey::Turn(..)) {
         &ROW

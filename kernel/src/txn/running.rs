@@ -262,11 +262,11 @@ impl Running {
         own
     }
 
-    /// (session, its top xid), for pg_stat_activity and the oldest running xid.
+    /// All xids that run, savepoints' too, and whose they are.
     pub fn list(&self) -> Vec<(SessionId, Xid)> {
         let state = self.state.read();
-        let top = |(session, txn): (&SessionId, &Txn)| Some((*session, txn.levels.first()?.xid?));
-        state.sessions.iter().filter_map(top).collect()
+        let all = state.xids.iter().map(|(xid, entry)| (entry.session, *xid));
+        all.collect()
     }
 
     /// Only cheap when few run; with many, the floor is allowed to be old.

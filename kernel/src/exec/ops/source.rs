@@ -2,7 +2,7 @@
 
 use super::{Input, Op};
 use crate::base::error::fail;
-use crate::base::Res;
+use crate::base::{Oid, Res};
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::nodes::{
     FunctionScanNode, HostScanNode, Item, ProjectSetNode, SetCallNode, ValuesNode,
@@ -241,12 +241,15 @@ impl Operator for HostScan {
             self.rows = Some(host.scan(&self.node.name, args)?.into_iter());
         }
         let mut out = Batch::of_types(&self.node.types, 64);
-        for row in self.rows.as_mut().expect("made above").take(BATCH_ROWS) {
+        for mut row in self.rows.as_mut().expect("made above").take(BATCH_ROWS) {
             if row.len() != self.node.types.len() {
                 return fail(
                     "XX000",
                     format!("{} made a row of {} columns", self.node.name, row.len()),
                 );
+            }
+            for (value, typ) in row.iter_mut().zip(&self.node.types) {
+                as_vector(value, *typ);
             }
             out.push_values(row);
         }
@@ -256,6 +259,15 @@ impl Operator for HostScan {
     fn rescan(&mut self, _: &mut Env) -> Res<()> {
         (self.args, self.rows) = (None, None);
         Ok(())
+    }
+}
+
+/// A host's lists count from 1; int2vector and oidvector count from 0.
+fn as_vector(value: &mut Datum, typ: Oid) {
+    if let (Datum::Array(array), oids::INT2VECTOR | oids::OIDVECTOR) = (value, typ) {
+        for dim in &mut Arc::make_mut(array).dims {
+            dim.1 = 0;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::statement::{Entry, Statement, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
 use crate::base::lexer;
-use crate::base::Stop;
+use crate::base::{Oid, Stop};
 use crate::session::state::Session;
 use crate::types::registry::{self, Repr, TypeInfo};
 use crate::types::wire::LEFT_OVER;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 impl Connection {
     pub(super) fn parse(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
         let message = frontend::parse(frame.body)?;
-        if !message.name.is_empty() && self.statements.contains_key(message.name) {
+        if !message.name.is_empty() && self.statements.read().contains_key(message.name) {
             return fail(
                 "42P05",
                 format!("prepared statement \"{}\" already exists", message.name),
@@ -62,7 +62,7 @@ impl Connection {
 
     fn entry(&self, name: &str) -> Res<Arc<Entry>> {
         match self.statement(name) {
-            Some(entry) => Ok(entry.clone()),
+            Some(entry) => Ok(entry),
             None if name.is_empty() => fail("26000", "unnamed prepared statement does not exist"),
             None => fail(
                 "26000",
@@ -115,18 +115,12 @@ impl Connection {
         }
         let mut params = Vec::with_capacity(entry.params.len());
         for (at, (value, &typ)) in message.values.iter().zip(entry.params.iter()).enumerate() {
-            params.push(match value {
-                None => Datum::Null,
-                Some(bytes) => {
-                    let info = registry::get(typ)?;
-                    match format_of(&message.param_formats, at) {
-                        0 => text_param(session, info, frontend::utf8(bytes)?)?,
-                        _ => info
-                            .recv(bytes, -1, &session.kept.settings)
-                            .map_err(|stop| of_parameter(stop, at))?,
-                    }
-                }
-            });
+            let text = format_of(&message.param_formats, at) == 0;
+            let read = match value {
+                None => Ok(Datum::Null),
+                Some(bytes) => param(session, typ, bytes, text),
+            };
+            params.push(read.map_err(|stop| of_parameter(stop, message.portal, at, text))?);
         }
         let mut portal = Portal::new(entry.statement.clone(), params, message.result_formats)?;
         portal.locked(session);
@@ -234,6 +228,14 @@ impl Connection {
     }
 }
 
+fn param(session: &Session, typ: Oid, bytes: &[u8], text: bool) -> Res<Datum> {
+    let info = registry::get(typ)?;
+    match text {
+        true => text_param(session, info, frontend::utf8(bytes)?),
+        false => info.recv(bytes, -1, &session.kept.settings),
+    }
+}
+
 /// A parameter in text format. Names of reg types are looked up by the engine: the kernel has no catalogue.
 fn text_param(session: &Session, info: &TypeInfo, text: &str) -> Res<Datum> {
     match info.input(text, -1, &session.kept.settings) {
@@ -265,13 +267,27 @@ pub(super) fn check_failed(session: &Session, statement: &Statement) -> Res<()> 
     }
 }
 
-/// A value with bytes left over is told by its number.
-fn of_parameter(stop: Stop, at: usize) -> Stop {
-    match stop {
-        Stop::Error(mut error) if error.message == LEFT_OVER => {
-            error.message = format!("{LEFT_OVER} in bind parameter {}", at + 1);
-            Stop::Error(error)
-        }
-        other => other,
+/// Which parameter is wrong. PostgreSQL shows no values by default, but that there are some.
+fn of_parameter(stop: Stop, portal: &str, at: usize, text: bool) -> Stop {
+    let Stop::Error(mut error) = stop else {
+        return stop;
+    };
+    let number = at + 1;
+    if error.message == LEFT_OVER {
+        error.message = format!("{LEFT_OVER} in bind parameter {number}");
     }
+    // Not decoded yet: there is no value to show.
+    let shown = if text && error.code != *b"22021" {
+        " = '...'"
+    } else {
+        ""
+    };
+    let place = match portal {
+        "" => format!("unnamed portal parameter ${number}{shown}"),
+        name => format!("portal \"{name}\" parameter ${number}{shown}"),
+    };
+    let before = error.context.take();
+    error.context =
+        Some(before.map_or_else(|| place.clone(), |before| format!("{before}\n{place}")));
+    Stop::Error(error)
 }

@@ -19,7 +19,7 @@ pub mod statement;
 mod work;
 
 pub use events::{Event, Raised};
-pub use statement::{Cached, Entry, Queries, Statement, What};
+pub use statement::{Cached, Entry, Named, Queries, Statement, What};
 
 use super::copy_in::CopyIn;
 use super::state::Session;
@@ -78,7 +78,7 @@ pub struct Connection {
     at: usize,
     max_message: usize,
     phase: Phase,
-    statements: AHashMap<String, Arc<Entry>>,
+    statements: Named,
     unnamed: Option<Arc<Entry>>,
     portals: AHashMap<String, Portal>,
     unnamed_portal: Option<Portal>,
@@ -99,6 +99,7 @@ pub struct Connection {
     /// `Session::ended` when the portals were made.
     era: u64,
     key: Vec<u8>,
+    /// Of the last CommandComplete; empty after a Sync.
     tag: String,
 }
 
@@ -115,7 +116,7 @@ impl Connection {
             } else {
                 Phase::Ready
             },
-            statements: AHashMap::new(),
+            statements: Named::default(),
             unnamed: None,
             portals: AHashMap::new(),
             unnamed_portal: None,
@@ -227,6 +228,12 @@ impl Connection {
         Ok(())
     }
 
+    /// A portal that Bind made under a name.
+    pub fn bound_portal(&mut self, session: &Session, name: &str) -> Option<&mut Portal> {
+        self.sweep(session);
+        self.portals.get_mut(name).filter(|portal| !portal.cursor)
+    }
+
     pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
     }
@@ -254,32 +261,39 @@ impl Connection {
         match name {
             "" => self.unnamed = Some(entry),
             name => {
-                self.statements.insert(name.to_owned(), entry);
+                self.statements.write().insert(name.to_owned(), entry);
             }
         }
         self.registered = true;
     }
 
-    pub fn statement(&self, name: &str) -> Option<&Arc<Entry>> {
+    pub fn statement(&self, name: &str) -> Option<Arc<Entry>> {
         match name {
-            "" => self.unnamed.as_ref(),
-            name => self.statements.get(name),
+            "" => self.unnamed.clone(),
+            name => self.statements.read().get(name).cloned(),
         }
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.statements.keys().map(String::as_str)
+    /// CommandComplete of a statement that Python has run.
+    pub fn completed(&mut self, session: &mut Session, tag: &str) {
+        tag.clone_into(&mut self.tag);
+        crate::wire::backend::complete(&mut session.out, tag);
+    }
+
+    /// Those with names.
+    pub fn named(&self) -> Named {
+        self.statements.clone()
     }
 
     pub fn drop_statement(&mut self, name: &str) -> bool {
         match name {
             "" => self.unnamed.take().is_some(),
-            name => self.statements.remove(name).is_some(),
+            name => self.statements.write().remove(name).is_some(),
         }
     }
 
     pub fn drop_all_statements(&mut self) {
-        self.statements.clear();
+        self.statements.write().clear();
         self.unnamed = None;
     }
 }

@@ -45,6 +45,16 @@ impl Portal {
         })
     }
 
+    /// MOVE by up to `count` rows (0: all).
+    pub fn pass(&mut self, session: &mut Session, count: u64) -> Res<u64> {
+        let Some(run) = self.run.as_mut().filter(|_| !self.done) else {
+            return Ok(0);
+        };
+        let (rows, all) = run.pass(session, count)?;
+        self.done = all;
+        Ok(rows)
+    }
+
     /// The plan's relations have been locked. (Where a savepoint may take locks back, the run asks again.)
     pub fn locked(&mut self, session: &Session) {
         if let Some(run) = self.run.as_mut().filter(|_| !session.has_savepoints()) {

@@ -127,6 +127,9 @@ pub struct Entry {
     pub params: Arc<[Oid]>,
 }
 
+/// A connection's prepared statements by name. They can be listed while the connection runs one of them.
+pub type Named = Arc<RwLock<AHashMap<String, Arc<Entry>>>>;
+
 /// A statement for simple Query texts that share a key.
 pub struct Cached {
     pub statement: Arc<Statement>,

@@ -125,6 +125,18 @@ impl Connection {
         true
     }
 
+    /// A Query's transaction can't commit: its last statement has not been done. (Sync comes after CommandComplete, as in PostgreSQL.)
+    pub fn untell(&mut self, session: &mut Session) {
+        if self.tag.is_empty() {
+            return;
+        }
+        let mut told = Vec::new();
+        backend::complete(&mut told, &self.tag);
+        if session.out.ends_with(&told) {
+            session.out.truncate(session.out.len() - told.len());
+        }
+    }
+
     fn finish(&mut self, session: &mut Session, told: bool) -> Res<Flow> {
         // Errors and needs find the work where it was.
         self.doing = Doing::Finish { told };
@@ -232,13 +244,14 @@ fn transact(session: &mut Session, statement: &Statement) -> Res<()> {
             read_only,
             ..
         } => {
-            if !session.begin(*isolation, *read_only)? {
+            if session.in_block() {
                 warn(
                     session,
                     "25001",
                     "there is already a transaction in progress",
                 );
             }
+            session.begin(*isolation, *read_only)?;
         }
         What::Commit => {
             if !session.in_block() && !session.committing() {

@@ -55,3 +55,20 @@ select * from information_schema.domain_constraints where false
 select * from information_schema.udt_privileges where false
 select * from information_schema.transforms where false
 select * from information_schema.column_options where false
+select proargtypes[0], proargtypes[1], array_lower(proargtypes, 1), pg_typeof(proargtypes) from pg_proc where oid = 1397
+select count(*) from pg_proc where proargtypes = '23 23'::oidvector and proname = 'int4pl'
+select distinct array_lower(indkey, 1), array_lower(indclass, 1), array_lower(indcollation, 1), array_lower(indoption, 1), pg_typeof(indkey) from pg_index
+select format_type(30, null), format_type(22, null), 30::regtype, format_type(1028, null)
+select * from pg_statio_all_tables where relname = 'none'
+select * from pg_statio_user_tables where relname = 'none'
+select * from pg_statio_all_indexes where relname = 'none'
+select * from pg_statio_all_sequences where relname = 'none'
+select * from pg_stat_xact_all_tables where relname = 'none'
+select * from pg_stat_ssl where pid = -1
+select * from pg_stat_gssapi where pid = -1
+select * from pg_locks where pid = -1
+select pg_get_functiondef(1397)
+select pg_get_functiondef(p.oid) from pg_proc p where proname in ('now', 'generate_series', 'row_number', 'pg_sleep', 'text_lt') order by oid
+select pg_get_functiondef('max(int)'::regprocedure)
+select pg_get_functiondef(0)
+select oidvectortypes('23 25'::oidvector), oidvectortypes(''::oidvector)

@@ -108,3 +108,16 @@ select count(x) from (select 1 as a) x
 select x is null from (select null as a) x
 select array_agg(x) from (values (1,2)) x(a,b)
 select unnest(array_agg(x)) from (values (1,2)) x(a,b)
+select concat(variadic array[1,null,2]), concat_ws(',', variadic array['a',null,'b']), concat_ws(null, variadic array['a']), concat('x', variadic '{}'::text[]) || 'y'
+select concat(variadic array[]::int[]) || 'x', concat(variadic null::text[])
+select format('%s-%s', variadic array[1,2]), format('%2$s', variadic array[date '2020-01-01', null]) || 'x', format('x', variadic null::int[])
+select format('%s', variadic null::int[])
+select json_build_array(variadic array[1,null]), jsonb_build_array(variadic array['a']), json_build_array(variadic null::int[])
+select json_build_object(variadic array[['a','b'],['c','d']]), jsonb_build_object(variadic array['a','b'])
+select json_build_object(variadic array['a'])
+select num_nulls(variadic array[1,null]), num_nonnulls(variadic array[1,null]), num_nulls(variadic null::int[])
+select concat(variadic 'a')
+select concat('x', variadic array[1])
+select g, concat(variadic array_agg(g) over (order by g)) from generate_series(1, 4) g
+select concat(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)
+select concat(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)
