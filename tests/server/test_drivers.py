@@ -320,7 +320,7 @@ def test_the_parameter_that_is_wrong_is_named(connection: Any) -> None:
 def test_prepared_statements_are_listed(connection: Any) -> None:
     connection.execute("SELECT 1 + %t", ["2"], prepare=True)
     found = connection.execute("SELECT statement, parameter_types, from_sql FROM pg_prepared_statements").fetchall()
-    assert ("SELECT 1 + $1", "{integer}", False) in found
+    assert ("SELECT 1 + $1", ["integer"], False) in found
 
 
 # What people paste: who blocks whom.
