@@ -844,9 +844,6 @@ class Wire:
     def complete(self, tag: str) -> None:
         """CommandComplete."""
 
-    def untell(self) -> None:
-        """Take the CommandComplete back that was written last: its Query's transaction can't commit."""
-
     def empty(self) -> None:
         """EmptyQueryResponse."""
 

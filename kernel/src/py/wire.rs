@@ -531,15 +531,7 @@ impl Wire {
     }
 
     fn complete(&self, tag: &str) -> PyResult<()> {
-        let mut session = lock(&self.session)?;
-        lock(&self.connection)?.completed(&mut session, tag);
-        Ok(())
-    }
-
-    fn untell(&self) -> PyResult<()> {
-        let mut session = lock(&self.session)?;
-        lock(&self.connection)?.untell(&mut session);
-        Ok(())
+        self.out(|out| backend::complete(out, tag))
     }
 
     fn empty(&self) -> PyResult<()> {

@@ -174,7 +174,6 @@ impl Connection {
             b'S' => {
                 self.at += frame.size;
                 self.skipping = false;
-                self.tag.clear();
                 self.doing = Doing::Finish { told: false };
                 Ok(Flow::On)
             }
@@ -254,7 +253,6 @@ impl Connection {
         // The commit at a Query's end or at a Sync: only ReadyForQuery is left to say.
         if matches!(self.doing, Doing::Finish { .. }) {
             self.extended = false;
-            self.untell(session);
         }
         self.write_failure(
             session,

@@ -99,7 +99,6 @@ pub struct Connection {
     /// `Session::ended` when the portals were made.
     era: u64,
     key: Vec<u8>,
-    /// Of the last CommandComplete; empty after a Sync.
     tag: String,
 }
 
@@ -272,12 +271,6 @@ impl Connection {
             "" => self.unnamed.clone(),
             name => self.statements.read().get(name).cloned(),
         }
-    }
-
-    /// CommandComplete of a statement that Python has run.
-    pub fn completed(&mut self, session: &mut Session, tag: &str) {
-        tag.clone_into(&mut self.tag);
-        crate::wire::backend::complete(&mut session.out, tag);
     }
 
     /// Those with names.

@@ -125,18 +125,6 @@ impl Connection {
         true
     }
 
-    /// A Query's transaction can't commit: its last statement has not been done. (Sync comes after CommandComplete, as in PostgreSQL.)
-    pub fn untell(&mut self, session: &mut Session) {
-        if self.tag.is_empty() {
-            return;
-        }
-        let mut told = Vec::new();
-        backend::complete(&mut told, &self.tag);
-        if session.out.ends_with(&told) {
-            session.out.truncate(session.out.len() - told.len());
-        }
-    }
-
     fn finish(&mut self, session: &mut Session, told: bool) -> Res<Flow> {
         // Errors and needs find the work where it was.
         self.doing = Doing::Finish { told };
