@@ -130,10 +130,8 @@ class Session:
         # The schema that CREATE SCHEMA with elements is making: first in the search path meanwhile.
         self.creating: int | None = None
         self.cursors: dict[str, Cursor] = {}
-        # Its connection is TLS's.
-        self.encrypted = False
-        # What PREPARE has made, by name.
-        self.prepares: dict[str, Prepare] = {}
+        self.encrypted = False  # its connection is TLS's
+        self.prepares: dict[str, Prepare] = {}  # what PREPARE has made
         # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
         self.listening: set[str] = set()
         # Isolation level and read-only as they were when the running query began: the kernel can not be asked inside it.
@@ -160,8 +158,7 @@ class Session:
     # -- start and end
 
     async def start(self, parameters: dict[str, str], address: str | None = None, port: int | None = None) -> None:
-        """After authentication: user, database, options and GUCs from the startup message; ends with `wire.started`.
-        Raises SqlError (3D000 no such database, 28000 no such role or no login, 22023 bad option) to be sent as FATAL."""
+        """After authentication: what the startup message says; ends with `wire.started`. Raises SqlError (3D000, 28000, 22023), a FATAL."""
         await self.database.refresh()
         self.address, self.port = address, port
         self.user = self.session_user = parameters.get("user", self.database.superuser)
