@@ -97,7 +97,7 @@ class Writer:
             try:
                 return opening.result()
             except KernelError as error:
-                raise RecoveryFailed(f"the volume cannot be opened: {error.args[0][1]}") from error
+                raise RecoveryFailed(f"the volume cannot be opened: {error.args[1]}") from error
         finally:
             opening.cancel()
             fenced.cancel()

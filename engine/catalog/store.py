@@ -245,6 +245,7 @@ async def find_roots(
     portal = session.portal(plan, [])
     rows: list[tuple[int, int, int]] = await waits.run(portal.fetch, session=session, detached=portal.fetch_detached)
     portal.close()
+    session.rollback()
     wanted = {oid, oid + 1}
     for name in SHAPES:
         wanted |= {served()[name], *index_oids(served()[name])}
