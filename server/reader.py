@@ -130,7 +130,7 @@ class Reader:
                     self.volume, self.pages, self.log, self._runtime, options=self._options
                 )
             except (OSError, SqlError, KernelError) as error:
-                log.error("the catalogue can't be read yet", reason=str(error))
+                log.error("the catalogue can't be read yet", reason=getattr(error, "message", str(error)))
                 self._changed.set()
                 await self._runtime.clock.sleep(OPEN_SECONDS)
                 continue
