@@ -19,7 +19,10 @@ from sixfold.server.config import ConfigError, SqlConfig
 from sixfold.server.connection import Durability
 from sixfold.server.listener import Listener, listen
 from sixfold.server.policy import Policy
+from sixfold.wal import logs
 from sixfold.wal.runtime import Runtime
+
+LOGS_AFTER_SECONDS = 0.5
 
 
 async def open_listener(
@@ -33,6 +36,9 @@ async def open_listener(
 def announce(sql: SqlConfig, listener: Listener) -> None:
     """It answers clients: their connection URI, for the person who started it."""
     typer.echo(f"postgresql://postgres@{sql.host}:{listener.port}/postgres")
+    loop = asyncio.get_running_loop()
+    # Not before the first client that waited for this has its answer.
+    loop.call_later(LOGS_AFTER_SECONDS, loop.run_in_executor, None, logs.load)
 
 
 def server_settings(sql: SqlConfig) -> dict[str, str]:

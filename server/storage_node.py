@@ -13,12 +13,14 @@ from sixfold.server.config import ConfigError
 from sixfold.server.control import reason
 from sixfold.server.locking import lock_folder
 from sixfold.server.signals import stop_event
+from sixfold.wal import logs
 from sixfold.wal.real import real_runtime
 
 
 async def run_node(config: NodeConfig) -> None:
     """One storage node, until it is told to stop."""
     stop = stop_event()
+    logs.load()
     lock = lock_folder(Path(config.data), "sixfold storage-node")
     try:
         runtime = real_runtime(config.data, durable=config.fsync)

@@ -1,4 +1,5 @@
-"""What operators are told: structlog's events. Most processes start, serve and end without one, so it is imported with the first."""
+"""What operators are told: structlog's events. It is imported with the first of them, or soon after a server has begun to answer:
+what is to be told then may be that no file can be opened any more."""
 
 from __future__ import annotations
 
@@ -29,4 +30,9 @@ class Logger:
         self._structlog().exception(event, **about)
 
     def _structlog(self) -> Any:
-        return importlib.import_module("structlog").get_logger(self._name)
+        return load().get_logger(self._name)
+
+
+def load() -> Any:
+    """structlog, imported by now."""
+    return importlib.import_module("structlog")

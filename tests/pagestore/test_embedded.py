@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from sixfold.pagestore import embedded
@@ -363,6 +364,8 @@ def test_why_a_node_still_can_not_start_is_said_once_a_reason(tmp_path: Path, mo
         folder.rename(tmp_path / "kept")
         folder.write_text("no folder")
         cluster = EmbeddedNodes(real_runtime(str(tmp_path), durable=False))
+        # The simulator's tests hear nothing but what is critical, in this process too.
+        structlog.reset_defaults()
         with capture_logs() as entries:
             await cluster.start(all_of_them=False)
             first = await said(entries, "a storage node can't start; the others serve without it", 1)

@@ -128,7 +128,15 @@ def stores(wrap: Callable[[Any], Wrapped]) -> Iterator[None]:
 
         made.intake = Wrapped(intake, set_volume=set_volume)  # type: ignore[assignment]
 
-    with patch.object(NodeVolume, "__init__", volume_init), patch.object(journal.Journal, "__init__", journal_init):
+    def page_read(store: Any, *arguments: Any) -> Any:
+        return original(store._inner, *arguments)
+
+    original = _kernel.PageRead
+    with (
+        patch.object(NodeVolume, "__init__", volume_init),
+        patch.object(journal.Journal, "__init__", journal_init),
+        patch.object(_kernel, "PageRead", page_read),
+    ):
         yield
 
 

@@ -84,7 +84,7 @@ fn a_ring_is_refused_and_says_who_waits_for_whom() {
     let detail = error.detail.unwrap();
     assert!(
         detail.contains(
-            "Process 2 waits for ExclusiveLock on tuple 1 of relation 9; blocked by process 1."
+            "Process 2 waits for AccessExclusiveLock on tuple 1 of relation 9; blocked by process 1."
         ),
         "{detail}"
     );
