@@ -1,9 +1,11 @@
 """What operators are told: structlog's events. It is imported with the first of them, or soon after a server has begun to answer:
-what is to be told then may be that no file can be opened any more."""
+most starts are over before anything is to be told."""
 
 from __future__ import annotations
 
 import importlib
+import sys
+import traceback
 from typing import Any
 
 
@@ -15,22 +17,29 @@ class Logger:
 
     def info(self, event: str, **about: Any) -> None:
         """Something that an operator may want to know."""
-        self._structlog().info(event, **about)
+        self._tell("info", event, about)
 
     def warning(self, event: str, **about: Any) -> None:
         """Something goes on in a lesser way."""
-        self._structlog().warning(event, **about)
+        self._tell("warning", event, about)
 
     def error(self, event: str, **about: Any) -> None:
         """An operator must act."""
-        self._structlog().error(event, **about)
+        self._tell("error", event, about)
 
     def exception(self, event: str, **about: Any) -> None:
         """The exception being handled is a bug of ours."""
-        self._structlog().exception(event, **about)
+        self._tell("exception", event, about)
 
-    def _structlog(self) -> Any:
-        return load().get_logger(self._name)
+    def _tell(self, kind: str, event: str, about: dict[str, Any]) -> None:
+        try:
+            logger = load().get_logger(self._name)
+        except (ImportError, OSError):
+            # What is to be told may be just this: no file can be opened any more.
+            more = f"\n{traceback.format_exc()}" if kind == "exception" else ""
+            sys.stderr.write(f"[{kind}] {event} {about}{more}\n")
+            return
+        getattr(logger, kind)(event, **about)
 
 
 def load() -> Any:
