@@ -122,7 +122,7 @@ def test_the_end_of_a_session(cluster: Cluster, end: str, block: bool) -> None:
             with pytest.raises(errors.AdminShutdown, match="terminating connection due to administrator command"):
                 commit.ended(SOON)
         else:
-            one.disconnect()
+            one.disconnect(commit)
         eventually(lambda: two.at_once(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == [(0,)])
         second = two.call("SELECT amount FROM account WHERE id = 1 FOR UPDATE")
         assert second.waits

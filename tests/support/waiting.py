@@ -41,9 +41,12 @@ class Call:
         self._thread.join(SOON)
         return self._thread.is_alive()
 
-    def ended(self, within_s: float = 30) -> Any:
+    def over(self, within_s: float = 30) -> None:
         self._thread.join(within_s)
         assert not self._thread.is_alive()
+
+    def ended(self, within_s: float = 30) -> Any:
+        self.over(within_s)
         if self.error is not None:
             raise self.error
         return self.outcome
@@ -65,11 +68,13 @@ class Client:
         cursor = self.connection.execute(statement, () if prepare else None, prepare=prepare)  # type: ignore[call-overload]
         return cursor.fetchall() if cursor.description else cursor.statusmessage
 
-    def disconnect(self) -> None:
-        """Reset the connection, as when a client is killed with answers that it has not read."""
+    def disconnect(self, call: Call) -> None:
+        """Reset the connection, as when a client is killed with answers that it has not read. `call` waits on it."""
         with socket.socket(fileno=os.dup(self.connection.fileno())) as plug:
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             plug.shutdown(socket.SHUT_RDWR)
+            # libpq's connection is not for two threads at once.
+            call.over()
             self.connection.close()
 
     def at_once(self, statement: str) -> Any:
