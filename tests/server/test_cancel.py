@@ -46,6 +46,9 @@ STATEMENTS = {
     "trim": "SELECT length(btrim(repeat('abcdefghij', 40000000), 'jihgfedcba'))",
     "json": "SELECT length(('[' || repeat('{\"a\":1,\"b\":[1,2,\"xyz\"]},', 2000000) || '1]')::jsonb::text)",
     "array": "SELECT length(('{' || repeat('12,', 20000000) || '1}')::int[]::text)",
+    "parallel aggregate": "SELECT max(sqrt(id::numeric) ^ 1.5) FROM cancel_many",
+    "parallel aggregate of long values": "SELECT count(regexp_replace(repeat(t, 2000), '(a|b)+c', 'x', 'g')) FROM cancel_many",
+    "parallel sort": "SELECT id FROM cancel_many ORDER BY repeat(t, 20000) DESC LIMIT 3",
     "sleep": "SELECT pg_sleep(1000)",
 }
 
@@ -54,6 +57,8 @@ STATEMENTS = {
 def rows(server: Served) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection:
         connection.execute("CREATE TABLE cancel_out (a int, b int)")
+        # So many that they are shared by threads.
+        connection.execute("CREATE TABLE cancel_many AS SELECT g id, 'text ' || g t FROM generate_series(1, 300000) g")
         connection.execute(
             "CREATE TABLE cancel_rows AS SELECT g id, g * 7919 % 20011 v, 'text ' || g t FROM generate_series(1, 20000) g"
         )

@@ -38,10 +38,24 @@ pub fn enter(cancel: &Arc<AtomicBool>, inline: bool) -> Entered {
     Entered(())
 }
 
+/// For a thread that helps this one: it sees the same cancel.
+pub fn helper() -> impl Fn() -> Option<Entered> + Send + Sync {
+    let cancel = CANCEL.with_borrow(Clone::clone);
+    move || cancel.as_ref().map(|flag| enter(flag, false))
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         LEFT.set(None);
         CANCEL.with_borrow_mut(|current| *current = None);
+    }
+}
+
+/// Before work that takes long whatever its values are: on the event loop it is `Need::Slice`.
+pub fn aside() -> Res<()> {
+    match LEFT.get() {
+        None => Ok(()),
+        Some(_) => Err(Need::Slice.into()),
     }
 }
 

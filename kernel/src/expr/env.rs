@@ -20,6 +20,8 @@ use std::sync::Arc;
 const SET_MIN: usize = 9;
 /// What an array's element counts for as work.
 const ELEMENT_BYTES: usize = 32;
+/// What a call counts as in `pace::step`: a few milliseconds of the slowest functions of short values go by between two looks.
+const CALL: usize = 1 << 16;
 
 /// Functions and row sources that live in Python. A call may answer `Need` and is made again then.
 pub trait Host: Send + Sync {
@@ -246,6 +248,7 @@ impl Env {
                 _ => {}
             }
         }
+        pace::step(CALL)?;
         (call.function.eval)(&mut self.ctx(&call.info), args)
     }
 

@@ -7,7 +7,7 @@ use super::hashagg::Table;
 use super::hashjoin::{Build, Building};
 use super::{Input, Op, Opener};
 use crate::base::error::fail;
-use crate::base::{Need, Res, Stop};
+use crate::base::{pace, Need, Res, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::keys::hash_rows;
 use crate::exec::nodes::{AggregateNode, KeyJoinNode, Kind, PNode, ScanNode};
@@ -113,26 +113,6 @@ impl Worker {
     }
 }
 
-/// How an operator with parts begins.
-pub enum Start {
-    /// One thread is enough.
-    Alone,
-    /// Rounds are long: the caller is told so (`Need::Slice`), and may go on in a thread of its own.
-    Tell,
-    Parts(usize),
-}
-
-impl Start {
-    /// `told`: the caller knows already.
-    pub fn of(workers: usize, told: bool, env: &Env) -> Start {
-        match workers {
-            0 | 1 => Start::Alone,
-            _ if !told && env.setup.slice > 0 => Start::Tell,
-            parts => Start::Parts(parts),
-        }
-    }
-}
-
 /// How many threads are worth their while for what this node reads.
 pub fn threads(node: &PNode, env: &Env) -> Res<usize> {
     let (Some(scan), Some(access)) = (scan_below(node, &mut Vec::new()), &env.setup.access) else {
@@ -155,20 +135,25 @@ pub fn environment(env: &Env) -> Env {
     env
 }
 
-/// One step of each, side by side. What they wait for is waited for together.
+/// One step of each, side by side, but not on the event loop, where it is `Need::Slice` each time: a thread of its own goes on. What
+/// they wait for is waited for together.
 pub fn side_by_side<T: Send>(
     mut all: Vec<&mut T>,
     step: impl Fn(&mut T, i64) -> Res<()> + Sync,
 ) -> Res<()> {
+    pace::aside()?;
     let Some(own) = all.pop() else { return Ok(()) };
-    let step = &step;
+    let (step, helper) = (&step, &pace::helper());
     let results = std::thread::scope(|scope| {
         let threads: Vec<_> = all
             .into_iter()
             .map(|one| {
                 std::thread::Builder::new()
                     .stack_size(STACK_BYTES)
-                    .spawn_scoped(scope, move || step(one, ROUND as i64))
+                    .spawn_scoped(scope, move || {
+                        let _pace = helper();
+                        step(one, ROUND as i64)
+                    })
             })
             .collect();
         let mut results = vec![step(own, ROUND as i64)];
@@ -188,8 +173,8 @@ pub fn side_by_side<T: Send>(
 type Built = Vec<(Arc<KeyJoinNode>, Arc<Build>)>;
 
 enum Phase {
-    /// Nothing is decided yet; true once the caller was told that this takes time.
-    Start(bool),
+    /// Nothing is decided yet.
+    Start,
     /// So many threads will share these right sides, and the one at work.
     Building(usize, Built, Option<Building>),
     Workers(Vec<Worker>),
@@ -209,7 +194,7 @@ impl ParallelAggregate {
         ParallelAggregate {
             node,
             alone,
-            phase: Phase::Start(false),
+            phase: Phase::Start,
         }
     }
 
@@ -281,17 +266,11 @@ impl ParallelAggregate {
     /// Decide, or work for a round.
     fn advance(&mut self, env: &mut Env) -> Res<()> {
         match &mut self.phase {
-            Phase::Start(told) => {
-                let told = *told;
-                let workers = self.workers(env)?;
-                self.phase = match Start::of(workers, told, env) {
-                    Start::Alone => Phase::Alone,
-                    Start::Tell => Phase::Start(true),
-                    Start::Parts(parts) => Phase::Building(parts, Vec::new(), None),
+            Phase::Start => {
+                self.phase = match self.workers(env)? {
+                    0 | 1 => Phase::Alone,
+                    parts => Phase::Building(parts, Vec::new(), None),
                 };
-                if matches!(self.phase, Phase::Start(_)) {
-                    return Err(Need::Slice.into());
-                }
             }
             Phase::Building(parts, built, under_way) => {
                 let mut joins = Vec::new();
@@ -378,7 +357,34 @@ impl Operator for ParallelAggregate {
         if matches!(self.phase, Phase::Alone) {
             self.alone.rescan(env)?;
         }
-        self.phase = Phase::Start(true);
+        self.phase = Phase::Start;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    #[test]
+    fn each_thread_sees_a_cancel() {
+        let (cancel, ended) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
+        let step = |_: &mut usize, _: i64| {
+            pace::check().inspect_err(|_| {
+                ended.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        let mut parts = [0, 1, 2];
+        {
+            let _pace = pace::enter(&cancel, true);
+            let told = side_by_side(parts.iter_mut().collect(), step);
+            assert!(matches!(told, Err(Stop::Need(Need::Slice))));
+        }
+        let _pace = pace::enter(&cancel, false);
+        assert!(side_by_side(parts.iter_mut().collect(), step).is_ok());
+        cancel.store(true, Ordering::SeqCst);
+        assert!(side_by_side(parts.iter_mut().collect(), step).is_err());
+        assert_eq!(ended.load(Ordering::SeqCst), 3);
     }
 }

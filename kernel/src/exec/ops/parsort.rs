@@ -1,10 +1,10 @@
 //! The best rows of a big table, by several threads: each sorts a part down to the limit, and what they have found is sorted once
 //! more. The parts' rows stand in the parts' order before that, so rows with equal keys come as one thread would give them.
 
-use super::parallel::{environment, is_plain, pure, side_by_side, threads, Start, ROUND};
+use super::parallel::{environment, is_plain, pure, side_by_side, threads, ROUND};
 use super::sort::Sort;
 use super::{Op, Opener};
-use crate::base::{Need, Res};
+use crate::base::Res;
 use crate::exec::batch::Batch;
 use crate::exec::nodes::SortNode;
 use crate::expr::{Env, Operator, State};
@@ -52,8 +52,8 @@ impl Operator for Given {
 }
 
 enum Phase {
-    /// Nothing is decided yet; true once the caller was told that this takes time.
-    Start(bool),
+    /// Nothing is decided yet.
+    Start,
     Parts(Vec<Part>),
     Last(Box<Sort>),
     /// One thread after all.
@@ -71,7 +71,7 @@ impl ParallelSort {
         ParallelSort {
             node,
             alone,
-            phase: Phase::Start(false),
+            phase: Phase::Start,
         }
     }
 
@@ -105,17 +105,11 @@ impl ParallelSort {
     /// Decide, or work for a round.
     fn advance(&mut self, env: &mut Env) -> Res<()> {
         match &mut self.phase {
-            Phase::Start(told) => {
-                let told = *told;
-                let workers = self.workers(env)?;
-                self.phase = match Start::of(workers, told, env) {
-                    Start::Alone => Phase::Alone,
-                    Start::Tell => Phase::Start(true),
-                    Start::Parts(parts) => Phase::Parts(self.begin(env, parts)),
+            Phase::Start => {
+                self.phase = match self.workers(env)? {
+                    0 | 1 => Phase::Alone,
+                    parts => Phase::Parts(self.begin(env, parts)),
                 };
-                if matches!(self.phase, Phase::Start(_)) {
-                    return Err(Need::Slice.into());
-                }
             }
             Phase::Parts(parts) => {
                 env.pulse()?;
@@ -150,7 +144,7 @@ impl Operator for ParallelSort {
         if matches!(self.phase, Phase::Alone) {
             self.alone.rescan(env)?;
         }
-        self.phase = Phase::Start(true);
+        self.phase = Phase::Start;
         Ok(())
     }
 }
