@@ -2,7 +2,7 @@
 
 use super::places::chars;
 use super::registry::{lax, pure, stable, volatile, Function, Volatility};
-use super::{md5, sha2, strings, Ctx};
+use super::{strings, Ctx};
 use crate::base::error::{enlarge, fail, Res};
 use crate::base::{pace, SqlError};
 use crate::types::{bytea, text, Datum, Text};
@@ -365,7 +365,7 @@ fn decode(text: &str, form: &str) -> Res<Datum> {
     Ok(Datum::Bytes(bytes.into()))
 }
 
-fn hex(bytes: &[u8]) -> Res<Datum> {
+pub fn hex(bytes: &[u8]) -> Res<Datum> {
     let mut out = Vec::new();
     bytea::put_hex(bytes, &mut out)?;
     Ok(Datum::text(String::from_utf8(out).unwrap_or_default()))
@@ -525,22 +525,6 @@ pub const FAMILIES: &[&[Function]] = &[&[
     },
     pure("binary_encode", |_, a| encode(a[0].bytes()?, a[1].str()?)),
     pure("binary_decode", |_, a| decode(a[0].str()?, a[1].str()?)),
-    pure("md5_text", |_, a| {
-        hex(&md5::digest(a[0].str()?.as_bytes())?)
-    }),
-    pure("md5_bytea", |_, a| hex(&md5::digest(a[0].bytes()?)?)),
-    pure("sha224_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha224(a[0].bytes()?)?))
-    }),
-    pure("sha256_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha256(a[0].bytes()?)?))
-    }),
-    pure("sha384_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha384(a[0].bytes()?)?))
-    }),
-    pure("sha512_bytea", |_, a| {
-        Ok(Datum::blob(&sha2::sha512(a[0].bytes()?)?))
-    }),
     pure("pg_convert_from", |_, a| {
         convert_from(a[0].bytes()?, a[1].str()?)
     }),

@@ -73,6 +73,7 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::casts::FAMILIES,
     super::compare::FAMILIES,
     super::dateparts::FAMILIES,
+    super::digests::FAMILIES,
     super::encoding::FAMILIES,
     super::floats::FAMILIES,
     super::format::FAMILIES,
