@@ -15,6 +15,7 @@ _HEDGE_FACTOR = 4.0
 _HEDGE_SECONDS_MIN = 0.01
 # A read that may wait behind others is given more time before it gets company.
 _BULK_PATIENCE = 8
+# A member that could not be reached is tried again this often, while others are asked.
 _DOWN_SECONDS = 0.5
 # Between rounds in which nobody could serve every page.
 _ROUND_SECONDS = 0.02
@@ -42,34 +43,45 @@ class Source:
         self.reader = reader
         self.member = member
         self.latency = _FIRST_GUESS_SECONDS
-        self.down_until = 0.0
+        # It could not be reached, or was lost.
+        self.down = False
+        self._retry: Timer | None = None
         # Pages that it was asked for and has not answered.
-        self.pending = 0
+        self._sent = 0
         # Who waits for the answer of a request: (callback, when it was sent, pages).
         self._waiting: dict[int, tuple[Callable[[Answers], None], float, int]] = {}
         self._rpc: Rpc | None = None
         self._dialing: asyncio.Task[None] | None = None
         self._unsent: list[tuple[Wanted, int, bool, Callable[[Answers], None]]] = []
 
+    @property
+    def pending(self) -> int:
+        """How many pages somebody waits for."""
+        return self._sent + sum(len(pages) for pages, *_ in self._unsent)
+
     def ask(self, pages: Wanted, lsn: int, bulk: bool, done: Callable[[Answers], None]) -> None:
         """Ask this member once. `done` is called once, later: without answers when the member can't be reached."""
         rpc = self._rpc
         if rpc is None or rpc.connection.closed:
             self._unsent.append((pages, lsn, bulk, done))
-            if self._dialing is None or self._dialing.done():
-                address = self.reader.config.members[self.member].address
-                self._dialing = self.reader.runtime.spawn(self._dial(address), f"page reads from {address}")
+            self._connect()
             return
         number = self.reader.next_number()
         self._waiting[number] = (done, self.reader.runtime.clock.monotonic(), len(pages))
-        self.pending += len(pages)
+        self._sent += len(pages)
         rpc.send(wire.read_request(number, self.reader.config.volume, lsn, pages, wire.BULK if bulk else 0))
+
+    def _connect(self) -> None:
+        if self._dialing is None or self._dialing.done():
+            address = self.reader.config.members[self.member].address
+            self._dialing = self.reader.runtime.spawn(self._dial(address), f"page reads from {address}")
 
     async def _dial(self, address: str) -> None:
         try:
             self._rpc = await dial(self.reader.runtime, address, on_raw=self._message, on_close=self._lost, timeout=2.0)
+            self.down = False
         except ConnectionLost:
-            self._down()
+            self._away()
         unsent, self._unsent = self._unsent, []
         for pages, lsn, bulk, done in unsent:
             if self._rpc is None or self._rpc.connection.closed:
@@ -84,23 +96,37 @@ class Source:
         waiting = self._waiting.pop(number, None)
         if waiting is not None:
             done, begun, pages = waiting
-            self.pending -= pages
-            taken = (self.reader.runtime.clock.monotonic() - begun) / max(1, pages / 8)
-            self.latency += (taken - self.latency) * 0.1
+            self._sent -= pages
+            self.took((self.reader.runtime.clock.monotonic() - begun) / max(1, pages / 8))
             done(answers)
 
-    def _down(self) -> None:
-        self.down_until = self.reader.runtime.clock.monotonic() + _DOWN_SECONDS
+    def took(self, seconds: float) -> None:
+        """An answer has taken so long, or already takes so long: a member that says nothing at all must not stay the quickest."""
+        self.latency += (seconds - self.latency) * 0.1
+
+    def _away(self) -> None:
+        """Nobody's read is to find out that it is back."""
+        self.down = True
+        if self._retry is None and not self.reader.closed:
+            self._retry = self.reader.runtime.clock.call_later(_DOWN_SECONDS, self._again)
+
+    def _again(self) -> None:
+        self._retry = None
+        self.down = self._rpc is None or self._rpc.connection.closed
+        if self.down:
+            self._connect()
 
     def _lost(self) -> None:
-        self._down()
+        self._away()
         waiting, self._waiting = self._waiting, {}
-        self.pending = 0
+        self._sent = 0
         for done, _, _ in waiting.values():
             done(())
 
     def close(self) -> None:
         """Close the connection."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._rpc is not None:
             self._rpc.close()
 
@@ -137,14 +163,18 @@ class Round:
         source.ask(self._wanted, self._lsn, self._bulk, self._answered)
         clock = self._reader.runtime.clock
         if self._candidates:
-            patience = max(_HEDGE_SECONDS_MIN, source.latency * _HEDGE_FACTOR) * (_BULK_PATIENCE if self._bulk else 1)
-            self._timer = clock.call_later(patience, self._late)
+            # By the quickest that there is: one that has been silent for long is not given longer and longer.
+            quickest = min(other.latency for other in (source, *self._candidates))
+            late = max(_HEDGE_SECONDS_MIN, quickest * _HEDGE_FACTOR)
+            patience = late * (_BULK_PATIENCE if self._bulk else 1)
+            self._timer = clock.call_later(patience, self._late, source, late)
         else:
             self._timer = clock.call_later(max(0.0, self._deadline - clock.monotonic()), self.end)
 
-    def _late(self) -> None:
+    def _late(self, source: Source, seconds: float) -> None:
         self._timer = None
         if not self.over.done():
+            source.took(seconds)
             self._ask()
 
     def _answered(self, answers: Answers) -> None:
@@ -197,6 +227,7 @@ class PageReader:
         self._number = 0
         self._reads = 0
         self._in_flight: dict[int, int] = {}
+        self.closed = False
         self.sources = [Source(self, member) for member in range(len(config.members))]
 
     def next_number(self) -> int:
@@ -240,14 +271,13 @@ class PageReader:
     def candidates(self, tails: dict[int, int], bulk: bool) -> list[Source]:
         """Members to ask for pages of these groups, best first: known complete and up, by latency; now and then another one leads.
         Those that have little to do come first for a read in bulk."""
-        now = self.runtime.clock.monotonic()
         known: list[tuple[Sequence[int], int]] = []
         if self._scls is not None:
             known = [(self._scls(group), tail) for group, tail in tails.items()]
 
         def rank(source: Source) -> tuple[bool, bool, int, float, int]:
             lacks = any(scls[source.member] < tail for scls, tail in known)
-            return lacks, source.down_until > now, source.pending if bulk else 0, source.latency, source.member
+            return lacks, source.down, source.pending if bulk else 0, source.latency, source.member
 
         ranked = sorted((rank(source), source.member) for source in self.sources)
         sources = [self.sources[member] for _, member in ranked]
@@ -261,5 +291,6 @@ class PageReader:
 
     def close(self) -> None:
         """Close all connections."""
+        self.closed = True
         for source in self.sources:
             source.close()

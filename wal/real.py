@@ -26,6 +26,16 @@ except ImportError:  # not installed on this platform
     _uvloop = None  # type: ignore[assignment]
 
 _LENGTH = struct.Struct("<I")
+# A machine that is cut off says nothing: without these TCP waits a quarter of an hour for it, and, once it is back, as long again as it
+# was away. A connection whose other side confirms nothing for so long is over, and whoever made it dials again.
+SILENCE_SECONDS = 5
+_LIVENESS = (
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 1000 * SILENCE_SECONDS),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", SILENCE_SECONDS),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", SILENCE_SECONDS),
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+)
 
 
 class RealClock:
@@ -127,6 +137,10 @@ class TcpConnection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for level, option, value in _LIVENESS:
+                # Some of these names are Linux's only.
+                if hasattr(socket, option):
+                    sock.setsockopt(level, getattr(socket, option), value)
         name = transport.get_extra_info("peername")
         self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "?")
         if self._accept is not None:

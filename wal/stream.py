@@ -151,7 +151,12 @@ class LogPublisher:
     def _idle(self) -> None:
         if self._listener is None:
             return
-        if self._runtime.clock.monotonic() - self._told >= _IDLE_SECONDS * 0.9:
+        now = self._runtime.clock.monotonic()
+        for reader in self.readers.values():
+            # It hangs, and must not hold garbage collection for ever; when it goes on it comes back.
+            if reader.rpc is not None and now - reader.seen > _SILENCE_SECONDS:
+                reader.rpc.connection.abort()
+        if now - self._told >= _IDLE_SECONDS * 0.9:
             self._tell()
         self._runtime.clock.call_later(_IDLE_SECONDS, self._idle)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import socket
@@ -23,6 +24,7 @@ from tests.server.test_bad_input import (
     startup,
     still_answers,
 )
+from tests.server.test_parallel_sessions import eventually
 from tests.server.test_protocol import ask, query, values
 from tests.server.test_tls import SSL_REQUEST, client_hello
 from tests.support.sixfold import Served, served
@@ -209,3 +211,18 @@ def test_who_has_logged_in_is_not_closed_by_that_time() -> None:
 def test_a_time_out_of_no_use_is_refused(wrong: str) -> None:
     with pytest.raises(RuntimeError, match="authentication_timeout"), served("-c", f"authentication_timeout={wrong}"):
         pass
+
+
+def test_a_client_whose_machine_is_gone_is_noticed(server: Served) -> None:
+    """Its end never comes: the system asks after it, as PostgreSQL has it do."""
+    with psycopg.connect(server.uri) as connection:
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as known:
+            client = known.getsockname()[1]
+        ends = [f"0100007F:{server.port:04X}", f"0100007F:{client:04X}"]
+
+        def timer() -> str:
+            """Field `tr` of the server's end: 01 while something is not confirmed, 02 for the keepalive timer, else 00."""
+            listed = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            return next(fields[5][:2] for fields in listed if fields[1:3] == ends)
+
+        eventually(lambda: timer() == "02", "the keepalive timer")

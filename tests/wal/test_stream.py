@@ -113,6 +113,28 @@ def test_a_reader_that_was_away_for_a_moment_goes_on_without_a_reset(tmp_path: P
     run(main())
 
 
+def test_a_reader_that_hangs_is_let_go(tmp_path: Path) -> None:
+    """Its connection is well, but it says nothing: what it may ask for would be kept for ever."""
+
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        tailer = await pair.start()
+        await until(lambda: tailer.connected)
+        tailer._tasks[1].cancel()
+        state = pair.publisher.readers["r1"]
+        await asyncio.sleep(0.6)
+        assert state.rpc is not None
+        state.seen -= 10
+        await until(lambda: state.rpc is None)
+        # It is there all the same, and goes on where it was.
+        await until(lambda: pair.publisher.readers["r1"].rpc is not None)
+        assert len(pair.copies) == 1
+        tailer.close()
+        pair.publisher.close()
+
+    run(main())
+
+
 def test_a_reader_of_another_writer_begins_anew(tmp_path: Path) -> None:
     async def main() -> None:
         pair = Pair(tmp_path)

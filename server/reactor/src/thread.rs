@@ -178,6 +178,8 @@ impl Thread {
                 Ok((socket, address)) => {
                     // A socket without it is slower, not wrong.
                     let _ = socket.set_nodelay(true);
+                    // A client whose machine is gone ends with its transaction and locks some day.
+                    let _ = socket2::SockRef::from(&socket).set_keepalive(true);
                     let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
                     let thread = self.next_thread % self.shared.peers.len();
                     self.next_thread += 1;
