@@ -360,6 +360,8 @@ def clear_temporary(disk: Disk) -> None:
 
 
 def _settle(future: asyncio.Future[None], failure: BaseException | None) -> None:
+    if future.done():
+        return  # the process ends: all that waits is cancelled
     if failure is None:
         future.set_result(None)
     else:

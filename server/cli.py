@@ -18,15 +18,14 @@ import uvloop
 from sixfold.pagestore.config import NodeConfig
 from sixfold.server.auth import AuthMethod
 from sixfold.server.config import (
-    CACHE_MIN,
     DEFAULT_PORT,
     ConfigError,
     ReaderConfig,
     SqlConfig,
     WriterConfig,
+    cache_size,
     merge,
 )
-from sixfold.server.sizes import parse_size
 from sixfold.wal.volume import TOPOLOGIES
 
 app = typer.Typer(
@@ -41,12 +40,9 @@ app = typer.Typer(
 
 def _size(text: str) -> int:
     try:
-        size = parse_size(text)
+        return cache_size(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    if size < CACHE_MIN:
-        raise typer.BadParameter(f"a cache of {text} is too small; 1MB is the least")
-    return size
 
 
 def _topology(text: str) -> str:

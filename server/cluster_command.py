@@ -14,9 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from sixfold.server import cluster as clusters
-from sixfold.server.config import DEFAULT_PORT, MARKER, ConfigError
+from sixfold.server.config import DEFAULT_PORT, MARKER, ConfigError, cache_size
 from sixfold.server.processes import stop_all
-from sixfold.server.sizes import parse_size
 from sixfold.server.status import cluster_status, wait_answering
 from sixfold.wal.volume import TOPOLOGIES
 
@@ -64,7 +63,7 @@ def start(
     if topology is not None and topology not in TOPOLOGIES:
         raise _fail(f"--topology {topology!r} is none of {', '.join(TOPOLOGIES)}")
     try:
-        size = parse_size(cache or "256MB")
+        size = cache_size(cache or "256MB")
     except ValueError as error:
         raise _fail(f"--cache: {error}") from error
     with _alone(folder):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from sixfold.server.auth import AuthMethod
+from sixfold.server.sizes import parse_size
 from sixfold.wal.real import split_address
 from sixfold.wal.volume import PAGES_PER_GROUP, Member
 
@@ -23,6 +24,14 @@ MARKER = "sixfold.toml"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
+
+
+def cache_size(text: str) -> int:
+    """Bytes of a `--cache`. ValueError with a sentence."""
+    size = parse_size(text)
+    if size < CACHE_MIN:
+        raise ValueError(f"a cache of {text} is too small; 1MB is the least")
+    return size
 
 
 class ConfigError(Exception):
@@ -84,7 +93,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
         return msgspec.convert(tomllib.loads(path.read_text()), kind)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or not what it should say
         raise ConfigError(f"{path}: {error}") from error
 
 

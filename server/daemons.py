@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 from sixfold.engine.waits import clear_temporary
 from sixfold.server.config import ConfigError, ReaderConfig, WriterConfig
 from sixfold.server.control import reason, serve_status
+from sixfold.server.listener import check_address
+from sixfold.server.policy import Policy
 from sixfold.server.reader import Reader
-from sixfold.server.service import announce, open_listener, server_settings
+from sixfold.server.service import announce, open_listener, prepare, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
-from sixfold.wal.real import real_runtime
+from sixfold.wal.real import real_runtime, split_address
 from sixfold.wal.recovery import RecoveryFailed
 from sixfold.wal.runtime import Listener, Runtime
 from sixfold.wal.volume import TOPOLOGIES, VolumeConfig, make_config
@@ -41,6 +43,13 @@ def _volume(config: WriterConfig | ReaderConfig) -> VolumeConfig:
         raise ConfigError(f"members: {error}") from error
 
 
+def _runtime(folder: str) -> Runtime:
+    try:
+        return real_runtime(folder)
+    except OSError as error:
+        raise ConfigError(f"cannot use {folder}: {error.strerror}") from error
+
+
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The work's result; None when it was told to stop before that."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
@@ -64,7 +73,7 @@ async def run_writer(config: WriterConfig) -> None:
     """The writer, until it is told to stop or fenced off."""
     options = server_settings(config.sql)
     stop, ready = stop_event(), asyncio.Event()
-    runtime = real_runtime(config.data)
+    runtime = _runtime(config.data)
     volume = _volume(config)
     opened: Writer | None = None
 
@@ -72,6 +81,8 @@ async def run_writer(config: WriterConfig) -> None:
         return (opened.status() if opened else dict(RECOVERING)) | {"ready": ready.is_set()}
 
     # Before anything else: a second one that is started by mistake must not fence the first one off.
+    policy = prepare(config.sql, runtime, Path(config.data))
+    check_address(*split_address(config.stream))
     control = await _serve_status(runtime, config.control, status)
     clear_temporary(runtime.disk)
     try:
@@ -82,41 +93,46 @@ async def run_writer(config: WriterConfig) -> None:
     except RecoveryFailed as error:
         raise ConfigError(f"writer: {error}") from error
     if opened is not None:
-        await _serve_writer(config, opened, runtime, stop, ready)
+        await _serve_writer(config, policy, opened, stop, ready)
     control.close()
 
 
 async def _serve_writer(
-    config: WriterConfig, writer: Writer, runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event
+    config: WriterConfig, policy: Policy, writer: Writer, stop: asyncio.Event, ready: asyncio.Event
 ) -> None:
-    listener = await open_listener(writer.current, writer.log, config.sql, runtime, Path(config.data))
     try:
-        stream = await writer.publisher.serve(config.stream)
-    except (OSError, ValueError) as error:
-        raise ConfigError(reason(config.stream, error)) from error
-    ready.set()
-    announce(config.sql, listener)
-    done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
-    await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.cancel()
-    stream.close()
-    await listener.close()
-    await writer.close()
+        listener = await open_listener(writer.current, writer.log, policy, config.sql, writer.runtime)
+        try:
+            stream = await writer.publisher.serve(config.stream)
+        except (OSError, ValueError) as error:
+            raise ConfigError(reason(config.stream, error)) from error
+        ready.set()
+        announce(config.sql, listener)
+        done = [asyncio.ensure_future(event.wait()) for event in (stop, writer.fenced)]
+        await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.cancel()
+        stream.close()
+        await listener.close()
+    finally:
+        await writer.close()
 
 
 async def run_reader(config: ReaderConfig) -> None:
     """A reader, until it is told to stop."""
     stop, ready = stop_event(), asyncio.Event()
-    runtime = real_runtime(config.data)
+    runtime = _runtime(config.data)
+    policy = prepare(config.sql, runtime, Path(config.data))
     reader = Reader(runtime, config, _volume(config))
     control = await _serve_status(runtime, config.control, lambda: reader.status() | {"ready": ready.is_set()})
     clear_temporary(runtime.disk)
-    if await _unless(stop, reader.opened()):
-        listener = await open_listener(reader.current, reader.log, config.sql, runtime, Path(config.data))
-        ready.set()
-        announce(config.sql, listener)
-        await stop.wait()
-        await listener.close()
-    control.close()
-    await reader.close()
+    try:
+        if await _unless(stop, reader.opened()):
+            listener = await open_listener(reader.current, reader.log, policy, config.sql, runtime)
+            ready.set()
+            announce(config.sql, listener)
+            await stop.wait()
+            await listener.close()
+    finally:
+        control.close()
+        await reader.close()

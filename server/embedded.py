@@ -14,7 +14,7 @@ from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.server.config import MARKER, ConfigError, SqlConfig, read_toml, write_toml
 from sixfold.server.listener import Listener
 from sixfold.server.locking import lock_folder
-from sixfold.server.service import announce, open_listener, server_settings
+from sixfold.server.service import announce, open_listener, prepare, server_settings
 from sixfold.server.signals import stop_event
 from sixfold.server.writer import Writer
 from sixfold.wal.real import real_runtime
@@ -47,6 +47,7 @@ async def run_embedded(config: EmbeddedConfig) -> None:
     try:
         new = _check_marker(folder, config.topology)
         runtime = real_runtime(str(folder), durable=config.fsync)
+        policy = prepare(config.sql, runtime, folder)
         clear_temporary(runtime.disk)
         nodes = EmbeddedNodes(runtime, config.topology)
         try:
@@ -60,14 +61,16 @@ async def run_embedded(config: EmbeddedConfig) -> None:
         except RecoveryFailed as error:
             await nodes.stop()
             raise ConfigError(f"{folder}: {error}") from error
-        if new:
-            write_toml(folder / MARKER, Marker(config.topology))
-        listener = await open_listener(writer.current, writer.log, config.sql, runtime, folder)
-        _announce(listener, config)
-        await _until(stop, writer.fenced)
-        await listener.close()
-        await writer.close()
-        await nodes.stop()
+        try:
+            if new:
+                write_toml(folder / MARKER, Marker(config.topology))
+            listener = await open_listener(writer.current, writer.log, policy, config.sql, runtime)
+            _announce(listener, config)
+            await _until(stop, writer.fenced)
+            await listener.close()
+        finally:
+            await writer.close()
+            await nodes.stop()
     finally:
         os.close(lock)
 

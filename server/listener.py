@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import resource
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -151,7 +152,28 @@ async def listen(
     return Listener(reactor, current, durability, policy, runtime)
 
 
-def _reason(error: OSError) -> str:
+def check_address(host: str, port: int) -> None:
+    """Raises PortTaken where `listen` would: when none of the host's addresses can be listened at."""
+    failure: OSError | None = None
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        failure, addresses = error, []
+    for family, kind, protocol, _, address in addresses:
+        with socket.socket(family, kind, protocol) as probe:
+            try:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                probe.listen()
+                return
+            except OSError as error:
+                failure = error
+    raise PortTaken(f"cannot listen on {host}:{port}: {_reason(failure)}") from failure
+
+
+def _reason(error: OSError | None) -> str:
+    if error is None:
+        return "the host has no address"
     if error.errno == errno.EADDRINUSE:
         return "the port is taken by another process"
     return error.strerror or str(error)

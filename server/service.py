@@ -17,7 +17,7 @@ from sixfold.engine.errors import SqlError
 from sixfold.kernel._kernel import TlsConfig
 from sixfold.server.config import ConfigError, SqlConfig
 from sixfold.server.connection import Durability
-from sixfold.server.listener import Listener, listen
+from sixfold.server.listener import Listener, check_address, listen
 from sixfold.server.policy import Policy
 from sixfold.wal import logs
 from sixfold.wal.runtime import Runtime
@@ -25,11 +25,17 @@ from sixfold.wal.runtime import Runtime
 LOGS_AFTER_SECONDS = 0.5
 
 
+def prepare(sql: SqlConfig, runtime: Runtime, folder: Path) -> Policy:
+    """Who may come in, and a look whether there is anything in the way of an SQL port: before a volume is opened, since a writer that can't
+    serve must not fence off one that does. Raises PortTaken, ConfigError."""
+    check_address(sql.host, sql.port)
+    return Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
+
+
 async def open_listener(
-    current: Callable[[], Database], durability: Durability, sql: SqlConfig, runtime: Runtime, folder: Path
+    current: Callable[[], Database], durability: Durability, policy: Policy, sql: SqlConfig, runtime: Runtime
 ) -> Listener:
-    """Raises PortTaken, ConfigError."""
-    policy = Policy(sql.method, LazyTls(folder / "tls", runtime) if sql.tls else None, _secret(folder))
+    """Raises PortTaken."""
     return await listen(current, durability, policy, runtime, sql.host, sql.port)
 
 
@@ -91,4 +97,4 @@ def _secret(folder: Path) -> bytes:
                 file.write(os.urandom(32))
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot use {folder}: {error.strerror}") from error
+        raise ConfigError(f"cannot use {error.filename or folder}: {error.strerror}") from error

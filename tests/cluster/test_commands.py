@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from sixfold.server.processes import Process
+from tests.support.postgres import free_port
 from tests.support.sixfold import COMMAND, Cluster, alive, clustered, ready
 
 pytestmark = pytest.mark.cluster
@@ -126,6 +127,8 @@ def test_a_daemon_names_what_is_wrong_with_its_file(cluster: Cluster, tmp_path: 
     assert "topology '7x7' is none of 6x3, 3x3, 1" in changed("writer", '"6x3"', '"7x7"')
     assert "$.sql.port" in changed("writer", f"port = {cluster.port}", "port = 99999")
     assert "$.sql.cache" in changed("writer", "cache = ", "cache = 1 # ")
+    (tmp_path / "latin").write_bytes(b'name = "n\xe9"\n')
+    assert "can't decode byte 0xe9" in complaint("storage-node", "--config", str(tmp_path / "latin"))
 
 
 def test_daemons_say_where_they_are(cluster: Cluster) -> None:
@@ -143,12 +146,19 @@ def test_what_can_not_be_done_is_one_line(cluster: Cluster, tmp_path: Path) -> N
     assert "there is no node-x" in complaint("cluster", "start", "node-x", "--dir", folder)
     assert "--port" in complaint("cluster", "start", "--dir", folder, "--port", "1")
     assert "--topology" in complaint("cluster", "start", "--dir", missing, "--topology", "7x7")
+    assert "--cache: a cache of 5kB is too small" in complaint("cluster", "start", "--dir", missing, "--cache", "5kB")
+    assert not Path(missing).exists()
     assert "missing: --name" in complaint("reader")
     assert "No such" in complaint("writer", "--nonsense")
     assert "is in use" in complaint("storage-node", "--config", f"{folder}/conf/node-a1.toml")
-    # A second writer by mistake finds its port taken before it could fence the first one off.
+    # A second writer by mistake finds what is in its way before it could fence the first one off.
     epoch = cluster.status()["writer"]["epoch"]
-    assert "taken" in complaint("writer", "--config", f"{folder}/conf/writer.toml")
+    control, port = ("--control", f"127.0.0.1:{free_port()}"), ("--port", str(free_port()))
+    for own in ((), control, control + port):
+        assert "taken" in complaint("writer", "--config", f"{folder}/conf/writer.toml", *own)
+    (tmp_path / "file").touch()
+    stream = ("--stream", f"127.0.0.1:{free_port()}", "--data", str(tmp_path / "file"))
+    assert "cannot use" in complaint("writer", "--config", f"{folder}/conf/writer.toml", *control, *port, *stream)
     assert cluster.status()["writer"]["epoch"] == epoch
     (tmp_path / "sixfold.toml").write_text('topology = "6x3"\n')
     assert "made by sixfold serve" in complaint("cluster", "start", "--dir", str(tmp_path))

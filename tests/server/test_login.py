@@ -161,6 +161,8 @@ def test_a_taken_port_is_refused(guarded: Served, tmp_path: Path) -> None:
     status, said = mistake("--data", str(tmp_path / "other"), "--port", str(guarded.port))
     expected = f"sixfold: cannot listen on 127.0.0.1:{guarded.port}: the port is taken by another process\n"
     assert (status, said) == (1, expected)
+    # Before it has made anything.
+    assert not (tmp_path / "other" / "zone-a").exists()
 
 
 @pytest.mark.parametrize(
