@@ -20,6 +20,12 @@ const PIECE: usize = 256 << 10;
 /// The system takes no more parts at once.
 const PARTS_MAX: usize = 1000;
 
+#[cfg(test)]
+thread_local! {
+    /// What this thread made durable: from where to where.
+    pub static SYNCED: std::cell::RefCell<Vec<std::ops::Range<u64>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
 /// Memory that begins at a multiple of `BLOCK`.
 struct Blocks {
     bytes: Vec<u8>,
@@ -101,9 +107,12 @@ impl LogFile {
         }
         put(&self.file, write)?;
         match self.durable {
-            true => self.file.sync_data(),
-            false => Ok(()),
+            true => self.file.sync_data()?,
+            false => return Ok(()),
         }
+        #[cfg(test)]
+        SYNCED.with_borrow_mut(|synced| synced.push(0..u64::MAX));
+        Ok(())
     }
 
     fn write_blocks(&self, write: &Write) -> io::Result<()> {
@@ -160,6 +169,10 @@ impl LogFile {
                     let whole = size / BLOCK * BLOCK;
                     if whole == 0 {
                         return Err(Errno::NOSPC.into());
+                    }
+                    #[cfg(test)]
+                    if flags.contains(ReadWriteFlags::DSYNC) {
+                        SYNCED.with_borrow_mut(|synced| synced.push(at..at + whole as u64));
                     }
                     at += whole as u64;
                     blocks = blocks.get(whole..).unwrap_or_default();

@@ -1,12 +1,16 @@
-use crate::file::LogFile;
+use crate::file::{LogFile, SYNCED};
 use crate::tests::message;
 use crate::{Message, Write};
 use std::fs::File;
 use std::path::Path;
 
-/// Writes parts of these sizes, one write behind the other; what the file should hold.
-fn write_all(file: &LogFile, writes: &[Vec<usize>], reserve: Option<usize>) -> Vec<u8> {
-    let mut expected: Vec<u8> = Vec::new();
+/// Writes parts of these sizes, one write behind the other; what the file should hold, and whether each was durable in the end.
+fn write_all(
+    file: &LogFile,
+    writes: &[Vec<usize>],
+    reserve: Option<usize>,
+) -> (Vec<u8>, Vec<bool>) {
+    let (mut expected, mut synced): (Vec<u8>, Vec<bool>) = Default::default();
     for sizes in writes {
         let mut parts: Vec<Message> = Vec::new();
         let offset = expected.len() as u64;
@@ -23,9 +27,21 @@ fn write_all(file: &LogFile, writes: &[Vec<usize>], reserve: Option<usize>) -> V
             parts,
             reserve,
         };
+        SYNCED.take();
         file.write(&write).unwrap();
+        synced.push(is_synced(offset, expected.len() as u64));
     }
-    expected
+    (expected, synced)
+}
+
+/// Whether all that stands there was made durable by the last write.
+fn is_synced(mut from: u64, to: u64) -> bool {
+    for synced in SYNCED.take() {
+        if synced.contains(&from) {
+            from = synced.end;
+        }
+    }
+    from >= to
 }
 
 fn same(path: &Path, expected: &[u8]) {
@@ -61,8 +77,9 @@ fn parts_go_one_behind_the_other_whichever_way_they_are_written() {
         let path = folder.path().join(number.to_string());
         File::create(&path).unwrap();
         let file = LogFile::open(path.to_str().unwrap(), durable).unwrap();
-        let expected = write_all(&file, &writes(), reserve);
+        let (expected, synced) = write_all(&file, &writes(), reserve);
         same(&path, &expected);
+        assert!(synced.iter().all(|synced| *synced == durable), "{synced:?}");
     }
 }
 
@@ -72,7 +89,7 @@ fn a_file_that_is_written_in_another_order_goes_by_the_page_cache() {
     let path = folder.path().join("journal");
     File::create(&path).unwrap();
     let file = LogFile::open(path.to_str().unwrap(), true).unwrap();
-    let mut expected = write_all(&file, &[vec![10], vec![20]], None);
+    let (mut expected, _) = write_all(&file, &[vec![10], vec![20]], None);
     // The last one again, as after a failure, and then what follows.
     for (offset, byte) in [(10, 3), (30, 4), (50, 5)] {
         let write = Write {
@@ -80,7 +97,9 @@ fn a_file_that_is_written_in_another_order_goes_by_the_page_cache() {
             parts: vec![message(&[byte; 20])],
             reserve: None,
         };
+        SYNCED.take();
         file.write(&write).unwrap();
+        assert!(is_synced(offset, offset + 20));
         expected.resize(offset as usize, 0);
         expected.extend([byte; 20]);
     }
