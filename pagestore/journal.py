@@ -17,7 +17,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sixfold.kernel import _kernel
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Disk, File, Runtime
+
+log = Logger("sixfold.pagestore")
 
 FOLDER = "journal"
 BATCH = 1
@@ -98,6 +101,7 @@ class Journal:
     def __init__(self, runtime: Runtime, disk: Disk, name: str = "") -> None:
         self._runtime = runtime
         self._disk = disk
+        self._name = name
         self.files: list[JournalFile] = []
         self.intake = _kernel.Intake(FILE_BYTES, RESERVE_BYTES, PENDING_BYTES_MAX)
         self._file: File | None = None
@@ -283,7 +287,9 @@ class Journal:
 
     def _durable(self) -> None:
         """More is durable than before."""
-        self.failure = None
+        if self.failure is not None:
+            self.failure = None
+            log.info("the journal can be written again", node=self._name)
         barriers, durable = self._barriers, self.intake.durable
         while barriers and barriers[0][0] <= durable:
             future = barriers.popleft()[1]
@@ -332,6 +338,10 @@ class Journal:
             self._current = None
 
     def _failed(self, error: OSError) -> None:
+        if self.failure is None:
+            log.error(
+                "the journal can't be written; this is tried again until it can", node=self._name, reason=str(error)
+            )
         # After a failed sync the file's unsynced bytes may be gone although a later sync succeeds: leave that file behind.
         self.failure = error
         if self._file is not None:

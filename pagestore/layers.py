@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 from sixfold.kernel import _kernel
 from sixfold.pagestore.volume import LAYERS, NodeVolume, layer_path
+from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Disk, File
 
 if TYPE_CHECKING:
     from sixfold.pagestore.node import StorageNode
+
+log = Logger("sixfold.pagestore")
 
 _STEP_BYTES = 128 << 10
 _RETRY_SECONDS = 1.0
@@ -218,6 +221,10 @@ class Layers:
                 unname()
                 raise
         except (OSError, _kernel.KernelError) as error:
+            if self.failure is None:
+                log.error(
+                    "a layer file can't be written; this is tried again", node=node.config.name, reason=str(error)
+                )
             self.failure = error if isinstance(error, OSError) else OSError(str(error))
             # A merge that met rot brings the scrub forward, as a read does.
             volume.damaged += isinstance(error, _kernel.KernelError)

@@ -148,7 +148,11 @@ def _table(found: dict[str, Any]) -> str:
         scls = [
             f"PG {s['group']} SCL {s['scl']} epoch {s['epoch']}" for s in found["segments"] if s["node"] == node["name"]
         ]
-        lines.append(f"{node['name']:<12} {state}  {node['zone']}  {'; '.join(scls)}")
+        failing = node.get("failure") or node.get("layer_failure")
+        lines.append(
+            f"{node['name']:<12} {state}  {node['zone']}  {'; '.join(scls)}"
+            + (f"  failing: {failing}" if failing else "")
+        )
     for reader in found["readers"]:
         if reader["lag_ms"] is None:
             lines.append(f"{reader['name']:<12} down")

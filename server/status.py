@@ -36,12 +36,20 @@ async def cluster_status(cluster: Cluster) -> dict[str, Any]:
             continue
         said = answers[name]
         zone = cluster.zone(name)
-        nodes.append({"name": name, "zone": zone, "pid": cluster.process(name).pid() if said else None})
+        nodes.append({"name": name, "zone": zone, "pid": cluster.process(name).pid() if said else None} | _health(said))
         segments += _segments(name, zone, said)
     readers = [_reader(cluster, name, answers[name]) for name in cluster.shape.reader_ports]
     if writer is not None:
         writer["pid"] = cluster.process("writer").pid()
     return {"uri": cluster.uri, "writer": writer, "nodes": nodes, "segments": segments, "readers": readers}
+
+
+def _health(said: dict[str, Any] | None) -> dict[str, Any]:
+    """What a storage node says of its disk."""
+    if said is None:
+        return {}
+    told = ("failure", "layer_failure", "journal_bytes", "repairs", "scrubs", "damaged_files")
+    return {key: said[key] for key in told} | {"damaged_reads": sum(v["damaged_reads"] for v in said["volumes"])}
 
 
 def _segments(name: str, zone: str, said: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@ most starts are over before anything is to be told."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import traceback
@@ -33,13 +34,12 @@ class Logger:
 
     def _tell(self, kind: str, event: str, about: dict[str, Any]) -> None:
         try:
-            logger = load().get_logger(self._name)
+            getattr(load().get_logger(self._name), kind)(event, **about)
         except (ImportError, OSError):
-            # What is to be told may be just this: no file can be opened any more.
+            # What is to be told may be just this: no file can be opened any more, or the disk of the log is full too.
             more = f"\n{traceback.format_exc()}" if kind == "exception" else ""
-            sys.stderr.write(f"[{kind}] {event} {about}{more}\n")
-            return
-        getattr(logger, kind)(event, **about)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"[{kind}] {event} {about}{more}\n")
 
 
 def load() -> Any:

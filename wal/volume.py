@@ -61,7 +61,7 @@ TOPOLOGIES = {
         "6x3", 3, 6, 4, 3, "writes go on without any zone or two nodes; no data is lost with a zone and one more node"
     ),
     "3x3": Topology("3x3", 3, 3, 2, 2, "one node or zone may be lost; a second one stops the database"),
-    "1": Topology("1", 1, 1, 1, 1, "nothing: one copy, for laptops and tests"),
+    "1": Topology("1", 1, 1, 1, 1, "no copy may be lost: there is one, for laptops and tests"),
 }
 
 

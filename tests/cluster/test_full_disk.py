@@ -75,12 +75,17 @@ def test_two_full_nodes_stop_nothing_and_a_third_only_commits() -> None:
                 waiting.join(2)
                 assert not waiting.committed
                 assert count(cluster.uri) == 11000
+                failing = {node["name"]: node["failure"] for node in cluster.status()["nodes"]}
+                assert {name for name, failure in failing.items() if failure} == {"node-a1", "node-b1", "node-c1"}
+                assert "failing: " in cluster.command("status")
             waiting.join(20)
             assert waiting.committed
         with psycopg.connect(cluster.uri, autocommit=True) as connection:
             connection.execute(ROWS, (60001, 61000))
         # What the two could not write they have by now from their peers: the others may go.
         cluster.command("stop")
+        # Not that it could not: its log could not be written either.
+        assert "the journal can be written again" in (cluster.folder / "log" / "node-a1.log").read_text()
         cluster.command("start")
         assert count(cluster.uri) == 12001
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 
 import pytest
@@ -32,3 +33,16 @@ def test_what_can_not_be_logged_is_written_to_stderr(
     said = capsys.readouterr().err
     assert said.startswith("[exception] a statement failed {'query': 'SELECT 1'}")
     assert "what went wrong" in said
+
+
+def test_what_can_not_be_written_anywhere_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk with the logs is full, and that is what is to be told."""
+    structlog.reset_defaults()
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        monkeypatch.setattr("sys.stderr", full)
+        Logger("sixfold.test").error("the disk is full", node="a1")
+        monkeypatch.undo()
+        # What is still in its buffer is not to be tried again.
+        with contextlib.suppress(OSError):
+            full.close()
