@@ -344,6 +344,9 @@ class Journal:
             )
         # After a failed sync the file's unsynced bytes may be gone although a later sync succeeds: leave that file behind.
         self.failure = error
+        if self.lane is not None:
+            # Nobody else may wait to hear that it is over.
+            self.lane.watch(self.intake.durable + 1)
         if self._file is not None:
             position = self.intake.position
             try:

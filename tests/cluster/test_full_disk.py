@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,10 +83,15 @@ def test_two_full_nodes_stop_nothing_and_a_third_only_commits() -> None:
             assert waiting.committed
         with psycopg.connect(cluster.uri, autocommit=True) as connection:
             connection.execute(ROWS, (60001, 61000))
+        # Not that it could not: its log could not be written either.
+        log = cluster.folder / "log" / "node-a1.log"
+        deadline = time.monotonic() + 10
+        while "the journal can be written again" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        assert "failing" not in cluster.command("status")
         # What the two could not write they have by now from their peers: the others may go.
         cluster.command("stop")
-        # Not that it could not: its log could not be written either.
-        assert "the journal can be written again" in (cluster.folder / "log" / "node-a1.log").read_text()
         cluster.command("start")
         assert count(cluster.uri) == 12001
 
