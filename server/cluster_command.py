@@ -119,8 +119,11 @@ def _start(cluster: clusters.Cluster, names: list[str] | None) -> int:
         process.start(cluster.arguments(process.name))
     silent = asyncio.run(wait_answering(cluster, [process.name for process in dead], START_SECONDS))
     if silent:
-        said = next(process for process in dead if process.name == silent[0]).last_words()
-        raise _fail(said.removeprefix("sixfold: ") if said else f"{silent[0]} does not answer")
+        # Whoever has ended says why; others may have been on their way.
+        said = [(process.pid() is not None, process) for process in dead if process.name in silent]
+        runs, process = min(said, key=lambda known: known[0])
+        words = process.last_words().removeprefix("sixfold: ")
+        raise _fail(words if words and not runs else f"{process.name} does not answer" + f": {words}" * bool(words))
     return len(dead)
 
 
@@ -136,15 +139,19 @@ def status(
 
 def _table(found: dict[str, Any]) -> str:
     lines = []
+
+    def absent(name: str) -> str:
+        return f"hangs (pid {found['silent'][name]})" if name in found["silent"] else "down"
+
     writer = found["writer"]
     if writer is None:
-        lines.append("writer       down")
+        lines.append(f"writer       {absent('writer')}")
     else:
         lines.append(
             f"writer       pid {writer['pid']}  epoch {writer['epoch']}  VDL {writer['vdl']}  sessions {writer['sessions']}"
         )
     for node in found["nodes"]:
-        state = f"pid {node['pid']}" if node["pid"] else "down"
+        state = f"pid {node['pid']}" if node["pid"] else absent(node["name"])
         scls = [
             f"PG {s['group']} SCL {s['scl']} epoch {s['epoch']}" for s in found["segments"] if s["node"] == node["name"]
         ]
@@ -155,7 +162,7 @@ def _table(found: dict[str, Any]) -> str:
         )
     for reader in found["readers"]:
         if reader["lag_ms"] is None:
-            lines.append(f"{reader['name']:<12} down")
+            lines.append(f"{reader['name']:<12} {absent(reader['name'])}")
         else:
             shown = f"epoch {reader['epoch']}  VDL {reader['vdl']}  lag {reader['lag_ms']:.1f} ms"
             lines.append(f"{reader['name']:<12} pid {reader['pid']}  {shown}  port {reader['port']}")

@@ -25,7 +25,8 @@ async def _ask(runtime: Runtime, cluster: Cluster, name: str) -> dict[str, Any] 
 
 
 async def cluster_status(cluster: Cluster) -> dict[str, Any]:
-    """`writer`, `nodes`, `segments` and `readers`; a daemon that does not answer has pid None (a writer: None)."""
+    """`writer`, `nodes`, `segments` and `readers`; a daemon that does not answer has pid None (a writer: None), and is in `silent`, with
+    its pid, where it runs."""
     runtime = real_runtime(str(cluster.folder))
     names = cluster.names()
     answers = dict(zip(names, await asyncio.gather(*(_ask(runtime, cluster, name) for name in names)), strict=True))
@@ -41,7 +42,10 @@ async def cluster_status(cluster: Cluster) -> dict[str, Any]:
     readers = [_reader(cluster, name, answers[name]) for name in cluster.shape.reader_ports]
     if writer is not None:
         writer["pid"] = cluster.process("writer").pid()
-    return {"uri": cluster.uri, "writer": writer, "nodes": nodes, "segments": segments, "readers": readers}
+    pids = {name: cluster.process(name).pid() for name in names if answers[name] is None}
+    silent = {name: pid for name, pid in pids.items() if pid is not None}
+    told = {"uri": cluster.uri, "writer": writer, "nodes": nodes, "segments": segments, "readers": readers}
+    return told | {"silent": silent}
 
 
 def _health(said: dict[str, Any] | None) -> dict[str, Any]:

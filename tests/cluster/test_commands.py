@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,7 +95,23 @@ def test_status_says_who_is_there(cluster: Cluster) -> None:
     assert "down" in lines["node-c1"]
     assert "epoch" in lines["writer"] and "VDL" in lines["writer"]
     assert "SCL" in lines["node-a1"] and "lag" in lines["reader-1"]
+    pid = cluster.pid("node-a2")
+    cluster.signal(signal.SIGSTOP, "node-a2")
+    try:
+        lines = {line.split()[0]: line for line in cluster.command("status").splitlines()}
+        assert f"hangs (pid {pid})" in lines["node-a2"] and "down" in lines["node-c1"]
+    finally:
+        cluster.signal(signal.SIGCONT, "node-a2")
     cluster.command("start")
+
+
+def test_who_can_not_start_says_why_though_others_were_on_their_way(cluster: Cluster) -> None:
+    cluster.command("stop")
+    address = tomllib.loads((cluster.folder / "conf" / "node-b1.toml").read_text())["address"]
+    host, port = address.split(":")
+    with socket.create_server((host, int(port))):
+        assert f"cannot listen on {address}" in complaint("cluster", "start", "--dir", str(cluster.folder))
+    assert "started" in cluster.command("start")
 
 
 def test_psql_finds_the_cluster(cluster: Cluster) -> None:
