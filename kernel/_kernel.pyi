@@ -547,8 +547,9 @@ class Session:
     def cursor(self, plan: Plan, params: Sequence[Any] = (), *, scroll: bool = True) -> Cursor:
         """A cursor over a plan's rows, which takes locks and the snapshot at its first step. `scroll`: it may go back."""
 
-    def build_index(self, table: Table, index: int) -> Job:
-        """Fill `table.indexes[index]` (an empty tree) from the table's rows; 23505 for duplicates. Hold SHARE or stronger."""
+    def build_index(self, table: Table, index: int, memory: int) -> Job:
+        """Fill `table.indexes[index]` (an empty tree) from the table's rows, with so many bytes of them in memory; 23505 for duplicates. Hold
+        SHARE or stronger."""
 
     @property
     def output_size(self) -> int:

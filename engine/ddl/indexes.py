@@ -206,7 +206,8 @@ async def build_index(change: Change, table: int, index: int) -> None:
     relation = change.must_oid(table)
     shape = kernel_table(relation)
     at = next(number for number, item in enumerate(shape.indexes) if item.oid == index)
-    job = change.session.kernel.build_index(Table(nodes.to_json(shape)), at)
+    memory = change.session.settings.number("maintenance_work_mem") * 1024
+    job = change.session.kernel.build_index(Table(nodes.to_json(shape)), at, memory)
     await change.session.waits.run(job.run, session=change.session.kernel, detached=job.run_detached)
 
 

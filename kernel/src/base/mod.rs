@@ -8,8 +8,10 @@ pub mod ids;
 pub mod lexer;
 pub mod outline;
 pub mod pace;
+pub mod spill;
 pub mod varint;
 
 pub use error::{Actor, Need, Res, SqlError, Stop};
 pub use guarded::guarded;
 pub use ids::{Epoch, GroupNo, Lsn, Oid, PageNo, RowId, SessionId, Xid};
+pub use spill::Spill;

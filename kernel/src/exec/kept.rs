@@ -2,8 +2,8 @@
 
 use super::batch::Batch;
 use super::spill::{spill, SpillFile};
-use crate::base::Res;
-use crate::expr::{Env, Spill};
+use crate::base::{Res, Spill};
+use crate::expr::Env;
 use std::sync::Arc;
 
 /// What an execution may take of memory, and where it goes beyond.

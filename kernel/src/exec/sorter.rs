@@ -7,8 +7,8 @@ use super::order::sorted;
 use super::runs::{block_rows, fan, Merge};
 use super::spill::{spill, SpillFile};
 use crate::base::error::fail;
-use crate::base::{pace, Res};
-use crate::expr::{Env, Spill};
+use crate::base::{pace, Res, Spill};
+use crate::expr::Env;
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 
 use super::batch::{Batch, Vector};
 use crate::base::error::corrupt;
-use crate::base::{varint, Oid, Res};
-use crate::expr::{Env, Spill};
+use crate::base::{varint, Oid, Res, Spill};
+use crate::expr::Env;
 use crate::types::array::Array;
 use crate::types::{oids, store, Datum, Interval, Record, Text, TimeTz};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 
 use super::code::{Call, Program, ValueSet};
 use crate::base::error::fail;
-use crate::base::{pace, Lsn, Need, Res};
+use crate::base::{pace, Lsn, Need, Res, Spill};
 use crate::exec::access::{Access, View};
 use crate::exec::batch::{Batch, Vector};
 use crate::func;
@@ -41,19 +41,6 @@ impl Host for NoHost {
     fn scan(&self, name: &str, _: &[Datum]) -> Res<Vec<Vec<Datum>>> {
         fail("0A000", format!("function {name} is not supported yet"))
     }
-}
-
-/// Temporary files, numbered within one execution. `Err(Need::Spill)` means: nothing happened yet, call again with the
-/// same arguments. A full disk is 53100. Everything is dropped with the execution.
-pub trait Spill: Send + Sync {
-    /// A new empty file.
-    fn create(&self) -> Res<u64>;
-    /// Append to a file.
-    fn write(&self, file: u64, bytes: &[u8]) -> Res<()>;
-    /// Exactly `len` bytes at `offset`.
-    fn read(&self, file: u64, offset: u64, len: usize) -> Res<Vec<u8>>;
-    /// The file is not needed any more.
-    fn remove(&self, file: u64);
 }
 
 /// Rows, pulled a batch at a time. After `Err(Need)` the operator stands where it stood: nothing is lost or done twice.

@@ -10,5 +10,5 @@ mod sub;
 
 pub use code::{Program, State};
 pub use compile::{Compiler, SubPlans};
-pub use env::{Env, Host, Members, NoHost, Operator, Plans, Setup, Spill};
+pub use env::{Env, Host, Members, NoHost, Operator, Plans, Setup};
 pub use sub::same;

@@ -2,7 +2,7 @@
 
 use super::errors::raise;
 use crate::base::{Need, Res, Stop};
-use crate::session::spill::Request;
+use crate::session::spill::{Desk, Request};
 use crate::session::Session;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::exceptions::PyRuntimeError;
@@ -97,7 +97,11 @@ pub fn slices(budget_us: u64) -> u32 {
 
 /// The request of a ("spill", request) need.
 pub fn spill<'py>(py: Python<'py>, core: &Session) -> PyResult<Option<Bound<'py, PyAny>>> {
-    Ok(match core.spill.request() {
+    asked(py, &core.spill)
+}
+
+pub fn asked<'py>(py: Python<'py>, desk: &Desk) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(match desk.request() {
         None => None,
         Some(Request::Write(writes)) => {
             let writes = writes

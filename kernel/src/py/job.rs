@@ -1,13 +1,14 @@
 //! `Table` and `Job`: storage definitions, and work on trees in slices.
 
-use super::common::{done, lock, plain, slices, stopped};
+use super::common::{asked, done, lock, plain, slices, stopped};
 use super::plan::Json;
 use crate::base::error::fail;
-use crate::base::{guarded, pace, Need, Res};
+use crate::base::{guarded, pace, Need, Res, Stop};
 use crate::exec::access::TableDef;
 use crate::exec::{compile, plan};
 use crate::session::cancel::Cancel;
 use crate::session::run::Held;
+use crate::session::spill::Desk;
 use crate::types::settings::Settings;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -46,8 +47,8 @@ struct Work {
     /// Slices that did something.
     steps: u64,
     finished: bool,
-    /// The session that it is done for.
-    cancel: Option<Arc<Cancel>>,
+    /// Of the session that it is done for: what cancels it, and its temporary files.
+    session: Option<(Arc<Cancel>, Arc<Desk>)>,
     /// The snapshot that the work reads with.
     _held: Option<Held>,
 }
@@ -61,14 +62,14 @@ impl Job {
             step: Box::new(step),
             steps: 0,
             finished: false,
-            cancel: None,
+            session: None,
             _held: held,
         }))
     }
 
     /// It ends when this is cancelled.
-    pub fn of(self, cancel: Arc<Cancel>) -> Job {
-        self.0.lock().cancel = Some(cancel);
+    pub fn of(self, cancel: Arc<Cancel>, desk: Arc<Desk>) -> Job {
+        self.0.lock().session = Some((cancel, desk));
         self
     }
 
@@ -77,32 +78,41 @@ impl Job {
         let result = match detached {
             true => {
                 let work = &mut *work;
-                py.detach(move || guarded(|| work.run(slices)))
+                py.detach(move || guarded(|| work.run(slices, false)))
             }
-            false => guarded(|| work.run(slices)),
+            false => guarded(|| work.run(slices, true)),
         };
         match result {
             Ok(steps) => done(py, steps),
-            Err(stop) => stopped(py, stop, None),
+            Err(stop) => {
+                let wanted = match (&stop, &work.session) {
+                    (Stop::Need(Need::Spill), Some((_, desk))) => asked(py, desk)?,
+                    _ => None,
+                };
+                if let Stop::Error(_) = &stop {
+                    // An error's traceback may keep the job; what it holds is let go of now.
+                    work.step = Box::new(|| Ok(true));
+                }
+                stopped(py, stop, wanted)
+            }
         }
     }
 }
 
 impl Work {
-    fn run(&mut self, slices: u32) -> Res<u64> {
-        let _pace = self
-            .cancel
-            .as_ref()
-            .map(|cancel| pace::enter(&cancel.flag, false));
+    /// `inline`: on the event loop.
+    fn run(&mut self, slices: u32, inline: bool) -> Res<u64> {
+        let session = self.session.as_ref();
+        let _pace = session.map(|(cancel, _)| pace::enter(&cancel.flag, inline));
         for _ in 0..slices {
             if self.finished {
                 return Ok(self.steps);
             }
-            if let Some(cancel) = &self.cancel {
+            if let Some((cancel, _)) = &self.session {
                 cancel.check()?;
             }
-            self.finished = (self.step)().map_err(|stop| match &self.cancel {
-                Some(cancel) => cancel.explain(stop),
+            self.finished = (self.step)().map_err(|stop| match &self.session {
+                Some((cancel, _)) => cancel.explain(stop),
                 None => stop,
             })?;
             self.steps += 1;

@@ -409,11 +409,19 @@ impl Session {
         Cursor::new(&self.core, &plan.0, values, scroll)
     }
 
-    fn build_index(&self, py: Python<'_>, table: &Table, index: usize) -> PyResult<Job> {
+    fn build_index(
+        &self,
+        py: Python<'_>,
+        table: &Table,
+        index: usize,
+        memory: usize,
+    ) -> PyResult<Job> {
         let mut core = lock(&self.core)?;
         let (view, held) = plain(py, core.take_view())?;
-        let mut job = plain(py, self.node.tables.build_index(&view, &table.0, index))?;
-        Ok(Job::new(held, move || job.step()).of(self.cancel.clone()))
+        let (tables, desk) = (&self.node.tables, core.spill.clone());
+        let build = tables.build_index(&view, &table.0, index, memory, desk.clone());
+        let mut job = plain(py, build)?;
+        Ok(Job::new(held, move || job.step()).of(self.cancel.clone(), desk))
     }
 
     #[getter]

@@ -97,7 +97,7 @@ impl State {
     }
 }
 
-impl crate::expr::Spill for Desk {
+impl crate::base::Spill for Desk {
     fn create(&self) -> Res<u64> {
         let mut state = self.state.lock();
         state.next += 1;
@@ -166,8 +166,8 @@ fn too_short<T>() -> Res<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Spill;
     use crate::base::Stop;
-    use crate::expr::Spill;
 
     fn waits<T>(result: Res<T>) -> bool {
         matches!(result, Err(Stop::Need(Need::Spill)))

@@ -1,11 +1,12 @@
 //! Filling a new index from its table's rows: read, sort, and write whole pages.
 
 use super::core::{Core, Shape};
+use super::entries::{Sorted, Sorter, STEP};
 use super::keys;
 use super::reader::Reader;
 use super::unique::{exempt, has_null, Entry, Equal};
 use crate::base::error::corrupt;
-use crate::base::{varint, Res, RowId, Xid};
+use crate::base::{Res, RowId, Xid};
 use crate::btree::{Cursor, NewCell, Tree};
 use crate::exec::access::{IndexDef, View};
 use crate::exec::batch::Batch;
@@ -13,102 +14,12 @@ use crate::redo::version::{self, versions, Version, EXTERNAL, HISTORY};
 use crate::store::Mtr;
 use crate::txn::Status;
 use crate::types::Datum;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Bytes of entries sorted at once. What a bigger index has beyond the first so many goes in among them.
-const SORT_BYTES: usize = 192 << 20;
-/// About as long is a short entry.
-const ENTRY: usize = 20;
-/// Rows read in one step.
-const STEP: usize = 1000;
 /// Bytes of entries in one mini-transaction, when they go behind those there are.
 const CHUNK_BYTES: usize = 128 << 10;
 /// Entries in one mini-transaction, when they go among others.
 const BATCH: usize = 50;
-
-/// An entry's place in `Sorted::bytes`, where it stands as a cell.
-#[derive(Clone, Copy)]
-struct Item {
-    /// The entry's first bytes, which mostly decide its order.
-    prefix: u128,
-    at: usize,
-    len: u16,
-    /// Where the entry begins in its cell.
-    head: u8,
-    /// Of a living row whose key must be unique.
-    unique: bool,
-}
-
-#[derive(Default)]
-struct Sorted {
-    bytes: Vec<u8>,
-    items: Vec<Item>,
-}
-
-impl Sorted {
-    fn cell(&self, item: &Item) -> &[u8] {
-        self.bytes
-            .get(item.at..item.at + usize::from(item.len))
-            .unwrap_or(&[])
-    }
-
-    fn entry(&self, item: &Item) -> &[u8] {
-        self.cell(item).get(usize::from(item.head)..).unwrap_or(&[])
-    }
-
-    /// The entry without its row id.
-    fn key(&self, item: &Item) -> &[u8] {
-        let entry = self.entry(item);
-        entry.get(..entry.len().saturating_sub(8)).unwrap_or(&[])
-    }
-
-    fn push(&mut self, key: &[u8], id: RowId, unique: bool) {
-        let at = self.bytes.len();
-        varint::put(&mut self.bytes, key.len() as u64 + 8);
-        let head = self.bytes.len() - at;
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(&id.0.to_be_bytes());
-        let entry = self.bytes.get(at + head..).unwrap_or(&[]);
-        let mut first = [0; 16];
-        for (to, from) in first.iter_mut().zip(entry) {
-            *to = *from;
-        }
-        self.items.push(Item {
-            prefix: u128::from_be_bytes(first),
-            at,
-            len: (self.bytes.len() - at) as u16,
-            head: head as u8,
-            unique,
-        });
-    }
-
-    fn sort(&mut self) {
-        let mut items = std::mem::take(&mut self.items);
-        items.sort_unstable_by(|a, b| match a.prefix.cmp(&b.prefix) {
-            Ordering::Equal => self.entry(a).cmp(self.entry(b)),
-            order => order,
-        });
-        self.items = items;
-    }
-
-    /// Make room for so many entries, as far as they are sorted at once: growing by and by would copy them.
-    fn reserve(&mut self, entries: u64) {
-        let item = std::mem::size_of::<Item>();
-        let most = SORT_BYTES / (item + ENTRY);
-        let entries = usize::try_from(entries).map_or(most, |entries| entries.min(most));
-        self.items.reserve(entries);
-        self.bytes.reserve(entries * ENTRY);
-    }
-
-    fn size(&self) -> usize {
-        self.bytes.len() + self.items.len() * std::mem::size_of::<Item>()
-    }
-
-    fn clear(&mut self) {
-        *self = Sorted::default();
-    }
-}
 
 /// Fills an empty index tree with the entries of all rows.
 pub struct BuildIndex {
@@ -123,10 +34,13 @@ pub struct BuildIndex {
     next: Option<RowId>,
     /// A transaction that has not aborted.
     alive: Xid,
+    sorter: Sorter,
+    /// All entries of the rows have been read.
+    ended: bool,
+    /// Some entries, in order.
     sorted: Sorted,
     /// Entries of `sorted` that are in the tree.
     written: usize,
-    sorting: bool,
     pub rows: u64,
 }
 
@@ -136,6 +50,7 @@ impl BuildIndex {
         view: &View,
         shape: Arc<Shape>,
         place: usize,
+        sorter: Sorter,
     ) -> Res<BuildIndex> {
         let Some(index) = shape.def.indexes.get(place).cloned() else {
             return corrupt(format!("table {} has no index {place}", shape.def.name));
@@ -150,41 +65,46 @@ impl BuildIndex {
             view: view.clone(),
             next: Some(RowId(0)),
             alive: Xid::FROZEN,
+            sorter,
+            ended: false,
             sorted: Sorted::default(),
             written: 0,
-            sorting: true,
             rows: 0,
         })
     }
 
     /// Do some of it; true when the index is whole.
     pub fn step(&mut self) -> Res<bool> {
-        if self.sorting {
+        if self.next.is_some() {
             self.read()?;
-            if self.next.is_none() || self.sorted.size() >= SORT_BYTES {
-                self.sorted.sort();
-                self.sorting = false;
-                self.written = 0;
+            return Ok(false);
+        }
+        if !self.ended {
+            self.sorter.end()?;
+            self.ended = true;
+        }
+        if self.written < self.sorted.items.len() {
+            if !self.append()? {
+                self.insert()?;
             }
             return Ok(false);
         }
-        if self.written < self.sorted.items.len() && !self.append()? {
-            self.insert()?;
-        }
-        if self.written < self.sorted.items.len() {
-            return Ok(false);
-        }
-        self.sorted.clear();
-        self.sorting = true;
-        Ok(self.next.is_none())
+        // What comes is compared with the last of those before.
+        self.written = match self.index.unique {
+            true => self.sorted.keep_last_key(),
+            false => {
+                self.sorted = Sorted::default();
+                0
+            }
+        };
+        self.sorter.give(&mut self.sorted)?;
+        Ok(self.written == self.sorted.items.len())
     }
 
     fn read(&mut self) -> Res<()> {
         let Some(next) = self.next else { return Ok(()) };
-        if self.sorted.items.is_empty() {
-            let (_, rows) = self.core.size(self.shape.def.root)?;
-            self.sorted.reserve(rows + rows / 8);
-        }
+        let (_, rows) = self.core.size(self.shape.def.root)?;
+        self.sorter.settle(rows + rows / 8)?;
         let volume = Arc::clone(&self.core.volume);
         let mut cursor = Cursor::new(self.shape.rows()).with_read_ahead(64);
         cursor.seek(&*volume, &next.0.to_be_bytes())?;
@@ -226,7 +146,7 @@ impl BuildIndex {
                     self.rows += u64::from(!entries.is_empty());
                     for (entry, unique) in entries {
                         let (key, id) = keys::split(&entry)?;
-                        self.sorted.push(key, id, unique);
+                        self.sorter.sorted.push(key, id, unique);
                     }
                 }
             }
@@ -265,7 +185,9 @@ impl BuildIndex {
                 keys::put(part, &value, &mut key)?;
             }
             keys::check_size(&self.index, &self.shape.def, &key)?;
-            self.sorted.push(&key, *id, !exempt(&self.index, null));
+            self.sorter
+                .sorted
+                .push(&key, *id, !exempt(&self.index, null));
         }
         Ok(())
     }
@@ -326,7 +248,9 @@ impl BuildIndex {
         }
         let above = match self.sorted.items.get(self.written) {
             // The tree may have the key only if this build has just put it there, and then it was compared.
-            Some(item) if item.unique && !self.continues(self.written) => self.sorted.key(item),
+            Some(item) if item.unique && !self.sorted.continues(self.written) => {
+                self.sorted.key(item)
+            }
             Some(item) => self.sorted.entry(item),
             None => return Ok(true),
         };
@@ -342,20 +266,10 @@ impl BuildIndex {
         Ok(true)
     }
 
-    /// Has the entry before this one the same key?
-    fn continues(&self, at: usize) -> bool {
-        let items = &self.sorted.items;
-        let before = at.checked_sub(1).and_then(|before| items.get(before));
-        match (before, items.get(at)) {
-            (Some(a), Some(b)) => self.sorted.key(a) == self.sorted.key(b),
-            _ => false,
-        }
-    }
-
     /// The rows of the entries before this one that have its key must not count.
     fn check_neighbours(&self, mtr: &Mtr<'_>, at: usize) -> Res<()> {
         let mut other = at;
-        while self.continues(other) {
+        while self.sorted.continues(other) {
             other -= 1;
             let (Some(item), Some(own)) = (self.sorted.items.get(other), self.sorted.items.get(at))
             else {

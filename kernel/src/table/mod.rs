@@ -9,6 +9,7 @@ mod build_index;
 mod bulk;
 mod bulk_change;
 mod core;
+mod entries;
 mod heap;
 mod keys;
 mod lock;
@@ -24,6 +25,8 @@ mod vacuum;
 mod vacuum_leaf;
 mod visible;
 
+#[cfg(test)]
+mod build_index_tests;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -45,7 +48,7 @@ pub use self::core::Core;
 pub use self::sequence::SequenceDef;
 pub use self::vacuum::VacuumTable;
 
-use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId};
+use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId, Spill};
 use crate::exec::access::{Access, Bounds, Cursor, Inserted, TableDef, View, Wait, Wrote};
 use crate::exec::batch::Batch;
 use crate::exec::plan::LockMode;
@@ -117,9 +120,18 @@ impl Tables {
         self.core.unsettled()
     }
 
-    /// Fills `table.indexes[index]`, an empty tree. 23505 for duplicates. The caller keeps writers out (SHARE lock).
-    pub fn build_index(&self, view: &View, table: &Arc<TableDef>, index: usize) -> Res<BuildIndex> {
-        BuildIndex::new(&self.core, view, self.core.shape(table)?, index)
+    /// Fills `table.indexes[index]`, an empty tree. 23505 for duplicates. The caller keeps writers out (SHARE lock). About `memory`
+    /// bytes of entries are kept in memory.
+    pub fn build_index(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        index: usize,
+        memory: usize,
+        spill: Arc<dyn Spill>,
+    ) -> Res<BuildIndex> {
+        let sorter = entries::Sorter::new(memory, spill);
+        BuildIndex::new(&self.core, view, self.core.shape(table)?, index, sorter)
     }
 
     pub fn create_sequence(&self, def: &SequenceDef) -> Res<PageNo> {

@@ -3,7 +3,7 @@
 use super::harness::{code, row, show, World};
 use super::SequenceDef;
 use crate::base::{Need, RowId, SessionId, Stop};
-use crate::exec::access::{Access, Bounds, Inserted, TableDef, Wait, Wrote};
+use crate::exec::access::{Access, Bounds, Inserted, Wait, Wrote};
 use crate::exec::plan::LockMode;
 use crate::types::Datum;
 use std::sync::Arc;
@@ -293,18 +293,6 @@ fn waiters_for_one_row_go_one_by_one() {
     }
 }
 
-fn clone(t: &TableDef) -> TableDef {
-    TableDef {
-        oid: t.oid,
-        name: t.name.clone(),
-        schema: t.schema.clone(),
-        root: t.root,
-        overflow: t.overflow,
-        columns: t.columns.clone(),
-        indexes: t.indexes.clone(),
-    }
-}
-
 pub(super) fn noise(len: usize, seed: u64) -> String {
     let mut state = seed;
     let mut next = || {
@@ -544,49 +532,6 @@ fn index_scans_keep_order_bounds_and_direction() {
     }
     parts.sort_unstable();
     assert_eq!(parts, (-1..2000).collect::<Vec<_>>());
-}
-
-#[test]
-fn an_index_is_built_from_what_is_there() {
-    let mut w = World::new(200);
-    let t = w.table();
-    let mut a = w.begin(1, false);
-    for i in 0..1200i64 {
-        w.insert(&mut a, &t, &row(i * 31 % 1200, "x", i % 400))
-            .unwrap();
-    }
-    w.commit(a);
-    let mut def = clone(&t);
-    def.indexes[0].root = w.run(|s| s.create_index()).unwrap();
-    def.indexes[1].root = w.run(|s| s.create_index()).unwrap();
-    let def = Arc::new(def);
-    let view = w.tables.view(SessionId(5), w.volume.vdl(), 1, false);
-    for place in 0..2 {
-        let mut build = w.run(|s| s.build_index(&view, &def, place)).unwrap();
-        while !w.run(|_| build.step()).unwrap() {}
-        assert_eq!(build.rows, 1200);
-    }
-    assert_eq!(w.check(&def), vec![1200, 0, 1200, 1200]);
-    assert_eq!(
-        w.by_index(&view, &def, 0, Bounds::default(), false).len(),
-        1200
-    );
-    // n is not unique.
-    let mut def = clone(&def);
-    def.indexes[1].unique = true;
-    def.indexes[1].root = w.run(|s| s.create_index()).unwrap();
-    let def = Arc::new(def);
-    let mut build = w.run(|s| s.build_index(&view, &def, 1)).unwrap();
-    let error = loop {
-        match w.run(|_| build.step()) {
-            Ok(true) => panic!("duplicates passed"),
-            Ok(false) => {}
-            Err(Stop::Error(error)) => break error,
-            Err(need) => panic!("{need:?}"),
-        }
-    };
-    assert_eq!(error.message, "could not create unique index \"t_n_idx\"");
-    assert_eq!(error.detail.as_deref(), Some("Key (n)=(0) is duplicated."));
 }
 
 #[test]

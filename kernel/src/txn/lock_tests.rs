@@ -193,3 +193,70 @@ fn the_list_shows_who_waits_for_whom() {
     assert_eq!(locks.blockers(B), [A]);
     assert_eq!(locks.blockers(C), [A]);
 }
+
+#[test]
+fn many_rows_are_given_back_and_who_waits_for_one_gets_it() {
+    let locks = Locks::new();
+    let key = |n| LockKey::Row(Oid(1), RowId(n));
+    let all = |mode| {
+        for n in 0..5000 {
+            assert!(take(&locks, A, key(n * 7 % 5000), mode).unwrap());
+        }
+    };
+    for early in [false, true] {
+        all(row::KEY_SHARE);
+        let mark = locks.mark(A);
+        if early {
+            waits(take(&locks, C, key(10), row::UPDATE));
+        }
+        all(row::NO_KEY_UPDATE);
+        assert!(take(&locks, B, key(77), row::KEY_SHARE).unwrap());
+        assert!(!locks
+            .acquire(
+                B,
+                key(77),
+                row::SHARE,
+                Level::Transaction,
+                OnConflict::Refuse
+            )
+            .unwrap());
+        waits(take(&locks, B, key(4000), row::SHARE));
+        assert!(locks.holds(A, key(4000), row::NO_KEY_UPDATE));
+        assert!(locks.holds(A, key(4001), row::NO_KEY_UPDATE));
+        assert!(locks.conflicts(B, key(4001), row::SHARE));
+        // Only what somebody waits for is shown.
+        assert_eq!(locks.list().len(), if early { 6 } else { 3 });
+        locks.release_to(A, mark);
+        assert_eq!(locks.take_woken(), vec![B]);
+        assert!(locks.holds(B, key(4000), row::SHARE));
+        assert!(!locks.holds(A, key(4000), row::NO_KEY_UPDATE));
+        assert!(locks.holds(A, key(4000), row::KEY_SHARE));
+        assert!(!locks.conflicts(B, key(4001), row::NO_KEY_UPDATE));
+        assert!(locks.conflicts(B, key(4001), row::UPDATE));
+        locks.release_all(A);
+        assert_eq!(locks.take_woken(), if early { vec![C] } else { vec![] });
+        locks.release_all(C);
+        locks.release_all(B);
+        assert!(locks.no_row_locks() && locks.list().is_empty());
+    }
+}
+
+#[test]
+fn rows_of_an_heir_are_in_the_way_as_before() {
+    let locks = Locks::new();
+    let key = |n| LockKey::Row(Oid(1), RowId(n));
+    for n in 0..3000 {
+        assert!(take(&locks, A, key(n), row::UPDATE).unwrap());
+    }
+    waits(take(&locks, B, key(7), row::UPDATE));
+    locks.hand_over(A, C);
+    assert!(locks.conflicts(A, key(7), row::UPDATE) && locks.conflicts(A, key(2999), row::UPDATE));
+    assert!(locks.holds(C, key(7), row::UPDATE) && locks.holds(C, key(2999), row::UPDATE));
+    assert_eq!(locks.blockers(B), vec![C]);
+    locks.release_all(A);
+    assert!(locks.take_woken().is_empty());
+    locks.release_all(C);
+    assert_eq!(locks.take_woken(), vec![B]);
+    locks.release_all(B);
+    assert!(locks.no_row_locks());
+}

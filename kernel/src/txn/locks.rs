@@ -2,8 +2,12 @@
 //! A session waits for at most one thing; who came first is served first; a wait that would close a ring of waiting
 //! sessions is refused with 40P01 before it begins. Everything lives in memory: a failover ends its transactions.
 
+mod rings;
+mod rows;
+
 use super::modes::{conflicts, name, LockKey};
-use crate::base::{Need, Res, SessionId, SqlError, Stop, Xid};
+use super::row_locks::{self, RowLocks, Taken};
+use crate::base::{Need, Res, SessionId, Stop, Xid};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -62,11 +66,27 @@ enum Waiting {
     Xid(Xid, SessionId),
 }
 
+/// Transaction-level acquisitions in order, so that a savepoint is two lengths.
+#[derive(Debug, Default)]
+struct Journal {
+    keys: Vec<(LockKey, u8)>,
+    rows: row_locks::Journal,
+}
+
+/// How far a journal went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    pub keys: usize,
+    pub rows: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    /// Of rows only those that somebody waits for, or has waited for.
     entries: AHashMap<LockKey, Entry>,
-    /// Transaction-level acquisitions in order, so that a savepoint is a length.
-    journals: AHashMap<SessionId, Vec<(LockKey, u8)>>,
+    /// Locks of rows that have no entry.
+    rows: RowLocks,
+    journals: AHashMap<SessionId, Journal>,
     /// How often a session holds a session-level lock.
     counts: AHashMap<(SessionId, LockKey, u8), u32>,
     waiting: AHashMap<SessionId, Waiting>,
@@ -95,7 +115,7 @@ pub struct LockInfo {
 #[derive(Debug, Default)]
 pub struct Locks {
     state: Mutex<State>,
-    /// Row keys in the table, so that writers can pass by when nobody locks rows.
+    /// Row locks, so that writers can pass by when nobody locks rows.
     rows: AtomicUsize,
 }
 
@@ -129,6 +149,15 @@ impl Locks {
             }
         }
         state.leave_queue(session, self);
+        if let LockKey::Row(oid, id) = key {
+            if !state.entries.contains_key(&key) {
+                match state.take_row(session, oid, id, mode, self) {
+                    Taken::Already | Taken::New => return Ok(true),
+                    Taken::Conflict if how == OnConflict::Refuse => return Ok(false),
+                    Taken::Conflict => state.give_entry(oid, id, self),
+                }
+            }
+        }
         if state.grantable(session, key, mode) {
             state.grant(session, key, mode, level, self);
             return Ok(true);
@@ -208,14 +237,14 @@ impl Locks {
             state.end_xid(*xid);
         }
         let is_turn = |(key, _): &(LockKey, u8)| matches!(key, LockKey::Turn(..));
-        let Some(journal) = state.journals.get_mut(&session) else {
+        let Some(Journal { keys, .. }) = state.journals.get_mut(&session) else {
             return;
         };
-        if !journal.iter().any(is_turn) {
+        if !keys.iter().any(is_turn) {
             return;
         }
-        let (turns, others) = std::mem::take(journal).into_iter().partition(is_turn);
-        *journal = others;
+        let (turns, others) = std::mem::take(keys).into_iter().partition(is_turn);
+        *keys = others;
         let turns: Vec<(LockKey, u8)> = turns;
         for (key, mode) in turns {
             state.drop_bit(session, key, mode, Level::Transaction, self);
@@ -225,11 +254,10 @@ impl Locks {
     /// The transaction-level locks of `session`, which waits for nothing, are `heir`'s from now on.
     pub fn hand_over(&self, session: SessionId, heir: SessionId) {
         let mut state = self.state.lock();
+        let state = &mut *state;
         let journal = state.journals.remove(&session).unwrap_or_default();
-        for (key, _) in &journal {
-            let Some(entry) = state.entries.get_mut(key) else {
-                continue;
-            };
+        state.rows.hand_over(session, heir, &journal.rows);
+        for entry in state.entries.values_mut() {
             let mut bits = 0;
             for holder in entry.holders.iter_mut().filter(|h| h.session == session) {
                 bits |= std::mem::take(&mut holder.txn);
@@ -247,12 +275,18 @@ impl Locks {
     }
 
     /// A mark for `release_to`.
-    pub fn mark(&self, session: SessionId) -> usize {
-        self.state.lock().journals.get(&session).map_or(0, Vec::len)
+    pub fn mark(&self, session: SessionId) -> Mark {
+        let mut state = self.state.lock();
+        let mark = |journal: &mut Journal| Mark {
+            keys: journal.keys.len(),
+            rows: journal.rows.mark(),
+        };
+        let journal = state.journals.get_mut(&session);
+        journal.map_or(Mark::default(), mark)
     }
 
-    /// Give back the transaction-level locks taken after `mark` (rollback to a savepoint), newest first.
-    pub fn release_to(&self, session: SessionId, mark: usize) {
+    /// Give back the transaction-level locks taken after `mark` (rollback to a savepoint).
+    pub fn release_to(&self, session: SessionId, mark: Mark) {
         let mut state = self.state.lock();
         state.release_to(session, mark, self);
     }
@@ -263,7 +297,7 @@ impl Locks {
         if state.waiting.contains_key(&session) {
             state.leave_queue(session, self);
         }
-        state.release_to(session, 0, self);
+        state.release_to(session, Mark::default(), self);
         state.journals.remove(&session);
     }
 
@@ -329,7 +363,7 @@ impl Locks {
         std::mem::take(&mut self.state.lock().woken)
     }
 
-    /// pg_locks, but for what a running transaction has of itself.
+    /// pg_locks, but for what a running transaction has of itself. As in PostgreSQL, rows are shown when somebody has to wait.
     pub fn list(&self) -> Vec<LockInfo> {
         let state = self.state.lock();
         let mut out = Vec::new();
@@ -400,8 +434,13 @@ impl Locks {
 
 impl State {
     fn held_bits(&self, session: SessionId, key: LockKey) -> u16 {
-        self.entries
-            .get(&key)
+        let entry = self.entries.get(&key);
+        if let (None, LockKey::Row(oid, id)) = (entry, key) {
+            let holders = self.rows.holders(oid, id);
+            let own = holders.iter().find(|(s, _)| *s == session);
+            return own.map_or(0, |(_, bits)| *bits);
+        }
+        entry
             .and_then(|e| e.holders.iter().find(|h| h.session == session))
             .map_or(0, Holder::bits)
     }
@@ -432,10 +471,16 @@ impl State {
     }
 
     fn grantable(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
-        let Some(entry) = self.entries.get(&key) else {
-            return true;
-        };
         let mask = conflicts(&key, mode);
+        let Some(entry) = self.entries.get(&key) else {
+            let LockKey::Row(oid, id) = key else {
+                return true;
+            };
+            let holders = self.rows.holders(oid, id);
+            return !holders
+                .iter()
+                .any(|(s, bits)| *s != session && bits & mask != 0);
+        };
         let mut mine = false;
         for holder in &entry.holders {
             if holder.session == session {
@@ -469,7 +514,11 @@ impl State {
             match level {
                 Level::Transaction => {
                     holder.txn |= 1 << mode;
-                    self.journals.entry(session).or_default().push((key, mode));
+                    let journal = self.journals.entry(session).or_default();
+                    match key {
+                        LockKey::Row(oid, id) => journal.rows.push(oid, id, mode),
+                        _ => journal.keys.push((key, mode)),
+                    }
                 }
                 Level::Session => {
                     holder.held |= 1 << mode;
@@ -487,6 +536,9 @@ impl State {
         level: Level,
         owner: &Locks,
     ) {
+        if let (LockKey::Row(oid, id), false) = (key, self.entries.contains_key(&key)) {
+            return self.drop_row(session, oid, id, mode, owner);
+        }
         if let Some(entry) = self.entries.get_mut(&key) {
             for holder in entry.holders.iter_mut().filter(|h| h.session == session) {
                 match level {
@@ -499,12 +551,20 @@ impl State {
         self.serve(key, owner);
     }
 
-    fn release_to(&mut self, session: SessionId, mark: usize, owner: &Locks) {
+    fn release_to(&mut self, session: SessionId, mark: Mark, owner: &Locks) {
         let Some(journal) = self.journals.get_mut(&session) else {
             return;
         };
-        let released = journal.split_off(mark.min(journal.len()));
+        let released = journal.keys.split_off(mark.keys.min(journal.keys.len()));
+        let rows = journal.rows.split_off(mark.rows);
         for (key, mode) in released.into_iter().rev() {
+            self.drop_bit(session, key, mode, Level::Transaction, owner);
+        }
+        if mark.rows == 0 && rows.len() > BULK_ROWS {
+            return self.release_rows(session, &rows, owner);
+        }
+        for (oid, id, mode) in rows.iter() {
+            let key = LockKey::Row(oid, id);
             self.drop_bit(session, key, mode, Level::Transaction, owner);
         }
     }
@@ -567,83 +627,10 @@ impl State {
             self.woken.push(session);
         }
     }
-
-    /// The sessions that `session` waits for: holders in its way, and those before it in the queue that conflict.
-    fn edges(&self, session: SessionId, out: &mut Vec<SessionId>) {
-        match self.waiting.get(&session) {
-            None => {}
-            Some(Waiting::Xid(_, owner)) => out.push(*owner),
-            Some(Waiting::Key(key, mode)) => {
-                let Some(entry) = self.entries.get(key) else {
-                    return;
-                };
-                let mask = conflicts(key, *mode);
-                out.extend(
-                    entry
-                        .holders
-                        .iter()
-                        .filter(|h| h.session != session && h.bits() & mask != 0)
-                        .map(|h| h.session),
-                );
-                let before = entry.queue.iter().take_while(|w| w.session != session);
-                out.extend(
-                    before
-                        .filter(|w| mask & (1 << w.mode) != 0)
-                        .map(|w| w.session),
-                );
-            }
-        }
-    }
-
-    /// A ring of waiting sessions through `start`, beginning with it.
-    fn find_ring(&self, start: SessionId) -> Option<Vec<SessionId>> {
-        let mut path: Vec<(SessionId, Vec<SessionId>)> = Vec::new();
-        let mut seen: AHashMap<SessionId, ()> = AHashMap::new();
-        let mut first = Vec::new();
-        self.edges(start, &mut first);
-        path.push((start, first));
-        loop {
-            let next = path.last_mut()?.1.pop();
-            match next {
-                None => {
-                    path.pop();
-                }
-                Some(session) if session == start => {
-                    return Some(path.into_iter().map(|(s, _)| s).collect())
-                }
-                Some(session) => {
-                    if seen.insert(session, ()).is_none() {
-                        let mut edges = Vec::new();
-                        self.edges(session, &mut edges);
-                        path.push((session, edges));
-                    }
-                }
-            }
-        }
-    }
-
-    fn deadlock(&self, ring: &[SessionId]) -> Box<SqlError> {
-        let mut lines = Vec::new();
-        for (index, session) in ring.iter().enumerate() {
-            let blocker = ring
-                .get(index + 1)
-                .or(ring.first())
-                .copied()
-                .unwrap_or(*session);
-            let what = match self.waiting.get(session) {
-                Some(Waiting::Key(key, mode)) => format!("{} on {key}", name(key, *mode)),
-                Some(Waiting::Xid(xid, _)) => format!("ShareLock on transaction {xid}"),
-                None => continue,
-            };
-            lines.push(format!(
-                "Process {session} waits for {what}; blocked by process {blocker}."
-            ));
-        }
-        SqlError::new("40P01", "deadlock detected")
-            .detail(lines.join("\n"))
-            .hint("See server log for query details.")
-    }
 }
+
+/// So many rows are given back one by one.
+const BULK_ROWS: usize = 64;
 
 /// In a session-level count: granted from the queue, and its asker has not come back yet.
 const GRANTED_LATER: u32 = 1 << 31;

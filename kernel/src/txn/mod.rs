@@ -9,6 +9,7 @@ pub mod csn;
 pub mod leftovers;
 pub mod locks;
 pub mod modes;
+mod row_locks;
 pub mod running;
 pub mod snapshots;
 

@@ -1,6 +1,7 @@
 //! The transactions that run: their xids, levels of savepoints, and who they belong to. Nothing of it outlives the process:
 //! an xid that is not here and has no CSN has aborted.
 
+use super::locks::Mark;
 use crate::base::{Lsn, SessionId, Xid};
 use ahash::AHashMap;
 use parking_lot::RwLock;
@@ -22,7 +23,7 @@ struct Level {
     /// Of released savepoints inside: they share this level's fate.
     merged: Vec<Xid>,
     /// Locks held when the level began.
-    mark: usize,
+    mark: Mark,
 }
 
 #[derive(Debug, Default)]
@@ -155,7 +156,7 @@ impl Running {
     }
 
     /// Begin a savepoint; returns its level (1 is the first).
-    pub fn savepoint(&self, session: SessionId, mark: usize) -> usize {
+    pub fn savepoint(&self, session: SessionId, mark: Mark) -> usize {
         let mut state = self.state.write();
         let txn = state.sessions.entry(session).or_default();
         if txn.levels.is_empty() {
@@ -184,7 +185,7 @@ impl Running {
     }
 
     /// Roll back level `level` and all inside it; it begins anew. Returns its lock mark and the xids that have aborted.
-    pub fn rollback_to(&self, session: SessionId, level: usize) -> Option<(usize, Vec<Xid>)> {
+    pub fn rollback_to(&self, session: SessionId, level: usize) -> Option<(Mark, Vec<Xid>)> {
         let mut state = self.state.write();
         let State { xids, sessions } = &mut *state;
         let txn = sessions.get_mut(&session)?;
@@ -288,21 +289,22 @@ mod tests {
     #[test]
     fn savepoints_merge_or_abort() {
         let running = Running::default();
+        let mark = Mark { keys: 3, rows: 9 };
         let mut next = 100;
-        assert_eq!(running.savepoint(S, 3), 1);
+        assert_eq!(running.savepoint(S, mark), 1);
         assert_eq!(running.wanting(S), 2);
         assert_eq!(running.assign(S, &mut next), Xid(101));
         assert_eq!(
             (running.top(S), running.current(S)),
             (Some(Xid(100)), Some(Xid(101)))
         );
-        assert_eq!(running.savepoint(S, 5), 2);
+        assert_eq!(running.savepoint(S, Mark::default()), 2);
         assert_eq!(running.assign(S, &mut next), Xid(102));
         running.release(S, 2);
         assert_eq!(running.own(S).as_ref(), &[Xid(100), Xid(101), Xid(102)]);
         assert_eq!(
             running.rollback_to(S, 1),
-            Some((3, vec![Xid(101), Xid(102)]))
+            Some((mark, vec![Xid(101), Xid(102)]))
         );
         assert_eq!(running.own(S).as_ref(), &[Xid(100)]);
         assert_eq!(running.wanting(S), 1);

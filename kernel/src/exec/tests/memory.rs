@@ -1,11 +1,11 @@
 //! Tables and temporary files in memory, with waiting injected by seed.
 
 use crate::base::error::fail;
+use crate::base::Spill;
 use crate::base::{Lsn, Need, Oid, PageNo, Res, RowId};
 use crate::exec::access::*;
 use crate::exec::batch::Batch;
 use crate::exec::plan::LockMode;
-use crate::expr::Spill;
 use crate::func::Rng;
 use crate::types::{registry, Datum};
 use std::cmp::Ordering;
