@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 SEEDS ?= 300
 RUST_SOURCES := $(shell find kernel/src server/reactor wal/lanes -name '*.rs' 2>/dev/null) kernel/Cargo.toml kernel/Cargo.lock server/reactor/Cargo.toml wal/lanes/Cargo.toml
 
-NEED_RUST = command -v cargo >/dev/null || { echo "make build: Rust is missing; install a toolchain with rustup, or: apt-get install cargo rustc (1.85 or newer)"; exit 1; }
+NEED_RUST = command -v cargo >/dev/null && rustc --version 2>/dev/null | awk '{ split($$2, v, "."); new = v[1] > 1 || v[2] >= 85 } END { exit !new }' \
+	|| { echo "make build: Rust is missing or older than 1.85; install a toolchain with rustup, or: apt-get install cargo rustc (1.85 or newer)"; exit 1; }
 
 .PHONY: build run test test-rust test-python bench lint sim clean
 
@@ -17,7 +18,7 @@ build: $(VENV)/.built
 
 $(VENV)/.python:
 	@$(NEED_RUST)
-	@command -v $(PYTHON) >/dev/null || { echo "make build: Python 3.11 or newer is missing; install it with: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { echo "make build: Python 3.11 or newer is missing; install it with: apt-get install python3 python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" "setuptools-rust>=1.9" wheel
 	@touch $@
