@@ -49,6 +49,7 @@ from .indexes import rebuild, renew_attributes
 from .roles import rename_role
 from .schemas import new_owner, own_schema, rename_schema
 from .sequences import Options, change_sequence, make_sequence, qualified, read_options
+from .tables import run_plan
 
 if TYPE_CHECKING:
     from sixfold.engine.session import Session
@@ -147,10 +148,7 @@ async def execute(change: Change, text: str) -> int:
     """A statement of the engine's own within this transaction; rows changed."""
     session = change.session
     prepared = prepare_own(session, text, change.catalog)
-    portal = session.kernel.portal(prepared.plan, ())
-    await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)
-    rows = portal.rows
-    portal.close()
+    rows = await run_plan(session, prepared)
     session.kernel.next_command()
     return rows
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.catalog.model import Relation
 from sixfold.engine.deparse import position_of
 from sixfold.engine.errors import SqlError, not_built
 from sixfold.engine.parser import ast, enums, quote_ident
-from sixfold.engine.plans import prepare
+from sixfold.engine.plans import Prepared, prepare
 from sixfold.engine.utility import Context, entry
 
 from . import reloptions
@@ -339,11 +340,18 @@ async def insert_from(session: Session, table: Relation, query: Any, context: Co
     prepared = await session.statements.ready(
         context.text, lambda: prepare(session, insert, context.text, context.param_types, catalog=session.catalog())
     )
-    portal = session.kernel.portal(prepared.plan, context.params)
-    await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)
-    rows = portal.rows
-    portal.close()
-    return rows
+    return await run_plan(session, prepared, context.params)
+
+
+async def run_plan(session: Session, prepared: Prepared, params: Sequence[Any] = ()) -> int:
+    """A plan that writes; the number of its rows."""
+    portal = session.kernel.portal(prepared.plan, params)
+    try:
+        await session.waits.run(portal.run, session=session.kernel, detached=portal.run_detached)
+        return portal.rows
+    finally:
+        # An error's traceback keeps the portal, and so its temporary files.
+        portal.close()
 
 
 def quoted(table: Relation) -> str:

@@ -124,6 +124,22 @@ def test_a_build_that_ends_early_leaves_no_temporary_file(server: Served) -> Non
         assert not temporary(server)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE broken AS SELECT t, 1 / (id - 500000) FROM wide ORDER BY 1, 2",
+        "SELECT t, 1 / (id - 500000) INTO broken FROM wide ORDER BY 1, 2",
+        "INSERT INTO narrow SELECT id, 1 / (id - 500000) FROM wide ORDER BY t, 2",
+    ],
+    ids=["create table as", "select into", "insert"],
+)
+def test_a_statement_that_fails_leaves_no_temporary_file(server: Served, statement: str) -> None:
+    with connect(server) as connection:
+        with pytest.raises(errors.DivisionByZero):
+            connection.execute(statement)  # type: ignore[call-overload]
+        assert not temporary(server)
+
+
 # 300 bytes each would be 180 MB.
 @pytest.mark.parametrize(
     "statement",
