@@ -21,8 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sixfold.kernel import _kernel
+from sixfold.wal.logs import Logger
 from sixfold.wal.rpc import RemoteError, Rpc, dial
 from sixfold.wal.runtime import Connection, ConnectionLost, Listener, Runtime
+
+log = Logger("sixfold.wal")
 
 _FLUSH = struct.Struct("<cQQ")
 _LENGTH = struct.Struct("<I")
@@ -39,6 +42,8 @@ _FEEDBACK_SECONDS = 0.1
 _IDLE_SECONDS = 0.5
 _RETRY_SECONDS = 0.1
 _SILENCE_SECONDS = 5.0
+# A reader that has been without its writer for so long says so.
+_SAY_SECONDS = 3.0
 
 
 @dataclass
@@ -295,6 +300,7 @@ class LogTailer:
 
     async def _run(self) -> None:
         clock = self._runtime.clock
+        heard, said = clock.monotonic(), ""
         while not self.closed:
             if self._rpc is None or self._rpc.connection.closed:
                 try:
@@ -302,8 +308,13 @@ class LogTailer:
                 except (ConnectionLost, RemoteError) as error:
                     self.last_error = str(error)
                     self.last_error_time = clock.time()
+                    if clock.monotonic() - heard > _SAY_SECONDS and said != self.last_error:
+                        said = self.last_error
+                        log.warning("waiting for the writer's stream", writer=self._address, reason=said)
             elif self.heard and clock.monotonic() - self.heard > _SILENCE_SECONDS:
                 self._rpc.connection.abort()
+            else:
+                heard, said = clock.monotonic(), ""
             await clock.sleep(_RETRY_SECONDS)
 
     async def _subscribe(self) -> None:

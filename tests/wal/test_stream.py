@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from sixfold.wal import stream
 from sixfold.wal.real import real_runtime, run
 from sixfold.wal.stream import LogPublisher, LogTailer
 from tests.raw import RawVolume
@@ -132,6 +137,25 @@ def test_a_reader_that_hangs_is_let_go(tmp_path: Path) -> None:
         tailer.close()
         pair.publisher.close()
 
+    run(main())
+
+
+def test_a_reader_without_its_writer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_SAY_SECONDS", 0.2)
+
+    async def main() -> None:
+        pair = Pair(tmp_path)
+        tailer = await pair.start()
+        await until(lambda: tailer.connected)
+        pair.publisher.close()
+        with capture_logs() as entries:
+            await until(lambda: bool(entries))
+            await asyncio.sleep(0.5)
+        assert [entry["event"] for entry in entries] == ["waiting for the writer's stream"]
+        assert "could not connect" in entries[0]["reason"]
+        tailer.close()
+
+    structlog.reset_defaults()
     run(main())
 
 
