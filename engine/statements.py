@@ -546,8 +546,11 @@ class Statements:
         if session.kernel.status == "E" and type(node).__name__ != "TransactionStmt":
             raise utility.in_failed_block()
         if is_plannable(node):
-            prepared = await self.ready(text, lambda: prepare(session, node, text, param_types, at=at))
-            await self.run_plan(prepared, reply, params, node=node, text=text)
+            # The text around it may be long, and of many statements.
+            own = own_text or text
+            prepared = await self.ready(own, lambda: prepare(session, node, text, param_types, at=at))
+            asked = node if asynchronous.needs_python(own) else None
+            await self.run_plan(prepared, reply, params, node=asked, text=text)
             return
         context = utility.Context(text, own_text or text, reply, params, param_types)
         while True:

@@ -245,3 +245,12 @@ def test_a_view_of_a_long_text_is_read_by_a_short_one(server: Served) -> None:
             row = connection.execute("SELECT count(*) > 100 FROM long_view").fetchone()
             assert row == (True,)
         connection.execute("DROP VIEW long_view")
+
+
+def test_one_of_many_statements_is_read_by_itself(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        text = "SELECT 'é';" * 8000 + "SELECT pg_sleep(0) IS NULL, txid_current() > 0;" + "SELECT 'ü';" * 2000
+        cursor = connection.execute(text)
+        for _ in range(8000):
+            assert cursor.nextset()
+        assert len(cursor.fetchall()) == 1 and cursor.nextset() and cursor.fetchall() == [("ü",)]
