@@ -174,8 +174,9 @@ def stop(names: Names = None, folder: Folder = Path("cluster")) -> None:
     """Stop daemons: readers and the writer first, then the nodes."""
     cluster = _load(folder)
     chosen = _chosen(cluster, names)
+    running = [name for name in chosen if cluster.process(name).pid() is not None]
     killed = stop_all([cluster.process(name) for name in chosen if not name.startswith("node-")])
     killed += stop_all([cluster.process(name) for name in chosen if name.startswith("node-")])
     if killed:
         typer.echo(f"killed, since they did not stop by themselves: {', '.join(killed)}", err=True)
-    typer.echo(f"{len(chosen)} stopped")
+    typer.echo(f"{len(running)} stopped" if running else "none was running")

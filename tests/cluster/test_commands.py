@@ -106,7 +106,8 @@ def test_status_says_who_is_there(cluster: Cluster) -> None:
 
 
 def test_who_can_not_start_says_why_though_others_were_on_their_way(cluster: Cluster) -> None:
-    cluster.command("stop")
+    assert cluster.command("stop").strip() == f"{len(DAEMONS)} stopped"
+    assert cluster.command("stop").strip() == "none was running"
     address = tomllib.loads((cluster.folder / "conf" / "node-b1.toml").read_text())["address"]
     host, port = address.split(":")
     with socket.create_server((host, int(port))):
