@@ -219,7 +219,9 @@ async def _move_portal(session: Session, node: Any, context: Context) -> None:
     if node.howMany:
         count = 0 if node.howMany == ALL else node.howMany
         moved = await session.waits.run(
-            lambda: session.wire.move_portal(node.portalname, count), session=session.kernel
+            lambda: session.wire.move_portal(node.portalname, count),
+            session=session.kernel,
+            detached=lambda: session.wire.move_portal_detached(node.portalname, count),
         )
     context.reply.complete(f"MOVE {moved}")
 

@@ -31,6 +31,11 @@ class Prepared(msgspec.Struct):
     plan: Plan
 
     @property
+    def relations(self) -> set[int]:
+        """All that the plan was made from, and those of foreign keys."""
+        return {*self.planned.relations, *(relation for relation, _ in self.planned.plan.locks)}
+
+    @property
     def columns(self) -> list[tuple[str, int, int, int, int]]:
         """Result columns as the wire describes them."""
         return [(c.name, c.typ, c.typmod, c.table, c.attnum) for c in self.planned.output]
@@ -79,7 +84,7 @@ def prepare(
     if found is None:
         planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types, folded)
         check_relations(session, planned.relations)
-        found = Prepared(planned, Plan.compile(planned.encoded(large=len(text) > SHORT)))
+        found = Prepared(planned, Plan.compile(planned.encoded(large=len(text) > SHORT), session.kernel))
         if len(text) > SHORT and not whole:
             done_with(planned.plan)
             planned.plan = msgspec.structs.replace(planned.plan, root=nodes.Node(), subplans=[])

@@ -49,8 +49,7 @@ log = Logger(__name__)
 
 T = TypeVar("T")
 
-# GUCs that decide how a text is planned, besides the search path and the role.
-# What decides how texts of times are read.
+# GUCs that decide how texts of times are read, and how a text is planned, besides the search path and the role.
 READING = ("DateStyle", "TimeZone", "IntervalStyle")
 PLANNING = (
     "enable_seqscan",
@@ -473,15 +472,16 @@ class Session:
         if work is not None and work.drop_on_commit:
             roots = [root for root, _ in work.drop_on_commit]
             await self.waits.run(lambda: self.database.volume.unsettle(roots))
-        call = self.kernel.commit_implicit if implicit else self.kernel.commit
-        if work is not None and work.ddl is not None and work.ddl.changes:
-            self.database.committing += 1
+        call, detached = self.kernel.commit, self.kernel.commit_detached
+        if implicit:
+            call, detached = self.kernel.commit_implicit, self.kernel.commit_implicit_detached
+        with_ddl = work is not None and work.ddl is not None and bool(work.ddl.changes)
+        self.database.committing += with_ddl
         try:
-            tag = await self.waits.run(call, session=self.kernel)
+            tag = await self.waits.run(call, session=self.kernel, detached=detached)
             self._end_work(committed=tag != "ROLLBACK")
         finally:
-            if work is not None and work.ddl is not None and work.ddl.changes:
-                self.database.committing -= 1
+            self.database.committing -= with_ddl
         self._settle()
         if work is not None and tag != "ROLLBACK":
             for after in work.at_commit:

@@ -569,12 +569,12 @@ class Statements:
                 return prepared
 
     async def settled(self, prepared: Prepared, snapshot: Any) -> bool:
-        """Lock the relations of a plan that was made when `snapshot` was the session's. False: the catalogue has changed before they
-        were locked, so it may be wrong."""
+        """Lock the relations of a plan that was made when `snapshot` was the session's. False: they were changed before they were locked,
+        so it may be wrong. (Other changes don't count: a plan that takes long would never be done beside sessions with DDL.)"""
         session = self.session
         await session.waits.run(lambda: session.kernel.lock_plan(prepared.plan), session=session.kernel)
         await session.refresh()
-        return session.snapshot is snapshot
+        return session.snapshot is snapshot or session.snapshot.same(snapshot, prepared.relations)
 
     async def run_plan(
         self,

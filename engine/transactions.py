@@ -124,7 +124,12 @@ async def set_constraints(session: Session, node: Any, context: Context) -> None
             raise SqlError("42704", f'constraint "{name}" does not exist')
         if not any(row["condeferrable"] for row in found):
             raise SqlError("42809", f'constraint "{name}" is not deferrable')
-    await session.waits.run(lambda: session.kernel.set_constraints(names, bool(node.deferred)), session=session.kernel)
+    kernel, deferred = session.kernel, bool(node.deferred)
+    await session.waits.run(
+        lambda: kernel.set_constraints(names, deferred),
+        session=kernel,
+        detached=lambda: kernel.set_constraints_detached(names, deferred),
+    )
     context.reply.complete("SET CONSTRAINTS")
 
 

@@ -281,8 +281,9 @@ class Plan:
     """A prepared plan; immutable, shared by all sessions."""
 
     @staticmethod
-    def compile(json: str | bytes | Sequence[bytes]) -> Plan:
-        """From the JSON of `exec/plan.rs`, maybe in parts. Unknown functions are KernelError 42883, malformed plans XX000."""
+    def compile(json: str | bytes | Sequence[bytes], session: Session | None = None) -> Plan:
+        """From the JSON of `exec/plan.rs`, maybe in parts. Unknown functions are KernelError 42883, malformed plans XX000. A cancel of
+        the session ends it."""
 
     @property
     def columns(self) -> list[tuple[str, int, int, int, int]]:
@@ -416,13 +417,15 @@ class Session:
     def begin_implicit(self) -> None:
         """Open an implicit transaction unless one is open; `portal` does this by itself."""
 
-    def commit(self) -> Step:
+    def commit(self, budget_us: int = 2000) -> Step:
         """End the block or the implicit transaction: deferred checks, commit record, ("need", ("durable", lsn)), then
         locks are released. Done: "COMMIT", or "ROLLBACK" when the block had failed. An error has rolled back."""
 
-    def commit_implicit(self) -> Step:
+    def commit_detached(self, budget_us: int = 100000) -> Step: ...
+    def commit_implicit(self, budget_us: int = 2000) -> Step:
         """`commit` if an implicit transaction is open, else done at once (the end of a simple Query, a Sync)."""
 
+    def commit_implicit_detached(self, budget_us: int = 100000) -> Step: ...
     def rollback(self) -> None:
         """End the block or implicit transaction without a trace; locks are released, the session's portals are closed."""
 
@@ -453,8 +456,12 @@ class Session:
 
     @property
     def read_only(self) -> bool: ...
-    def set_constraints(self, names: Sequence[str] | None, deferred: bool) -> Step:
+    def set_constraints(self, names: Sequence[str] | None, deferred: bool, budget_us: int = 2000) -> Step:
         """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
+
+    def set_constraints_detached(
+        self, names: Sequence[str] | None, deferred: bool, budget_us: int = 100000
+    ) -> Step: ...
 
     catalog_version: tuple[int, int] | None
     """None: the volume's. While this transaction has changed the catalogue: a number of Python's own, and the version of the
@@ -808,9 +815,10 @@ class Wire:
     def bound_portal(self, name: str) -> bool:
         """Is there one that Bind has made under this name?"""
 
-    def move_portal(self, name: str, count: int) -> Step:
+    def move_portal(self, name: str, count: int, budget_us: int = 2000) -> Step:
         """Done: by how many rows the protocol's portal of this name was moved, unsent; at most `count` (0: all)."""
 
+    def move_portal_detached(self, name: str, count: int, budget_us: int = 100000) -> Step: ...
     def close_portal(self, name: str) -> None: ...
     def close_portals(self) -> None: ...
     # -- writers -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ when first asked for.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from functools import cache
 from typing import Any
@@ -18,6 +19,19 @@ from .model import PG_CATALOG, Cast, Column, Constraint, Function, Index, IndexK
 from .rows import Row, Rows
 from .statistics import column_statistics
 from .system import SystemRelations, by_oid, is_user
+
+# Rows that make a relation what it is, by its OID.
+_DEFINING = (
+    ("pg_attribute", ("attrelid",), ()),
+    ("pg_attrdef", ("adrelid",), ()),
+    ("pg_constraint", ("conrelid",), ()),
+    ("pg_constraint", ("confrelid",), ()),
+    ("pg_index", ("indrelid",), ()),
+    ("pg_rewrite", ("ev_class",), ()),
+    ("pg_depend", ("refclassid", "refobjid"), (1259,)),
+)
+# Of pg_class: what ANALYZE and VACUUM have found.
+_FOUND = ("relpages", "reltuples", "relallvisible", "relfrozenxid")
 
 
 class Snapshot:
@@ -53,6 +67,28 @@ class Snapshot:
         return row["rolname"] if row else None
 
     # -- relations
+
+    def same(self, before: Snapshot, relations: Iterable[int]) -> bool:
+        """Are these relations, and the roles, what they were then? Statistics don't count."""
+        if any(self.rows[name] is not before.rows[name] for name in ("pg_authid", "pg_auth_members")):
+            return False
+        return all(self._is_same(before, oid) for oid in relations if is_user(oid))
+
+    def _is_same(self, before: Snapshot, oid: int) -> bool:
+        for name, columns, values in _DEFINING:
+            mine, theirs = self.rows[name], before.rows[name]
+            if mine is not theirs and mine.group(columns, *values, oid) != theirs.group(columns, *values, oid):
+                return False
+        indexes = [row["indexrelid"] for row in self.rows["pg_index"].group(("indrelid",), oid)]
+        return all(self._is_same_tree(before, tree) for tree in (oid, *indexes))
+
+    def _is_same_tree(self, before: Snapshot, oid: int) -> bool:
+        if self.rows["sixfold_storage"].get(oid) != before.rows["sixfold_storage"].get(oid):
+            return False
+        mine, theirs = self.rows["pg_class"].get(oid), before.rows["pg_class"].get(oid)
+        if mine is theirs or mine is None or theirs is None:
+            return mine is theirs
+        return all(mine[name] == theirs[name] for name in mine if name not in _FOUND)
 
     def find(self, namespace: int, name: str) -> Relation | None:
         """A relation by schema and name."""

@@ -10,6 +10,8 @@ import pytest
 from psycopg import errors
 from psycopg.rows import TupleRow
 
+from tests.server.test_bad_input import error_of, message, started
+from tests.server.test_protocol import ask, bind, kinds, parse, query
 from tests.support.others import others_are_answered
 from tests.support.sixfold import Served
 
@@ -132,3 +134,62 @@ def test_four_heavy_statements_do_not_hold_others_up(server: Served, rows: None)
             thread.join()
     for connection in heavy:
         connection.close()
+
+
+def interrupted(connection: Connection, text: str) -> None:
+    """It is cancelled while it runs, and ends soon."""
+    asked = []
+
+    def cancel() -> None:
+        asked.append(time.monotonic())
+        connection.cancel_safe(timeout=20)
+
+    timer = threading.Timer(AFTER, cancel)
+    timer.start()
+    with pytest.raises(errors.QueryCanceled, match="canceling statement due to user request"):
+        connection.execute(text)  # type: ignore[call-overload]
+    assert time.monotonic() - asked[0] < LATE
+    timer.join()
+
+
+@pytest.mark.parametrize("how", ["SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS cancel_check IMMEDIATE", "COMMIT"])
+@pytest.mark.parametrize("python", [False, True], ids=["in the kernel", "by the engine"])
+def test_checks_that_were_put_off_are_cancelled_and_nobody_waits_for_them(
+    server: Served, how: str, python: bool
+) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS cancel_child, cancel_parent")
+        connection.execute("CREATE TABLE cancel_parent (id int PRIMARY KEY)")
+        connection.execute(
+            "CREATE TABLE cancel_child (id int CONSTRAINT cancel_check REFERENCES cancel_parent INITIALLY DEFERRED)"
+        )
+        connection.execute("INSERT INTO cancel_parent SELECT generate_series(1, 400000)")
+        connection.execute("BEGIN")
+        if python:
+            connection.execute("LISTEN cancelled")  # its COMMIT is the engine's
+        connection.execute("INSERT INTO cancel_child SELECT id FROM cancel_parent")
+        with others_are_answered(server.uri, LATE):
+            interrupted(connection, how)
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO cancel_child SELECT id FROM cancel_parent WHERE id % 10 = 0")
+        connection.execute(how)
+        connection.execute("COMMIT")
+        assert connection.execute("SELECT count(*) FROM cancel_child").fetchone() == (40000,)
+        connection.execute("DROP TABLE cancel_child, cancel_parent")
+
+
+def test_moving_a_portal_is_timed_out_and_nobody_waits_for_it(server: Served) -> None:
+    """MOVE of SQL's, and a portal that Bind has made."""
+    with started(server) as opened:
+        ask(opened, query("BEGIN"))
+        series = parse("SELECT g, md5(g::text) FROM generate_series(1, 1000000000) g")
+        ask(opened, series + bind(portal="moved") + message(b"S", b""))
+        with others_are_answered(server.uri, LATE):
+            assert ask(opened, query("MOVE 300000 IN moved"))[0] == (b"C", b"MOVE 300000\0")
+            ask(opened, query(f"SET statement_timeout = {int(AFTER * 1000)}"))
+            began = time.monotonic()
+            assert error_of(ask(opened, query("MOVE ALL IN moved")))["C"] == "57014"
+            assert time.monotonic() - began < AFTER + LATE
+        ask(opened, query("ROLLBACK"))
+        assert kinds(ask(opened, query("SELECT 2"))) == "TDCZ"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -206,6 +207,73 @@ def test_a_long_text_is_cancelled_wherever_it_is(server: Served) -> None:
                 assert time.monotonic() - began < timeout / 1000 + 5
                 connection.execute("SET statement_timeout = 0")
                 assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_long_text_is_planned_once_whatever_others_do(server: Served) -> None:
+    """And again when its own table is not what it was: others change it while it is planned."""
+    ended = threading.Event()
+
+    def change() -> None:
+        with psycopg.connect(server.uri, autocommit=True) as other:
+            while not ended.is_set():
+                other.execute("CREATE TEMP TABLE long_other (a int); DROP TABLE long_other; ANALYZE long_base")
+
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        prepare(connection)
+        connection.execute("SET statement_timeout = '60s'")
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            found = connection.execute(f"SELECT count(*) FROM long_base WHERE {ORS}").fetchone()  # type: ignore[call-overload]
+            assert found == (5001,)
+        finally:
+            ended.set()
+            changing.join()
+
+
+def test_a_long_text_sees_the_columns_that_its_table_has_when_it_is_locked(server: Served) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection, psycopg.connect(server.uri) as other:
+        connection.execute("CREATE TABLE long_columns AS SELECT a, 'x' AS b FROM generate_series(0, 5000) a")
+        other.execute("ALTER TABLE long_columns ADD c int DEFAULT 7")
+        committing = threading.Timer(1, other.commit)
+        committing.start()
+        # It is planned with two columns, and waits for the lock.
+        text = f"SELECT * FROM long_columns WHERE {ORS} ORDER BY a LIMIT 1"
+        assert connection.execute(text).fetchone() == (0, "x", 7)  # type: ignore[call-overload]
+        committing.join()
+        connection.execute("DROP TABLE long_columns")
+
+
+@pytest.mark.parametrize("typ", ["int", "numeric", "float8", "text", "bpchar", "timestamptz", "jsonb", "uuid"])
+def test_lists_are_looked_up_and_not_compared_one_by_one(server: Served, typ: str) -> None:
+    """IN and NOT IN, over constants, parameters and what a subquery has gathered: 100,000 values in 20,000."""
+    value = {
+        "timestamptz": "timestamptz '2020-01-01' + g * interval '1 min'",
+        "jsonb": "to_jsonb(g)",
+        "uuid": "md5(g::text)::uuid",
+    }.get(typ, f"g::text::{typ}")
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("SET statement_timeout = '20s'")
+        connection.execute(f"CREATE TEMP TABLE looked_up AS SELECT {value} AS v FROM generate_series(1, 100000) g")  # type: ignore[call-overload]
+        values = [str(row[0]) for row in connection.execute("SELECT v::text FROM looked_up LIMIT 20000")]
+        listed = ", ".join(f"'{value}'" for value in values)
+        for where, count in (
+            (f"v IN ({listed})", 20_000),
+            (f"v NOT IN ({listed})", 80_000),
+            (f"v = ANY (ARRAY[{listed}]::{typ}[])", 20_000),
+            ("v <> ALL (ARRAY(SELECT v FROM looked_up LIMIT 20000))", 80_000),
+            ("v = ANY (ARRAY(SELECT v FROM looked_up LIMIT 20000))", 20_000),
+            ("v <> ALL (array_append(ARRAY(SELECT v FROM looked_up LIMIT 20000), NULL))", 0),
+        ):
+            found = connection.execute(f"SELECT count(*) FROM looked_up WHERE {where}").fetchone()  # type: ignore[call-overload]
+            assert found == (count,), where[:60]
+        for operator, count in (("= ANY", 20_000), ("<> ALL", 80_000)):
+            connection.execute(
+                f"PREPARE looked_up ({typ}[]) AS SELECT count(*) FROM looked_up WHERE v {operator} ($1)"  # type: ignore[call-overload]
+            )
+            found = connection.execute(f"EXECUTE looked_up (ARRAY[{listed}]::{typ}[])").fetchone()  # type: ignore[call-overload]
+            assert found == (count,)
+            connection.execute("DEALLOCATE looked_up")
 
 
 def test_a_cancel_does_not_wait_for_the_parser(server: Served) -> None:

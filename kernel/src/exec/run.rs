@@ -15,6 +15,7 @@ use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
 use crate::types::Datum;
 use serde::Deserialize;
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 /// An immutable compiled plan, shared between sessions and threads.
@@ -66,9 +67,14 @@ fn depth(json: &str) -> usize {
 impl Prepared {
     /// Constants that take long to compute are left to when the plan runs.
     pub fn compile(json: &str) -> Res<Arc<Prepared>> {
+        Prepared::compile_until(json, &Arc::default())
+    }
+
+    /// The same, until somebody cancels.
+    pub fn compile_until(json: &str, cancel: &Arc<AtomicBool>) -> Res<Arc<Prepared>> {
         let depth = depth(json);
         let compile = || {
-            let _pace = pace::enter(&Arc::default(), true);
+            let _pace = pace::enter(cancel, true);
             let weight = match json.len() {
                 _ if depth > DEEP => usize::MAX,
                 short if short < SHORT => 0,
@@ -230,7 +236,7 @@ impl Execution {
         let env = Env {
             rng: Rng::new(setup.seed),
             memo: Memo::default(),
-            sets: Default::default(),
+            arrays: Default::default(),
             plans: Arc::new(RunPlans {
                 prepared: prepared.clone(),
                 opener,
@@ -270,6 +276,14 @@ impl Execution {
         }
         self.actions()?;
         Ok(None)
+    }
+
+    /// It is done: what it worked with is let go of here and now, in the thread that took its time over it.
+    pub fn release(&mut self) {
+        self.env.params = Arc::from([]);
+        self.env.exec.clear();
+        self.env.memo = Memo::default();
+        self.env.arrays.clear();
     }
 
     fn give(&mut self, batch: Batch, max_rows: usize) -> Batch {

@@ -4,6 +4,7 @@
 //! start. Whatever must not be asked twice (volatile functions, subplans, functions in Python) keeps its answers in a
 //! *site* until the whole program is done; the second evaluation takes them from there, in the same order.
 
+use super::arrays::{Equality, ValueSet};
 use super::env::{Members, Operator};
 use crate::base::Oid;
 use crate::exec::batch::{Batch, Kind};
@@ -12,8 +13,7 @@ use crate::func::registry::Function;
 use crate::func::vector::Kernel;
 use crate::func::CallInfo;
 use crate::types::registry::TypeInfo;
-use crate::types::{Datum, Text};
-use ahash::AHashSet;
+use crate::types::Datum;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -194,17 +194,10 @@ pub struct AnyAllCode {
     pub left: Code,
     pub array: Code,
     pub all: bool,
-    /// `= ANY (constant array)` or `<> ALL`, of a type whose equality is that of its representation.
+    /// Of `= ANY` and `<> ALL`, where a set can answer.
+    pub equality: Option<Equality>,
+    /// A constant array's.
     pub set: Option<ValueSet>,
-    /// The same with a parameter (its number): the set is made when the plan runs (`Env::sets`).
-    pub param: Option<usize>,
-}
-
-pub struct ValueSet {
-    pub ints: AHashSet<i64>,
-    pub texts: AHashSet<Text>,
-    pub uuids: AHashSet<[u8; 16]>,
-    pub has_null: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

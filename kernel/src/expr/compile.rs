@@ -1,9 +1,10 @@
 //! From a plan's expressions to code: once for each plan. Functions are looked up here, constants read, and immutable
 //! functions of constants called, unless that is an error: errors belong to the run.
 
+use super::arrays::{Equality, ValueSet};
 use super::code::*;
 use crate::base::error::{fail, unsupported};
-use crate::base::{Oid, Res};
+use crate::base::{pace, Oid, Res};
 use crate::exec::batch::Kind;
 use crate::exec::plan::{Expr, SubscriptItem};
 use crate::func::ctx::{Ctx, Memo, NoHost, Rng};
@@ -13,9 +14,11 @@ use crate::types::oids;
 use crate::types::registry::{self, TypeInfo};
 use crate::types::settings::Settings;
 use crate::types::Datum;
-use ahash::AHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What compiling one counts for as work.
+const EXPRESSION: usize = 256;
 
 /// What compiling must know of the plans that expressions refer to.
 pub trait SubPlans {
@@ -79,6 +82,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn expr(&mut self, expr: &Expr) -> Res<Code> {
+        pace::step(EXPRESSION)?;
         Ok(match expr {
             Expr::Const { typ, text } => self.constant(*typ, text.as_deref())?,
             Expr::Col { i, .. } => {
@@ -347,16 +351,15 @@ impl<'a> Compiler<'a> {
         let left = self.expr(left)?;
         let array = self.expr(array)?;
         let call = call(func, &[elem, elem], oids::BOOL)?;
-        let plain = match call.function.name.strip_suffix("ne") {
-            Some(stem) => all && plain_equality(&format!("{stem}eq")),
-            None => !all && plain_equality(call.function.name),
-        };
-        let set = match &array {
-            Code::Const(Datum::Array(values)) if plain => ValueSet::of(&values.values),
+        let equality = match call.function.name.strip_suffix("ne") {
+            Some(stem) if all => Equality::of(&format!("{stem}eq"), registry::get(elem)?),
+            None if !all => Equality::of(call.function.name, registry::get(elem)?),
             _ => None,
         };
-        let param = match array {
-            Code::Param(n) if plain => Some(n),
+        let set = match (&array, equality) {
+            (Code::Const(Datum::Array(values)), Some(equality)) => {
+                ValueSet::of(&values.values, equality)?
+            }
             _ => None,
         };
         Ok(Code::AnyAll(Box::new(AnyAllCode {
@@ -364,8 +367,8 @@ impl<'a> Compiler<'a> {
             left,
             array,
             all,
+            equality,
             set,
-            param,
         })))
     }
 
@@ -522,69 +525,4 @@ fn row_op(op: &str) -> Res<RowOp> {
         ">=" => RowOp::Ge,
         other => return fail("XX000", format!("unknown row comparison {other}")),
     })
-}
-
-/// Is equality the equality of what is held? Then a set can answer `= ANY`.
-fn plain_equality(func: &str) -> bool {
-    matches!(
-        func,
-        "int2eq"
-            | "int4eq"
-            | "int8eq"
-            | "int24eq"
-            | "int42eq"
-            | "int28eq"
-            | "int82eq"
-            | "int48eq"
-            | "int84eq"
-            | "oideq"
-            | "date_eq"
-            | "timestamp_eq"
-            | "time_eq"
-            | "texteq"
-            | "nameeq"
-            | "uuid_eq"
-    )
-}
-
-impl ValueSet {
-    /// `None`: there are values of other kinds.
-    pub fn of(values: &[Datum]) -> Option<ValueSet> {
-        let mut set = ValueSet {
-            ints: AHashSet::new(),
-            texts: AHashSet::new(),
-            uuids: AHashSet::new(),
-            has_null: false,
-        };
-        for value in values {
-            match value {
-                Datum::Null => set.has_null = true,
-                Datum::Int(i) => {
-                    set.ints.insert(*i);
-                }
-                Datum::Text(t) => {
-                    set.texts.insert(t.clone());
-                }
-                Datum::Uuid(u) => {
-                    set.uuids.insert(*u);
-                }
-                _ => return None,
-            }
-        }
-        Some(set)
-    }
-
-    /// Is the value one of them?
-    pub fn has(&self, value: &Datum) -> Option<bool> {
-        let empty = self.ints.is_empty() && self.texts.is_empty() && self.uuids.is_empty();
-        let found = match value {
-            _ if empty && !self.has_null => return Some(false),
-            Datum::Null => return None,
-            Datum::Int(i) => self.ints.contains(i),
-            Datum::Text(t) => self.texts.contains(t),
-            Datum::Uuid(u) => self.uuids.contains(u),
-            _ => false,
-        };
-        (found || !self.has_null).then_some(found)
-    }
 }

@@ -1,7 +1,8 @@
 //! What an execution carries with it: parameters, settings, the way to storage, and what is left of its time slice.
 //! Expressions and operators see the world only through this.
 
-use super::code::{Call, Program, ValueSet};
+use super::arrays::Arrays;
+use super::code::{Call, Program};
 use crate::base::error::fail;
 use crate::base::{pace, Lsn, Need, Res, Spill};
 use crate::exec::access::{Access, View};
@@ -11,15 +12,14 @@ use crate::func::{CallInfo, Ctx, Memo, Rng};
 use crate::types::registry::TypeInfo;
 use crate::types::settings::Settings;
 use crate::types::Datum;
-use ahash::AHashMap;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// Fewer elements are compared one by one.
-const SET_MIN: usize = 9;
+pub(super) const SET_MIN: usize = 9;
 /// What an array's element counts for as work.
-const ELEMENT_BYTES: usize = 32;
+pub(super) const ELEMENT_BYTES: usize = 32;
 /// What a call counts as in `pace::step`: a few milliseconds of the slowest functions of short values go by between two looks.
 const CALL: usize = 1 << 16;
 
@@ -155,8 +155,7 @@ pub struct Env {
     pub affected: u64,
     pub rng: Rng,
     pub memo: Memo,
-    /// Elements of array parameters that are searched again and again, by parameter; none: they must be compared one by one.
-    pub sets: AHashMap<usize, Option<Arc<ValueSet>>>,
+    pub arrays: Arrays,
     /// What operators share across the tree (CTEs, queues); the executor's own.
     pub shared: Box<dyn Any + Send>,
 }
@@ -200,25 +199,9 @@ impl Env {
             affected: 0,
             rng: self.rng.clone(),
             memo: Memo::default(),
-            sets: self.sets.clone(),
+            arrays: self.arrays.clone(),
             shared,
         }
-    }
-
-    /// A parameter's elements as a set, where it has many.
-    pub fn set(&mut self, param: usize) -> Res<Option<Arc<ValueSet>>> {
-        if let Some(made) = self.sets.get(&param) {
-            return Ok(made.clone());
-        }
-        let made = match self.params.get(param) {
-            Some(Datum::Array(array)) if array.values.len() >= SET_MIN => {
-                pace::heavy(array.values.len() * ELEMENT_BYTES)?;
-                ValueSet::of(&array.values).map(Arc::new)
-            }
-            _ => None,
-        };
-        self.sets.insert(param, made.clone());
-        Ok(made)
     }
 
     /// One call of a function; strict functions of null are null.

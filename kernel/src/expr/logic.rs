@@ -1,6 +1,8 @@
 //! Three-valued logic and everything lazy: AND, OR, CASE, COALESCE evaluate an argument only over the rows that need it.
 
+use super::arrays::ValueSet;
 use super::code::*;
+use super::env::ELEMENT_BYTES;
 use super::eval::{count, eval, Cx, Sel, Value};
 use crate::base::{pace, Res};
 use crate::exec::batch::{Batch, Kind, Vector};
@@ -302,15 +304,19 @@ pub fn any_all<'a>(
 ) -> Res<Value<'a>> {
     let len = count(input, sel);
     let left = eval(cx, &code.left, input, sel)?;
-    let made = match code.param {
-        Some(param) => cx.env.set(param)?,
-        None => None,
-    };
-    if let Some(set) = code.set.as_ref().or(made.as_deref()) {
+    let found = |set: &ValueSet| {
         let found = (0..len).map(|i| set.has(&left.get(i)).map(|found| found != code.all));
-        return Ok(bools(found.collect()));
+        bools(found.collect())
+    };
+    if let Some(set) = &code.set {
+        return Ok(found(set));
     }
     let array = eval(cx, &code.array, input, sel)?;
+    if let (Value::One(Datum::Array(array)), Some(equality)) = (&array, code.equality) {
+        if let Some(set) = cx.env.arrays.set(array, equality, len)? {
+            return Ok(found(&set));
+        }
+    }
     let mut out = Vec::with_capacity(len);
     for i in 0..len {
         out.push(quantified(cx, code, &left.get(i), &array.get(i))?);
@@ -333,7 +339,9 @@ fn quantified(
     if strict && left.is_null() && !array.values.is_empty() {
         return Ok(None);
     }
+    pace::heavy(array.values.len().saturating_mul(ELEMENT_BYTES))?;
     for element in &array.values {
+        pace::step(ELEMENT_BYTES)?;
         let one = if strict && element.is_null() {
             None
         } else {

@@ -1,5 +1,6 @@
 //! Expressions: compiled once for each plan, evaluated over batches of rows.
 
+pub mod arrays;
 pub mod code;
 pub mod compile;
 pub mod env;

@@ -1,8 +1,7 @@
 //! `Cursor`: a cursor of SQL's, read and fetched from in slices.
 
 use super::common::{done, lock, plain, slices, stopped};
-use super::portal::{python_rows, steps};
-use crate::base::{guarded, pace};
+use super::portal::{python_rows, work};
 use crate::exec::run::Prepared;
 use crate::session::cursor::{Cursor as Core, To};
 use crate::session::run::{Form, Run};
@@ -43,16 +42,10 @@ impl Cursor {
         let mut session = lock(&self.session)?;
         let mut cursor = lock(&self.cursor)?;
         let result = {
-            let (session, cursor) = (&mut *session, &mut *cursor);
-            let cancel = session.cancel.clone();
-            let mut work = move || {
-                let _pace = pace::enter(&cancel.flag, !detached);
-                guarded(|| steps(session, slices, |session| cursor.step(session)))
-            };
-            match detached {
-                true => py.detach(work),
-                false => work(),
-            }
+            let cursor = &mut *cursor;
+            work(py, &mut session, slices, detached, move |session| {
+                cursor.step(session)
+            })
         };
         match result {
             Ok(rows) => done(py, rows),

@@ -2,6 +2,7 @@
 
 use super::common::plain;
 use super::folding::Unfolded;
+use super::session::Session;
 use crate::base::Oid;
 use crate::exec::plan::OutputColumn;
 use crate::exec::run::Prepared;
@@ -77,8 +78,14 @@ impl Drop for Plan {
 #[pymethods]
 impl Plan {
     #[staticmethod]
-    fn compile(py: Python<'_>, json: Json) -> PyResult<Plan> {
-        let compiled = py.detach(|| json.text().map(|text| Prepared::compile(&text)));
+    #[pyo3(signature = (json, session = None))]
+    fn compile(py: Python<'_>, json: Json, session: Option<&Session>) -> PyResult<Plan> {
+        let cancel = session.map_or_else(Arc::default, |session| session.cancel.clone());
+        let compiled = py.detach(|| {
+            let text = json.text()?;
+            let compiled = Prepared::compile_until(&text, &cancel.flag);
+            PyResult::Ok(compiled.map_err(|stop| cancel.explain(stop)))
+        });
         plain(py, compiled?).map(Plan)
     }
 

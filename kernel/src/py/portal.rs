@@ -24,8 +24,27 @@ pub struct Portal {
     run: Mutex<Run>,
 }
 
+/// Steps of a session's work: on the event loop, or `detached` in a worker thread, without the GIL.
+pub fn work<T: Send>(
+    py: Python<'_>,
+    core: &mut Core,
+    slices: u32,
+    detached: bool,
+    step: impl FnMut(&mut Core) -> Res<T> + Send,
+) -> Res<T> {
+    let cancel = core.cancel.clone();
+    let run = move || {
+        let _pace = pace::enter(&cancel.flag, !detached);
+        guarded(|| steps(core, slices, step))
+    };
+    match detached {
+        true => py.detach(run),
+        false => run(),
+    }
+}
+
 /// Steps until the slices are used up; output that waits for the client ends it at once.
-pub fn steps<T>(core: &mut Core, slices: u32, mut step: impl FnMut(&mut Core) -> Res<T>) -> Res<T> {
+fn steps<T>(core: &mut Core, slices: u32, mut step: impl FnMut(&mut Core) -> Res<T>) -> Res<T> {
     for _ in 1..slices {
         match step(core) {
             Err(Stop::Need(Need::Slice)) if core.out.len() < OUTPUT_HIGH => {}
@@ -56,18 +75,11 @@ impl Portal {
         if fetch {
             plain_fetch(&mut run);
         }
-        let result = match detached {
-            true => {
-                let (core, run) = (&mut *core, &mut *run);
-                py.detach(move || {
-                    let _pace = pace::enter(&core.cancel.flag, false);
-                    guarded(|| steps(core, slices, |core| run.step(core, max_rows)))
-                })
-            }
-            false => {
-                let _pace = pace::enter(&core.cancel.flag, true);
-                guarded(|| steps(&mut core, slices, |core| run.step(core, max_rows)))
-            }
+        let result = {
+            let run = &mut *run;
+            work(py, &mut core, slices, detached, move |core| {
+                run.step(core, max_rows)
+            })
         };
         let value = match (&result, fetch) {
             (Err(_), _) => py.None().into_bound(py),

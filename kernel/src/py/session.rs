@@ -1,13 +1,13 @@
 //! `Session`: a client's transaction state.
 
-use super::common::{done, lock, plain, stopped};
+use super::common::{done, lock, plain, slices, stopped};
 use super::copy::CopyFormat;
 use super::cursor::Cursor;
 use super::folding::{self, Folded};
 use super::host::Callables;
 use super::job::{Job, Table};
 use super::plan::{isolation, Plan};
-use super::portal::Portal;
+use super::portal::{work, Portal};
 use super::values::{from_python, info};
 use super::volume::Volume;
 use crate::base::{pace, Oid, Res, SessionId, SqlError};
@@ -32,7 +32,7 @@ type Tuple<'py> = PyResult<Bound<'py, PyTuple>>;
 pub struct Session {
     pub core: Arc<Mutex<Core>>,
     pub node: Arc<Node>,
-    cancel: Arc<Cancel>,
+    pub cancel: Arc<Cancel>,
     id: u64,
 }
 
@@ -51,6 +51,35 @@ impl Session {
             Ok(value) => done(py, value),
             Err(stop) => stopped(py, stop, super::common::spill(py, &core)?),
         }
+    }
+
+    /// The same for work that may take long.
+    fn long_steps<'py, T: IntoPyObject<'py> + Send>(
+        &self,
+        py: Python<'py>,
+        slices: u32,
+        detached: bool,
+        run: impl FnMut(&mut Core) -> Res<T> + Send,
+    ) -> Tuple<'py> {
+        let mut core = lock(&self.core)?;
+        match work(py, &mut core, slices, detached, run) {
+            Ok(value) => done(py, value),
+            Err(stop) => stopped(py, stop, super::common::spill(py, &core)?),
+        }
+    }
+
+    fn set_constraints_in<'py>(
+        &self,
+        py: Python<'py>,
+        names: Option<Vec<String>>,
+        deferred: bool,
+        slices: u32,
+        detached: bool,
+    ) -> Tuple<'py> {
+        self.long_steps(py, slices, detached, |core| {
+            core.set_constraints(names.as_deref(), deferred)
+                .map(|()| None::<bool>)
+        })
     }
 
     fn plainly<T>(&self, py: Python<'_>, run: impl FnOnce(&mut Core) -> Res<T>) -> PyResult<T> {
@@ -128,12 +157,28 @@ impl Session {
         Ok(())
     }
 
-    fn commit<'py>(&self, py: Python<'py>) -> Tuple<'py> {
-        self.steps(py, Core::commit)
+    #[pyo3(signature = (budget_us = 2000))]
+    fn commit<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
+        self.long_steps(py, slices(budget_us), false, Core::commit)
     }
 
-    fn commit_implicit<'py>(&self, py: Python<'py>) -> Tuple<'py> {
-        self.steps(py, |core| core.commit_implicit().map(|()| py.None()))
+    #[pyo3(signature = (budget_us = 100_000))]
+    fn commit_detached<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
+        self.long_steps(py, slices(budget_us), true, Core::commit)
+    }
+
+    #[pyo3(signature = (budget_us = 2000))]
+    fn commit_implicit<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
+        self.long_steps(py, slices(budget_us), false, |core| {
+            core.commit_implicit().map(|()| None::<bool>)
+        })
+    }
+
+    #[pyo3(signature = (budget_us = 100_000))]
+    fn commit_implicit_detached<'py>(&self, py: Python<'py>, budget_us: u64) -> Tuple<'py> {
+        self.long_steps(py, slices(budget_us), true, |core| {
+            core.commit_implicit().map(|()| None::<bool>)
+        })
     }
 
     fn rollback(&self) -> PyResult<()> {
@@ -194,17 +239,26 @@ impl Session {
         Ok(lock(&self.core)?.read_only())
     }
 
-    #[pyo3(signature = (names, deferred))]
+    #[pyo3(signature = (names, deferred, budget_us = 2000))]
     fn set_constraints<'py>(
         &self,
         py: Python<'py>,
         names: Option<Vec<String>>,
         deferred: bool,
+        budget_us: u64,
     ) -> Tuple<'py> {
-        self.steps(py, |core| {
-            core.set_constraints(names.as_deref(), deferred)
-                .map(|()| py.None())
-        })
+        self.set_constraints_in(py, names, deferred, slices(budget_us), false)
+    }
+
+    #[pyo3(signature = (names, deferred, budget_us = 100_000))]
+    fn set_constraints_detached<'py>(
+        &self,
+        py: Python<'py>,
+        names: Option<Vec<String>>,
+        deferred: bool,
+        budget_us: u64,
+    ) -> Tuple<'py> {
+        self.set_constraints_in(py, names, deferred, slices(budget_us), true)
     }
 
     #[getter]

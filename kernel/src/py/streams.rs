@@ -98,11 +98,15 @@ impl Source for Outflow {
 
     fn next(&self) -> Option<Message> {
         let volume = &self.node.volume;
-        let mut pump = self.pump.lock();
-        pump.gather(self.node.txns.running.len());
-        if !pump.is_due(volume.taken(), volume.tail()) || self.failure.lock().is_some() {
-            return None;
+        {
+            let mut pump = self.pump.lock();
+            pump.gather(self.node.txns.running.len());
+            if !pump.is_due(volume.taken(), volume.tail()) || self.failure.lock().is_some() {
+                return None;
+            }
+            pump.cutting();
         }
+        // Nobody who has something urgent to say waits for this.
         let cut = cut_flush(&self.node, &self.batcher, FLUSH_BYTES).and_then(|cut| {
             if let Some((start, end, batches)) = &cut {
                 let groups: Vec<GroupNo> = batches.iter().map(|(group, _)| *group).collect();
@@ -119,7 +123,8 @@ impl Source for Outflow {
         };
         let message = hot::batches(cut.2.iter().map(|(_, batch)| batch.as_slice()));
         let message = Bytes::new(message);
-        pump.sent(cut.1, message.clone());
+        let mut pump = self.pump.lock();
+        pump.cut(cut.1, message.clone());
         if self.keeps.load(Ordering::SeqCst) {
             self.kept.lock().push(cut);
         }

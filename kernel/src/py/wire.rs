@@ -4,9 +4,10 @@ use super::common::{done, lock, need, plain, slices, spill, stopped};
 use super::copy::{CopyFormat, CopyIn};
 use super::errors::to_object;
 use super::plan::{oids, output_columns, Column, Queries, Statement};
+use super::portal::work;
 use super::session::Session;
 use super::values::{by_kind, from_python, info, to_python};
-use crate::base::{guarded, pace, Need, Oid, SqlError};
+use crate::base::{pace, Need, Oid, SqlError};
 use crate::session::connection::{Connection, Event, Named};
 use crate::session::Session as Core;
 use crate::types::registry;
@@ -184,6 +185,31 @@ impl Wire {
     fn take_bytes(&self, connection: &mut Connection, session: &mut Core) -> Vec<u8> {
         session.out.append(&mut self.aside.lock());
         connection.take_output(session)
+    }
+
+    fn pass<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        count: u64,
+        slices: u32,
+        detached: bool,
+    ) -> Tuple<'py> {
+        let mut session = lock(&self.session)?;
+        let mut connection = lock(&self.connection)?;
+        let moved = match connection.bound_portal(&session, name) {
+            Some(portal) => work(py, &mut session, slices, detached, move |session| {
+                portal.pass(session, count)
+            }),
+            None => Ok(0),
+        };
+        match moved {
+            Ok(rows) => done(py, rows),
+            Err(stop) => {
+                let wanted = spill(py, &session)?;
+                stopped(py, stop, wanted)
+            }
+        }
     }
 
     fn out(&self, write: impl FnOnce(&mut Vec<u8>)) -> PyResult<()> {
@@ -376,20 +402,26 @@ impl Wire {
         Ok(found)
     }
 
-    fn move_portal<'py>(&self, py: Python<'py>, name: &str, count: u64) -> Tuple<'py> {
-        let mut session = lock(&self.session)?;
-        let mut connection = lock(&self.connection)?;
-        let moved = match connection.bound_portal(&session, name) {
-            Some(portal) => guarded(|| portal.pass(&mut session, count)),
-            None => Ok(0),
-        };
-        match moved {
-            Ok(rows) => done(py, rows),
-            Err(stop) => {
-                let wanted = spill(py, &session)?;
-                stopped(py, stop, wanted)
-            }
-        }
+    #[pyo3(signature = (name, count, budget_us = 2000))]
+    fn move_portal<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        count: u64,
+        budget_us: u64,
+    ) -> Tuple<'py> {
+        self.pass(py, name, count, slices(budget_us), false)
+    }
+
+    #[pyo3(signature = (name, count, budget_us = 100_000))]
+    fn move_portal_detached<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        count: u64,
+        budget_us: u64,
+    ) -> Tuple<'py> {
+        self.pass(py, name, count, slices(budget_us), true)
     }
 
     fn close_portal(&self, name: &str) -> PyResult<()> {

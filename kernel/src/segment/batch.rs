@@ -265,6 +265,8 @@ impl Batcher {
         }
         let mut parts: Vec<Part> = Vec::new();
         let mut index: AHashMap<GroupNo, usize> = AHashMap::new();
+        // Gaps come on top of the records.
+        let room = flush.len() + flush.len() / 16 + 64;
         let mut current = usize::MAX;
         let mut at = 0;
         while at < flush.len() {
@@ -278,7 +280,7 @@ impl Batcher {
                         group,
                         records: 0,
                         last: start.0,
-                        body: Vec::with_capacity(flush.len()),
+                        body: Vec::with_capacity(room),
                     });
                 }
             }

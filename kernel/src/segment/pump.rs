@@ -82,9 +82,19 @@ impl Pump {
 
     /// A flush is on its way.
     pub fn sent(&mut self, end: Lsn, message: Bytes) {
-        self.unacknowledged.push_back((end, message));
+        self.cutting();
+        self.cut(end, message);
+    }
+
+    /// A flush is being made: who comes now waits for the next one.
+    pub fn cutting(&mut self) {
         (self.before, self.waiting) = (self.waiting, 0);
         (self.goal, self.hurried) = (0, false);
+    }
+
+    /// It has been made.
+    pub fn cut(&mut self, end: Lsn, message: Bytes) {
+        self.unacknowledged.push_back((end, message));
     }
 
     /// A quorum has everything up to `vcl`. True when that is news.
@@ -140,6 +150,18 @@ mod tests {
         );
         pump.urge(Lsn(2100));
         assert!(pump.is_due(Lsn(2000), Lsn(2100)));
+    }
+
+    #[test]
+    fn who_comes_while_a_flush_is_cut_waits_for_the_next_one() {
+        let mut pump = Pump::new(Lsn(0));
+        pump.urge(Lsn(1));
+        pump.urge(Lsn(2));
+        pump.cutting();
+        pump.urge(Lsn(9));
+        pump.cut(Lsn(2), message());
+        assert_eq!((pump.before, pump.waiting), (2, 1));
+        assert!(pump.moved(Lsn(2)) && pump.is_due(Lsn(2), Lsn(9)));
     }
 
     /// Whether a flush is due at once that `waiting` wait for, after one that `before` waited for.

@@ -50,6 +50,11 @@ impl CopyIn {
         self.parser.feed(data);
     }
 
+    /// Bytes that so many more would have moved.
+    pub fn moved_by(&self, more: usize) -> usize {
+        self.parser.moved_by(more)
+    }
+
     pub fn finish(&mut self) {
         self.parser.finish();
     }

@@ -199,6 +199,14 @@ impl Run {
                 (max_rows - self.part) as usize
             };
             match execution.next(limit)? {
+                Some(batch) if self.silent && !self.prepared.writes => {
+                    self.batches.push_back(batch);
+                    // No output makes it pause.
+                    if self.send(session, max_rows)? {
+                        return Ok(Outcome::Suspended(std::mem::take(&mut self.part)));
+                    }
+                    return Err(Need::Slice.into());
+                }
                 // A statement that writes changes everything before its first row is seen, as PostgreSQL does.
                 Some(batch) if self.prepared.writes => self.returned.push(batch),
                 Some(batch) => self.batches.push_back(batch),
@@ -260,7 +268,8 @@ impl Run {
                 if max_rows > 0 && self.part >= max_rows {
                     return Ok(true);
                 }
-                if session.out.len() >= OUTPUT_HIGH && !matches!(self.form, Form::Fetch) {
+                let sends = !self.silent && !matches!(self.form, Form::Fetch);
+                if sends && session.out.len() >= OUTPUT_HIGH {
                     return Err(Need::Slice.into());
                 }
                 match &mut self.form {
@@ -304,6 +313,7 @@ impl Run {
         self.held = None;
         if let Some(execution) = &mut self.execution {
             let actions = execution.take_deferred();
+            execution.release();
             if self.prepared.writes {
                 session.advance(execution.command());
                 session.put_off(Put {

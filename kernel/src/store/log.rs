@@ -31,10 +31,6 @@ impl LogTail {
         Lsn(self.start + self.bytes.len() as u64)
     }
 
-    pub fn taken(&self) -> Lsn {
-        Lsn(self.start)
-    }
-
     pub fn append(&mut self, mtr: &[u8]) -> Lsn {
         self.bytes.extend_from_slice(mtr);
         let end = self.end();

@@ -61,6 +61,7 @@ pub struct Volume {
     pub(super) fetches: Mutex<Fetches>,
     log: Mutex<LogTail>,
     tail: AtomicU64,
+    taken: AtomicU64,
     /// Absolute allocation limit set from outside; `u64::MAX` until then.
     limit: AtomicU64,
     horizon: AtomicU64,
@@ -111,6 +112,7 @@ impl Volume {
             fetches: Mutex::default(),
             log: Mutex::new(LogTail::new(tail)),
             tail: AtomicU64::new(tail.0),
+            taken: AtomicU64::new(tail.0),
             limit: AtomicU64::new(u64::MAX),
             horizon: AtomicU64::new(vdl.0),
             writer: Mutex::default(),
@@ -164,6 +166,7 @@ impl Volume {
         let tail = tail.max(vdl);
         *self.log.lock() = LogTail::new(tail);
         self.tail.store(tail.0, Ordering::Release);
+        self.taken.store(tail.0, Ordering::Release);
         self.horizon.fetch_max(vdl.0, Ordering::AcqRel);
         *self.role.write() = Role::Writer;
         Ok(())
@@ -285,12 +288,17 @@ impl Volume {
 
     /// Whole MTRs from the log tail: at least one, and as many as fit into `max_bytes`. None: nothing is new.
     pub fn take_flush(&self, max_bytes: usize) -> Option<Flush> {
-        self.log.lock().take(max_bytes)
+        let mut log = self.log.lock();
+        let flush = log.take(max_bytes);
+        if let Some(flush) = &flush {
+            self.taken.store(flush.end.0, Ordering::Release);
+        }
+        flush
     }
 
     /// End of the last flush taken.
     pub fn taken(&self) -> Lsn {
-        self.log.lock().taken()
+        Lsn(self.taken.load(Ordering::Acquire))
     }
 
     /// End of the redo written.

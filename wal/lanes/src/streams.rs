@@ -14,7 +14,7 @@ use std::time::Duration;
 pub trait Source: Send + Sync + 'static {
     /// Somebody waits for the redo so far.
     fn urge(&self);
-    /// The next flush, if one is to go out now: it counts as sent.
+    /// The next flush, if one is to go out now: it counts as sent. Never called by two at once.
     fn next(&self) -> Option<Message>;
     /// How long what waits now may go on waiting for more to go with it. Zero: nothing waits for that.
     fn patience(&self) -> Duration;
@@ -25,6 +25,9 @@ pub trait Source: Send + Sync + 'static {
     /// A member's acknowledgements; VDL, when it rose by them.
     fn ack(&self, member: usize, entries: &[u8]) -> Option<u64>;
 }
+
+/// A thread that has sent so much leaves what comes behind to the timer's: it has others to see to.
+const TURN_BYTES: usize = 256 << 10;
 
 /// (member, message)
 type Refusals = Vec<(usize, Vec<u8>)>;
@@ -207,34 +210,43 @@ impl Streams {
             let Some(mut sending) = self.sending.try_lock() else {
                 return;
             };
-            if self.wanted.swap(false, Ordering::SeqCst) {
-                self.pump_in(&mut sending);
+            if self.wanted.swap(false, Ordering::SeqCst) && self.pump_in(&mut sending, TURN_BYTES) {
+                self.wanted.store(true, Ordering::SeqCst);
+                return self.timer.set(sending.count, Duration::ZERO);
             }
         }
     }
 
-    fn pump_in(&self, sending: &mut Sending) {
+    /// True: `max` bytes have gone, and there may be more.
+    fn pump_in(&self, sending: &mut Sending, max: usize) -> bool {
         if self.closed.load(Ordering::SeqCst) {
-            return;
+            return false;
         }
+        let mut gone = 0;
         while let Some(message) = self.source.next() {
             sending.count += 1;
             self.send(&message);
+            gone += (*message).as_ref().len();
+            if gone >= max {
+                return true;
+            }
         }
         let patience = self.source.patience();
         if !patience.is_zero() && sending.timed != Some(sending.count) {
             sending.timed = Some(sending.count);
             self.timer.set(sending.count, patience);
         }
+        false
     }
 
-    /// The flush after these many has been waited for.
+    /// In the timer's thread: the flush after these many has been waited for, or has been left to it.
     fn waited(&self, count: u64) {
         let mut sending = self.sending.lock();
-        if sending.count == count {
+        if sending.count == count && sending.timed == Some(count) {
             self.source.hurry();
-            self.pump_in(&mut sending);
         }
+        self.wanted.store(false, Ordering::SeqCst);
+        self.pump_in(&mut sending, usize::MAX);
         drop(sending);
         self.look_again();
     }

@@ -346,3 +346,63 @@ fn nobody_waits_for_a_thread_that_sends_and_it_sends_what_comes_meanwhile() {
     assert_eq!(*gate.seen.0.lock(), [[1], [2]]);
     streams.close();
 }
+
+/// Much to send at once.
+struct Many(Mutex<usize>);
+
+impl Source for Many {
+    fn urge(&self) {}
+
+    fn next(&self) -> Option<Message> {
+        let mut left = self.0.lock();
+        *left = left.checked_sub(1)?;
+        Some(message(&[0; 100 << 10]))
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn hurry(&self) {
+        unreachable!("nothing waits for others");
+    }
+
+    fn outstanding(&self) -> Vec<Message> {
+        Vec::new()
+    }
+
+    fn ack(&self, _: usize, _: &[u8]) -> Option<u64> {
+        None
+    }
+}
+
+/// The threads that sent.
+#[derive(Default)]
+struct Senders(Mutex<Vec<String>>);
+
+impl Way for Senders {
+    fn send(&self, _: &Message) {
+        let name = std::thread::current().name().unwrap_or("").to_owned();
+        self.0.lock().push(name);
+    }
+}
+
+#[test]
+fn a_thread_that_has_sent_much_leaves_the_rest_to_the_timers() {
+    let senders = Arc::new(Senders::default());
+    let streams = Streams::new(Arc::new(Many(Mutex::new(50))), 1).unwrap();
+    streams.attach(0, senders.clone());
+    let pumping = streams.clone();
+    std::thread::Builder::new()
+        .name("a reactor".to_owned())
+        .spawn(move || pumping.pump())
+        .unwrap()
+        .join()
+        .unwrap();
+    until("sent", || senders.0.lock().len() == 50);
+    let all = senders.0.lock();
+    let first = all.iter().filter(|name| *name == "a reactor").count();
+    assert!((1..=3).contains(&first), "{first}");
+    assert!(all.iter().skip(first).all(|name| name == "log timer"));
+    streams.close();
+}

@@ -2,6 +2,7 @@
 
 use super::memory::Tickets;
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One row, one expression for each line of the result.
 fn evaluates(expr: Value, result: &str) {
@@ -304,6 +305,20 @@ fn parameters_are_read_and_missing_functions_are_named() {
                 "0A000: function no_such is not supported yet"
             );
         }
+        _ => panic!("compiled"),
+    }
+}
+
+#[test]
+fn compiling_a_large_plan_ends_when_somebody_cancels() {
+    let many = vec![int(7); 10_000];
+    let json = json!({"root": project(json!({"op": "single"}), &many), "output": [], "params": [], "exec_params": 0,
+        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 1});
+    let cancel = Arc::new(AtomicBool::new(false));
+    assert!(Prepared::compile_until(&json.to_string(), &cancel).is_ok());
+    cancel.store(true, Ordering::Relaxed);
+    match Prepared::compile_until(&json.to_string(), &cancel) {
+        Err(Stop::Error(error)) => assert_eq!(error.code, *b"57014"),
         _ => panic!("compiled"),
     }
 }

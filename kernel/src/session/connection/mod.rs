@@ -67,6 +67,8 @@ enum Doing {
 
 /// A message that is longer gets its memory as soon as it is announced.
 const LONG_MESSAGE: usize = 1 << 20;
+/// And so much more: without, the first bytes of the next one would have it moved to twice the room.
+const BEHIND: usize = 256 << 10;
 /// Of `raised`: a message that goes beyond is an error.
 const RAISED_MAX: u8 = 100;
 
@@ -150,7 +152,9 @@ impl Connection {
         let announced = frontend::announced(head).unwrap_or(0);
         if announced > LONG_MESSAGE && announced <= self.max_message && self.phase == Phase::Ready {
             let missing = (self.at + announced).saturating_sub(self.input.len());
-            self.input.reserve_exact(missing);
+            if missing > self.input.capacity() - self.input.len() {
+                self.input.reserve_exact(missing + BEHIND);
+            }
         }
     }
 
@@ -288,5 +292,25 @@ impl Connection {
     pub fn drop_all_statements(&mut self) {
         self.statements.write().clear();
         self.unnamed = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_never_moved_neither_while_it_comes_nor_by_what_comes_behind_it() {
+        let mut connection = Connection::new(Arc::new(Queries::new(1)), 1 << 30, false);
+        let length = 8 << 20;
+        connection.feed(&[&b"B"[..], &(length as u32).to_be_bytes(), &[7; 60_000]].concat());
+        let place = connection.input.as_ptr();
+        while connection.input.len() < length + 1 {
+            let left = length + 1 - connection.input.len();
+            connection.feed(&vec![7; left.min(64 << 10)]);
+        }
+        connection.feed(&vec![b'S'; 64 << 10]);
+        assert_eq!(connection.input.as_ptr(), place);
+        assert!(connection.input.capacity() < length + (1 << 20));
     }
 }

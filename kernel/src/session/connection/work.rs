@@ -6,7 +6,7 @@ use super::portal::Portal;
 use super::statement::{Statement, What};
 use super::{Connection, Doing};
 use crate::base::error::{fail, Res};
-use crate::base::{SqlError, Stop};
+use crate::base::{pace, SqlError, Stop};
 use crate::session::run::{is_need, Outcome};
 use crate::session::state::Session;
 use crate::wire::backend;
@@ -164,6 +164,12 @@ impl Connection {
             let Some(frame) = frontend::frame(rest, self.max_message)? else {
                 break;
             };
+            if frame.tag == b'd' {
+                // A long row is moved as it grows.
+                if let Err(stop) = pace::heavy(copy.moved_by(frame.body.len())) {
+                    return self.stop_copying(session, of, stop);
+                }
+            }
             self.at += frame.size;
             gathered += frame.size;
             match frame.tag {
@@ -209,14 +215,17 @@ impl Connection {
                     Flow::Say(Event::Idle)
                 })
             }
-            Err(stop) => {
-                if let Stop::Error(_) = stop {
-                    self.extended = of == Raised::Execute;
-                    self.doing = Doing::Next;
-                }
-                Err(stop)
-            }
+            Err(stop) => self.stop_copying(session, of, stop),
         }
+    }
+
+    /// A need leaves it under way.
+    fn stop_copying(&mut self, session: &Session, of: Raised, stop: Stop) -> Res<Flow> {
+        if let Stop::Error(_) = stop {
+            self.extended = of == Raised::Execute;
+            self.doing = Doing::Next;
+        }
+        Err(session.cancel.explain(stop))
     }
 }
 

@@ -34,6 +34,9 @@ impl Target {
     }
 }
 
+/// Room for more is given back.
+const LONG_ROW: usize = 1 << 20;
+
 pub struct CopyParser {
     format: Arc<Format>,
     target: Target,
@@ -74,6 +77,14 @@ impl CopyParser {
         self.bytes.extend_from_slice(data);
     }
 
+    /// Bytes that so many more would have moved, to larger room.
+    pub fn moved_by(&self, more: usize) -> usize {
+        match self.bytes.len() - self.at + more > self.bytes.capacity() {
+            true => self.bytes.len(),
+            false => 0,
+        }
+    }
+
     pub fn finish(&mut self) {
         self.last = true;
     }
@@ -97,6 +108,10 @@ impl CopyParser {
         let bytes = std::mem::take(&mut self.bytes);
         let result = self.parse(&bytes, max, settings, rows, numbers);
         self.bytes = bytes;
+        if self.at == self.bytes.len() && self.at > LONG_ROW {
+            // Where its row was read.
+            (self.bytes, self.at) = (Vec::new(), 0);
+        }
         result
     }
 

@@ -133,6 +133,35 @@ fn a_backslash_at_the_very_end_is_dropped() {
 }
 
 #[test]
+fn it_is_known_before_when_a_long_row_is_moved_and_its_room_is_given_back() {
+    let text = format("text", |_| {});
+    let target = Target::new("t", &[oids::TEXT], &[]).unwrap();
+    let mut parser = CopyParser::new(text, target);
+    let (settings, mut rows, mut numbers) = (Settings::default(), Vec::new(), Vec::new());
+    let piece = vec![b'x'; 100_000];
+    let mut moved = 0;
+    for fed in 0..100 {
+        match parser.moved_by(piece.len()) {
+            0 => {}
+            bytes => {
+                assert_eq!(bytes, fed * piece.len());
+                moved += 1;
+            }
+        }
+        parser.feed(&piece);
+        assert!(!parser.rows(10, &settings, &mut rows, &mut numbers).unwrap());
+    }
+    assert!((1..10).contains(&moved));
+    parser.feed(b"\n");
+    parser.rows(10, &settings, &mut rows, &mut numbers).unwrap();
+    assert_eq!(rows.len(), 1);
+    assert!(parser.moved_by(piece.len()) == 0 && parser.moved_by(0) == 0);
+    parser.feed(b"y\n");
+    parser.rows(10, &settings, &mut rows, &mut numbers).unwrap();
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
 fn errors_name_line_column_and_value() {
     let text = format("text", |_| {});
     let (code, message, context) = error(&text, b"1\ta\nx\tb\n");
