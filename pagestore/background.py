@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from sixfold.kernel import _kernel
+from sixfold.pagestore import manifest
 from sixfold.pagestore.layers import Layers
 from sixfold.pagestore.repair import Repair
 from sixfold.pagestore.scrub import Scrub
@@ -25,6 +26,8 @@ _BUSY_BYTES = 512 << 10
 _BUSY_RECORDS = 2000
 _GOSSIP_BYTES = 2 << 20
 _GROUPS_PER_PAUSE = 200
+# PostgreSQL looks for its lock file once a minute.
+_WATCH_SECONDS = 1.0
 # Acknowledgements wait while memory is this many times over its bound and a layer is being written that makes room, but no longer than
 # so: the quorum absorbs one slow node, and six of them slow the writer down, so that memory and chains stay bounded. Without a layer
 # under way they don't wait: what is in memory then becomes durable for the whole volume, and so fit for a layer, by them only.
@@ -52,6 +55,7 @@ class Background:
             runtime.spawn(self._merge(), f"{name} merge"),
             runtime.spawn(self._gossip(), f"{name} gossip"),
             runtime.spawn(self.scrub.run(), f"{name} scrub"),
+            runtime.spawn(self._watch(), f"{name} folder"),
         ]
 
     def stop(self) -> None:
@@ -74,6 +78,13 @@ class Background:
     def _release(self, force: bool = False) -> None:
         for volume, message in self._node.journal.intake.release(force):
             self._node.tell(volume, message)
+
+    async def _watch(self) -> None:
+        """Open files outlive their folder, and nobody would notice before the next start."""
+        while True:
+            await self._node.runtime.clock.sleep(_WATCH_SECONDS)
+            if manifest.is_gone(self._node.disk):
+                self._node.lose()
 
     # -- images and layers ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from sixfold.pagestore import manifest
 from sixfold.pagestore.config import NodeConfig
@@ -29,6 +30,10 @@ class EmbeddedNodes:
         self.config: VolumeConfig = make_config(topology, self.members, volume)
         self.memory_bytes = memory_bytes
         self.nodes: dict[str, StorageNode] = {}
+        # So many of their folders were removed that nothing can be made durable.
+        self.gone = asyncio.Event()
+        # Those that are to start later, and what was said of them last; only what is new is said.
+        self._reasons: dict[str, str] = {}
         self._retrying: asyncio.Task[None] | None = None
 
     async def start(self, *, all_of_them: bool = True) -> None:
@@ -46,12 +51,27 @@ class EmbeddedNodes:
             raise [*others, *failures.values()][0]
         for name, error in failures.items():
             log.error("a storage node can't start; the others serve without it", node=name, reason=str(error))
-        if failures:
-            reasons = {name: str(error) for name, error in failures.items()}
-            self._retrying = self.runtime.spawn(self._try_again(reasons), "nodes-again")
+        for name, error in failures.items():
+            self._start_later(name, str(error))
 
-    async def _try_again(self, reasons: dict[str, str]) -> None:
-        """Each until it starts. `reasons`: what was said of it last; only what is new is said."""
+    def _lost(self, name: str) -> None:
+        if self.nodes.pop(name, None) is None:
+            return
+        if len(self.nodes) >= self.config.write_quorum:
+            self._start_later(name, "")
+        else:
+            # New folders would hold nothing of the volume, and be taken for it at the next start.
+            self._reasons.clear()
+            self.gone.set()
+
+    def _start_later(self, name: str, reason: str) -> None:
+        self._reasons[name] = reason
+        if self._retrying is None or self._retrying.done():
+            self._retrying = self.runtime.spawn(self._try_again(), "nodes-again")
+
+    async def _try_again(self) -> None:
+        """Each until it starts."""
+        reasons = self._reasons
         while reasons:
             await self.runtime.clock.sleep(RETRY_SECONDS)
             for name, said in list(reasons.items()):
@@ -83,11 +103,13 @@ class EmbeddedNodes:
             if isinstance(error, manifest.ManifestDamaged):
                 raise manifest.ManifestDamaged(f"{name}: {error}") from error
             raise
+        node.on_lost = partial(self._lost, name)
         self.nodes[name] = node
         return node
 
     async def stop(self) -> None:
         """Stop all, cleanly."""
+        self._reasons.clear()
         if self._retrying is not None:
             self._retrying.cancel()
             await asyncio.wait([self._retrying])

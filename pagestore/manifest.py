@@ -70,6 +70,17 @@ def load(disk: Disk) -> tuple[Manifest, int] | None:
     return msgspec.json.decode(body, type=Manifest), number
 
 
+def is_gone(disk: Disk) -> bool:
+    """Whether it was removed, and the folder with it; what else is wrong with a disk comes out when it is used."""
+    try:
+        disk.open(PATH).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def is_whole(disk: Disk) -> bool:
     """Whether both slots are sound, and the same."""
     first, second = _slots(disk)

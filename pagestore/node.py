@@ -91,6 +91,8 @@ class StorageNode:
         self._bulk: deque[tuple[Client, int, NodeVolume, int, list[tuple[int, int]], list[bytes]]] = deque()
         self._bulk_scheduled = False
         self.stopped = False
+        # Called when its folder was removed and it has stopped.
+        self.on_lost: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Recover from the folder, then listen. ManifestDamaged or OSError when it can't."""
@@ -169,6 +171,13 @@ class StorageNode:
             client.rpc.connection.abort()
         for volume in self.volumes.values():
             volume.close()
+
+    def lose(self) -> None:
+        """Its folder was removed: what it acknowledged from now on would be gone with the process, so it serves no more. Started again,
+        it is a node whose disk was lost."""
+        log.error("the folder of this storage node was removed; the node stops", node=self.config.name)
+        self.crash()
+        self.on_lost()
 
     def _accept(self, connection: Connection) -> None:
         client = Client(self, connection)
@@ -467,8 +476,16 @@ class StorageNode:
 async def run_storage_node(
     config: NodeConfig, runtime: Runtime, stop: asyncio.Event, started: Callable[[], None] | None = None
 ) -> None:
-    """The daemon: serve until `stop` is set."""
+    """The daemon: serve until `stop` is set. OSError when it can't, or its folder is removed."""
     node = StorageNode(config, runtime)
+    lost = False
+
+    def end() -> None:
+        nonlocal lost
+        lost = True
+        stop.set()
+
+    node.on_lost = end
     await node.start()
     if started is not None:
         started()
@@ -476,3 +493,5 @@ async def run_storage_node(
         await stop.wait()
     finally:
         await node.stop()
+    if lost:
+        raise OSError("its folder was removed")

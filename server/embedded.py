@@ -66,8 +66,10 @@ async def run_embedded(config: EmbeddedConfig) -> None:
                 write_toml(folder / MARKER, Marker(config.topology))
             listener = await open_listener(writer.current, writer.log, policy, config.sql, runtime)
             _announce(listener, config)
-            await _until(stop, writer.fenced)
+            await _until(stop, writer.fenced, nodes.gone)
             await listener.close()
+            if nodes.gone.is_set():
+                raise ConfigError(f"{folder} was removed")
         finally:
             await writer.close()
             await nodes.stop()

@@ -14,9 +14,11 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from sixfold.pagestore import embedded
+from sixfold.pagestore import background, embedded
 from sixfold.pagestore.client import start_pump
+from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.embedded import EmbeddedNodes
+from sixfold.pagestore.node import run_storage_node
 from sixfold.pagestore.reader import PageReader
 from sixfold.wal.real import RealDisk, real_runtime, run
 from sixfold.wal.recovery import Recovery, RecoveryFailed
@@ -381,3 +383,54 @@ def test_why_a_node_still_can_not_start_is_said_once_a_reason(tmp_path: Path, mo
         assert "manifest" in second[0] and second != first
 
     run(asyncio.wait_for(main(), 60))
+
+
+def test_a_node_whose_folder_is_removed_is_one_whose_disk_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(embedded, "RETRY_SECONDS", 0.05)
+
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        for i in range(20):
+            await writer.put(i, value=i + 1)
+        lost = cluster.nodes["zone-b/node-1"]
+        shutil.rmtree(tmp_path / "zone-b/node-1")
+        await until("the node stops", lambda: lost.stopped)
+        await writer.put(1, value=99)
+        tail = writer.sender.tracker.tail(0)
+
+        def filled() -> bool:
+            node = cluster.nodes.get("zone-b/node-1")
+            volume = node.volumes.get(1) if node is not None else None
+            return volume is not None and volume.store.scl(0) >= tail
+
+        await until("filled", filled)
+        assert not cluster.gone.is_set()
+        # Of so many that nothing could be made durable none is made anew.
+        shutil.rmtree(tmp_path / "zone-a")
+        shutil.rmtree(tmp_path / "zone-c/node-2")
+        await until("too few are left", cluster.gone.is_set)
+        await asyncio.sleep(0.2)
+        assert not (tmp_path / "zone-a").exists()
+        await writer.check()
+        writer.close()
+
+    with_cluster(tmp_path, body)
+
+
+def test_the_daemon_of_a_folder_that_is_removed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_WATCH_SECONDS", 0.05)
+    config = NodeConfig(name="node", address="node", data=str(tmp_path / "node"))
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="its folder was removed"):
+            await run_storage_node(
+                config,
+                real_runtime(config.data, durable=False),
+                asyncio.Event(),
+                lambda: shutil.rmtree(config.data),
+            )
+
+    run(asyncio.wait_for(main(), 20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -62,3 +63,13 @@ def test_a_first_answer_costs_little() -> None:
             costs.append(cpu_seconds(server.process.pid))
         print(f"CPU seconds to the first answer on an existing folder: {sorted(costs)}")
         assert min(costs) < 0.6
+
+
+def test_a_server_whose_folder_is_removed_ends() -> None:
+    with served() as server:
+        with psycopg.connect(server.uri, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept (a int)")
+        assert server.process is not None
+        shutil.rmtree(server.folder / "data")
+        assert server.process.wait(20) == 1
+        assert "data was removed" in server.log.splitlines()[-1]
