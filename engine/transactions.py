@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sixfold.kernel._kernel import KernelError
+
 from .access import check_relations
 from .errors import SqlError, not_built
 from .parser import enums
@@ -117,20 +119,34 @@ async def set_constraints(session: Session, node: Any, context: Context) -> None
     """SET CONSTRAINTS {ALL | names} {DEFERRED | IMMEDIATE}."""
     if session.kernel.status == "I":
         session.notice("SET CONSTRAINTS can only be used in transaction blocks", severity="WARNING", code="25P01")
-    names = [name.relname for name in node.constraints] if node.constraints else None
-    for name in names or ():
-        found = [row for row in session.snapshot.rows["pg_constraint"].rows.values() if row["conname"] == name]
-        if not found:
-            raise SqlError("42704", f'constraint "{name}" does not exist')
-        if not any(row["condeferrable"] for row in found):
-            raise SqlError("42809", f'constraint "{name}" is not deferrable')
     kernel, deferred = session.kernel, bool(node.deferred)
+    oids = (
+        [oid for name in node.constraints for oid in deferrable(session, name, deferred)] if node.constraints else None
+    )
     await session.waits.run(
-        lambda: kernel.set_constraints(names, deferred),
+        lambda: kernel.set_constraints(oids, deferred),
         session=kernel,
-        detached=lambda: kernel.set_constraints_detached(names, deferred),
+        detached=lambda: kernel.set_constraints_detached(oids, deferred),
     )
     context.reply.complete("SET CONSTRAINTS")
+
+
+def deferrable(session: Session, name: Any, deferred: bool) -> list[int]:
+    """The constraints that a name means: those of the first schema of the search path that has any of it."""
+    catalog = session.catalog()
+    path = list(catalog.search_path())
+    if name.schemaname:
+        namespace = catalog.namespace_oid(name.schemaname)
+        if namespace is None:
+            raise SqlError("3F000", f'schema "{name.schemaname}" does not exist')
+        path = [namespace]
+    named = [row for row in session.snapshot.rows["pg_constraint"].rows.values() if row["conname"] == name.relname]
+    for namespace in path:
+        if found := [row for row in named if row["connamespace"] == namespace]:
+            if deferred and not all(row["condeferrable"] for row in found):
+                raise SqlError("42809", f'constraint "{name.relname}" is not deferrable')
+            return [int(row["oid"]) for row in found if row["condeferrable"]]
+    raise SqlError("42704", f'constraint "{name.relname}" does not exist')
 
 
 @entry("LockStmt", "LOCK TABLE", read_only=True)
@@ -145,8 +161,13 @@ async def lock_table(session: Session, node: Any, context: Context) -> None:
         if relation.kind not in ("r", "v", "p"):
             raise SqlError("42809", f'"{relation.name}" is not a table or view')
         check_relations(session, [relation.oid])
-        if session.kernel.read_only and node.mode > 3:
-            raise SqlError("25006", "cannot execute LOCK TABLE in a read-only transaction")
+        if session.database.read_only and node.mode > 3:
+            raise SqlError("25006", "cannot execute LOCK TABLE during recovery")
         lock = partial(session.kernel.lock_relation, relation.oid, node.mode, bool(node.nowait))
-        await session.waits.run(lock, session=session.kernel)
+        try:
+            await session.waits.run(lock, session=session.kernel)
+        except KernelError as error:
+            if error.code == "55P03" and node.nowait:
+                raise SqlError("55P03", f'could not obtain lock on relation "{relation.name}"') from None
+            raise
     context.reply.complete("LOCK TABLE")

@@ -114,13 +114,18 @@ def find(node: Any) -> Entry:
     return found
 
 
+def _name(found: Entry, node: Any) -> str:
+    """What PostgreSQL calls the statement."""
+    return f"{found.name} {node.removeType.name.removeprefix('OBJECT_')}" if found.name == "DROP" else found.name
+
+
 async def run(session: Session, node: Any, context: Context) -> None:
     """Run one utility statement in the session's transaction."""
     found = find(node)
     if type(node).__name__ != "TransactionStmt":
         session.kernel.begin_implicit()
         if session.kernel.read_only and not found.read_only:
-            raise SqlError("25006", f"cannot execute {found.name} in a read-only transaction")
+            raise SqlError("25006", f"cannot execute {_name(found, node)} in a read-only transaction")
     await found.run(session, node, context)
 
 

@@ -456,11 +456,11 @@ class Session:
 
     @property
     def read_only(self) -> bool: ...
-    def set_constraints(self, names: Sequence[str] | None, deferred: bool, budget_us: int = 2000) -> Step:
+    def set_constraints(self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 2000) -> Step:
         """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
 
     def set_constraints_detached(
-        self, names: Sequence[str] | None, deferred: bool, budget_us: int = 100000
+        self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 100000
     ) -> Step: ...
 
     catalog_version: tuple[int, int] | None

@@ -189,7 +189,7 @@ def _result_clauses(scope: Scope, node: Any, rte: tree.Rte) -> None:
     limits(scope, node)
     if node.lockingClause:
         what = "VALUES" if node.valuesLists else "UNION/INTERSECT/EXCEPT"
-        name = _strength(node.lockingClause[0])[1]
+        name = lock_strength(node.lockingClause[0])[1]
         raise SqlError(
             "0A000", f"{name} is not allowed with {what}" if what != "VALUES" else f"{name} cannot be applied to VALUES"
         )
@@ -326,7 +326,8 @@ def _target_position(node: Any, i: int) -> int | None:
 # ---- FOR UPDATE / SHARE
 
 
-def _strength(clause: Any) -> tuple[str, str]:
+def lock_strength(clause: Any) -> tuple[str, str]:
+    """The mode's name in plans and in SQL."""
     strength = enums.LockClauseStrength
     return {
         strength.LCS_FORKEYSHARE: ("key_share", "FOR KEY SHARE"),
@@ -348,7 +349,7 @@ def locking(scope: Scope, node: Any) -> None:
     """transformLockingClause."""
     query = scope.query
     for clause in node.lockingClause or ():
-        mode, shown = _strength(clause)
+        mode, shown = lock_strength(clause)
         for bad, what in (
             (query.distinct, "DISTINCT clause"),
             (query.group or query.grouping_sets, "GROUP BY clause"),

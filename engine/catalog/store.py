@@ -94,7 +94,7 @@ class CatalogTable:
             if output
             else []
         )
-        return nodes.Plan(root, columns, params, 0, [], [(self.relation.oid, 3 if writes else 1)], tag, writes, 0)
+        return nodes.Plan(root, columns, params, 0, [], [(self.relation.oid, 3 if writes else 1)], tag, tag, writes, 0)
 
     def _insert(self) -> nodes.Plan:
         row: list[nodes.Expr] = [nodes.Param(n, typ) for n, typ in enumerate(self.types)]
@@ -241,7 +241,7 @@ async def find_roots(
     types = [26, 20, 20]
     root = nodes.Project(nodes.Scan(table, [0, 1, 2], None), [nodes.Col(n, typ) for n, typ in enumerate(types)])
     output = [nodes.OutputColumn(name, typ, -1, 0, 0) for name, typ in zip(names, types, strict=True)]
-    plan = Plan.compile(nodes.to_json(nodes.Plan(root, output, [], 0, [], [], "SELECT", False, 0)))
+    plan = Plan.compile(nodes.to_json(nodes.Plan(root, output, [], 0, [], [], "SELECT", "SELECT", False, 0)))
     portal = session.portal(plan, [])
     rows: list[tuple[int, int, int]] = await waits.run(portal.fetch, session=session, detached=portal.fetch_detached)
     portal.close()

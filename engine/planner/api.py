@@ -10,9 +10,11 @@ import msgspec
 from sixfold.engine.analyzer.analyze import analyze, new_context
 from sixfold.engine.analyzer.oids import RECORD
 from sixfold.engine.analyzer.scope import PLAIN
+from sixfold.engine.analyzer.select import lock_strength
 from sixfold.engine.analyzer.tree import Query
 from sixfold.engine.catalog.model import CatalogReader
 from sixfold.engine.long_texts import done_with
+from sixfold.engine.parser import ast
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import PlanContext
 from sixfold.engine.planner.dml import plan_dml
@@ -84,6 +86,12 @@ def _shown(catalog: CatalogReader, typ: int) -> int:
     return RECORD if row is not None and row.kind == "c" else typ
 
 
+def _command(kind: str, stmt: Any) -> str:
+    """What a read-only transaction says it can't execute."""
+    locks = stmt.lockingClause if isinstance(stmt, ast.SelectStmt) else None
+    return f"SELECT {lock_strength(locks[0])[1]}" if locks else kind
+
+
 def analyze_and_plan(
     stmt: Any,
     sql: str,
@@ -115,6 +123,7 @@ def analyze_and_plan(
         ctx.subplans,
         sorted(context.locks.items()),
         kind,
+        _command(kind, stmt),
         ctx.writes,
         catalog.version,
     )

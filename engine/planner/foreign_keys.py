@@ -90,12 +90,35 @@ def _child(ctx: PlanContext, relation: Relation, constraint: Constraint, changed
             constraint.name,
             relation.name,
             relation.schema,
+            constraint.oid,
+            constraint.deferrable,
             constraint.deferred,
+            _still(ctx, relation, constraint, params) if constraint.deferrable else None,
         )
     ]
     if constraint.match == "f" and len(constraint.columns) > 1:
         result.insert(0, _match_full(ctx, relation, constraint, message))
     return result
+
+
+def _still(ctx: PlanContext, relation: Relation, constraint: Constraint, params: list[int]) -> int:
+    """Rows with the key: a check that comes late may find that those it is about have gone."""
+    key = (constraint.oid, "still")
+    known = ctx.actions.get(key)
+    if known is not None:
+        return known
+    rte = _entry(ctx, relation)
+    query = ctx.analysis.new_query()
+    query.rtes.append(rte)
+    query.from_items.append(FromRel(rte))
+    types = [base_type(ctx.catalog, relation.columns[c - 1].typ) for c in constraint.columns]
+    query.where = _where(ctx, rte, constraint.columns, params, types)
+    query.targets = [Target(nodes.Const(oids.INT4, "1"), "?column?", oids.INT4)]
+    query.limit = nodes.Const(oids.INT8, "1")
+    built = ctx.plan_query(query)
+    ctx.subplans.append(built.node)
+    ctx.actions[key] = len(ctx.subplans) - 1
+    return ctx.actions[key]
 
 
 def _match_full(ctx: PlanContext, relation: Relation, constraint: Constraint, message: str) -> nodes.After:
@@ -106,7 +129,7 @@ def _match_full(ctx: PlanContext, relation: Relation, constraint: Constraint, me
     return nodes.After(
         len(ctx.subplans) - 1, [], some, "rows", "23503", message,
         "MATCH FULL does not allow mixing of null and nonnull key values.", constraint.name, relation.name, relation.schema,
-        constraint.deferred,
+        constraint.oid, constraint.deferrable, constraint.deferred,
     )  # fmt: skip
 
 
@@ -186,19 +209,21 @@ def _parent(ctx: PlanContext, relation: Relation, constraint: Constraint, event:
     types = [base_type(ctx.catalog, relation.columns[c - 1].typ) for c in keys]
     what = "check" if action == "a" else "restrict" if action == "r" else f"{event}-{action}"
 
-    def refused(subplan: int, numbers: list[int], deferred: bool) -> nodes.After:
+    def refused(subplan: int, numbers: list[int], deferrable: bool) -> nodes.After:
         values = list(zip(numbers, old, strict=True))
-        names = constraint.name, child.name, child.schema
-        return nodes.After(subplan, values, when, "no_rows", "23503", message, detail, *names, deferred)
+        names = constraint.name, child.name, child.schema, constraint.oid
+        modes = deferrable, deferrable and constraint.deferred
+        return nodes.After(subplan, values, when, "no_rows", "23503", message, detail, *names, *modes)
 
     subplan, numbers, new_numbers = _children(ctx, child, constraint, what, types)
     if what in ("check", "restrict"):
-        return [refused(subplan, numbers, constraint.deferred and what == "check")]
+        return [refused(subplan, numbers, constraint.deferrable and what == "check")]
     params = list(zip(numbers, old, strict=True))
     if what == "update-c":
         new: list[Expr] = [nodes.Col(c - 1, relation.columns[c - 1].typ) for c in keys]
         params += list(zip(new_numbers, new, strict=True))
-    acts = nodes.After(subplan, params, when, "none", "", "", "", constraint.name, child.name, child.schema, False)
+    names = constraint.name, child.name, child.schema, constraint.oid
+    acts = nodes.After(subplan, params, when, "none", "", "", "", *names, False, False)
     if action != "d":
         return [acts]
     # The defaults may be the key that has just gone: no change of the child, so nothing there would look.

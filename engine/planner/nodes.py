@@ -17,9 +17,6 @@ class Node(msgspec.Struct, tag_field="op", omit_defaults=True):
     """Any plan node."""
 
 
-# ---- expressions
-
-
 class Const(Expr, tag="const"):
     """Text form as the type's input function reads it; None is NULL."""
 
@@ -418,10 +415,10 @@ class After(msgspec.Struct):
     constraint: str
     table: str
     schema: str
+    oid: int
+    deferrable: bool
     deferred: bool
-
-
-# ---- nodes
+    still: int | None = None
 
 
 class Single(Node, tag="single"):
@@ -642,6 +639,7 @@ class LockRows(Node, tag="lock_rows"):
 
     input: Node
     locks: list[RowLock]
+    outer: list[tuple[Expr, list[int]]]
 
 
 class Insert(Node, tag="insert"):
@@ -691,6 +689,7 @@ class Plan(msgspec.Struct):
     subplans: list[Node]
     locks: list[tuple[int, int]]
     tag: str
+    command: str
     writes: bool
     catalog_version: int
 

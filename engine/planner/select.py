@@ -12,7 +12,7 @@ from sixfold.engine.planner.context import Built, Env, Key, PlanContext
 from sixfold.engine.planner.nodes import Expr, Node
 from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, Order, Path, cheapest, satisfies, sort_cost
 from sixfold.engine.planner.quals import conjuncts, expr_vars, is_false, is_volatile, query_vars
-from sixfold.engine.planner.search import plan_from
+from sixfold.engine.planner.search import item_rels, plan_from
 from sixfold.engine.planner.setops import plan_ctes, plan_recursive, plan_setop
 from sixfold.engine.planner.statistics import Statistics
 from sixfold.engine.planner.subqueries import convert_sublinks, pull_up
@@ -463,6 +463,29 @@ def _limit(ctx: PlanContext, query: Query, stage: Stage, order: list[SortItem]) 
     return Stage(node, env, rows, stage.startup, total, stage.order)
 
 
+def _outer(ctx: PlanContext, query: Query, env: Env) -> tuple[list[tuple[Expr, list[int]]], set[int]]:
+    """Left and right joins, inner ones first, and the entries that they may put nulls for."""
+    found: list[tuple[Expr, list[int]]] = []
+    nullable: set[int] = set()
+
+    def look(item: tree.FromItem) -> None:
+        for below in item.items if isinstance(item, tree.FromGroup) else ():
+            look(below)
+        if isinstance(item, tree.FromJoin):
+            look(item.left)
+            look(item.right)
+            if item.kind in ("left", "right") and item.on is not None:
+                rels = item_rels(item.right if item.kind == "left" else item.left)
+                nullable.update(rels)
+                places = sorted(place for (rel, _), place in env.columns.items() if rel in rels)
+                if places and all(k in env.columns for k in expr_vars(ctx, item.on)):
+                    found.append((env.lower(item.on), places))
+
+    for item in query.from_items:
+        look(item)
+    return found, nullable
+
+
 def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
     """FOR UPDATE/SHARE; the order stays."""
     env = stage.env
@@ -479,6 +502,7 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
         elif isinstance(item, tree.FromGroup):
             stack += item.items
             tests += conjuncts(item.where)
+    outer, nullable = _outer(ctx, query, env)
     for lock in query.locks:
         rte = ctx.analysis.rtes[lock.rel]
         relation = rte.relation
@@ -487,11 +511,11 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
         if row is None:
             continue
         columns = [(place, col) for (rel, col), place in env.columns.items() if rel == lock.rel and col >= 0]
-        own = [t for t in tests if any(k[0] == lock.rel for k in expr_vars(ctx, t))]
+        own = [t for t in tests if any(k[0] in {lock.rel, *nullable} for k in expr_vars(ctx, t))]
         checks = [env.lower(t) for t in own if all(k in env.columns for k in expr_vars(ctx, t))]
         recheck = None if not checks else checks[0] if len(checks) == 1 else nodes.And(checks)
         locks.append(nodes.RowLock(ctx.table(relation), row, lock.mode, lock.wait, sorted(columns), recheck))
-    node = ctx.estimate(nodes.LockRows(stage.node, locks), stage.rows, stage.total, stage.startup)
+    node = ctx.estimate(nodes.LockRows(stage.node, locks, outer), stage.rows, stage.total, stage.startup)
     if query.order and not satisfies(stage.order, _wanted_order(query)):
         # PostgreSQL locks after sorting and before LIMIT; rows are locked in the order in which they come out.
         sorted_stage = _sort(
@@ -502,7 +526,7 @@ def lock_rows(ctx: PlanContext, query: Query, stage: Stage) -> Stage:
             limit=False,
         )
         node = ctx.estimate(
-            nodes.LockRows(sorted_stage.node, locks), stage.rows, sorted_stage.total, sorted_stage.startup
+            nodes.LockRows(sorted_stage.node, locks, outer), stage.rows, sorted_stage.total, sorted_stage.startup
         )
         return Stage(node, env, stage.rows, sorted_stage.startup, sorted_stage.total, sorted_stage.order)
     return Stage(node, env, stage.rows, stage.startup, stage.total, stage.order)

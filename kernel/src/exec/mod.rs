@@ -3,6 +3,7 @@
 pub mod access;
 pub mod batch;
 pub mod compile;
+pub mod deferral;
 pub mod explain;
 pub mod kept;
 pub mod keys;

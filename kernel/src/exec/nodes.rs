@@ -312,6 +312,7 @@ pub struct RowLockNode {
 pub struct LockRowsNode {
     pub input: PNode,
     pub locks: Vec<RowLockNode>,
+    pub outer: Vec<(Program, Vec<usize>)>,
 }
 
 pub struct CheckNode {
@@ -340,7 +341,11 @@ pub struct AfterNode {
     pub constraint: String,
     pub table: String,
     pub schema: String,
+    /// Of the constraint.
+    pub oid: Oid,
+    pub deferrable: bool,
     pub deferred: bool,
+    pub still: Option<usize>,
     /// Types of the parameters, for the detail's text.
     pub types: Vec<Oid>,
 }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub locks: Vec<(Oid, u8)>,
     /// SELECT, INSERT, UPDATE, DELETE, … : what the command tag begins with.
     pub tag: String,
+    /// What a read-only transaction says it can't execute.
+    pub command: String,
     pub writes: bool,
     /// Compiled against this catalogue version; older plans are planned again by Python.
     pub catalog_version: u64,
@@ -209,6 +211,8 @@ pub enum Node {
     LockRows {
         input: Box<Node>,
         locks: Vec<RowLock>,
+        /// Outer joins below: a condition, and the input columns that are null where it does not hold.
+        outer: Vec<(Expr, Vec<usize>)>,
     },
     Insert(Box<Insert>),
     Update(Box<Update>),
@@ -451,8 +455,14 @@ pub struct After {
     pub constraint: String,
     pub table: String,
     pub schema: String,
-    /// At the statement's end, or at COMMIT (DEFERRABLE INITIALLY DEFERRED).
+    /// Of the constraint.
+    pub oid: Oid,
+    /// At the statement's end always, or as SET CONSTRAINTS says.
+    pub deferrable: bool,
+    /// What holds unless it says so: at the statement's end, or at COMMIT.
     pub deferred: bool,
+    /// Subplan with the same parameters: when it gives no row, nobody is concerned any more and `expect` need not hold.
+    pub still: Option<usize>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::compile::{self, SubPlan};
+use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Room;
 use super::nodes::{AfterNode, Expect, Kind, PNode};
@@ -27,6 +28,8 @@ pub struct Prepared {
     pub locks: Vec<(Oid, u8)>,
     /// What the command tag begins with.
     pub tag: String,
+    /// What a read-only transaction says it can't execute.
+    pub command: String,
     pub writes: bool,
     pub catalog_version: u64,
     exec_params: usize,
@@ -146,6 +149,7 @@ impl Prepared {
             params: plan.params,
             locks: plan.locks,
             tag: plan.tag,
+            command: plan.command,
             writes: plan.writes,
             catalog_version: plan.catalog_version,
             exec_params: plan.exec_params,
@@ -189,6 +193,8 @@ struct Action {
     queued: Queued,
     op: Op,
     rows: bool,
+    /// What it expects is not so; `op` says whether that matters.
+    again: bool,
 }
 
 /// One run of a plan. Every call may answer `Err(Need)`; call again with the same arguments then.
@@ -214,6 +220,11 @@ impl Execution {
         };
         execution.root = Some(opener.open(&execution.prepared.root));
         execution
+    }
+
+    /// Which checks are put off.
+    pub fn defer(&mut self, deferral: Arc<Deferral>) {
+        shared(&mut self.env).deferral = deferral;
     }
 
     /// Runs actions of one plan that were put off to COMMIT, in order.
@@ -307,7 +318,10 @@ impl Execution {
             let Some(action) = &mut self.action else {
                 continue;
             };
-            let expect = action.queued.after.expect;
+            let expect = match action.again {
+                true => Expect::NoRows,
+                false => action.queued.after.expect,
+            };
             while !(action.rows && expect != Expect::Anything) {
                 match action.op.next(&mut self.env)? {
                     Some(batch) => action.rows |= batch.len > 0,
@@ -318,6 +332,11 @@ impl Execution {
                 (expect, action.rows),
                 (Expect::Rows, false) | (Expect::NoRows, true)
             );
+            if let (true, false, Some(still)) = (bad, action.again, action.queued.after.still) {
+                action.op = self.env.plans.clone().open(still);
+                (action.again, action.rows) = (true, false);
+                continue;
+            }
             if bad {
                 return Err(Stop::Error(violation(
                     &action.queued,
@@ -342,6 +361,7 @@ impl Execution {
             queued,
             op,
             rows: false,
+            again: false,
         });
     }
 

@@ -71,13 +71,14 @@ impl Session {
     fn set_constraints_in<'py>(
         &self,
         py: Python<'py>,
-        names: Option<Vec<String>>,
+        oids: Option<Vec<u32>>,
         deferred: bool,
         slices: u32,
         detached: bool,
     ) -> Tuple<'py> {
+        let oids: Option<Vec<Oid>> = oids.map(|oids| oids.into_iter().map(Oid).collect());
         self.long_steps(py, slices, detached, |core| {
-            core.set_constraints(names.as_deref(), deferred)
+            core.set_constraints(oids.as_deref(), deferred)
                 .map(|()| None::<bool>)
         })
     }
@@ -239,26 +240,26 @@ impl Session {
         Ok(lock(&self.core)?.read_only())
     }
 
-    #[pyo3(signature = (names, deferred, budget_us = 2000))]
+    #[pyo3(signature = (oids, deferred, budget_us = 2000))]
     fn set_constraints<'py>(
         &self,
         py: Python<'py>,
-        names: Option<Vec<String>>,
+        oids: Option<Vec<u32>>,
         deferred: bool,
         budget_us: u64,
     ) -> Tuple<'py> {
-        self.set_constraints_in(py, names, deferred, slices(budget_us), false)
+        self.set_constraints_in(py, oids, deferred, slices(budget_us), false)
     }
 
-    #[pyo3(signature = (names, deferred, budget_us = 100_000))]
+    #[pyo3(signature = (oids, deferred, budget_us = 100_000))]
     fn set_constraints_detached<'py>(
         &self,
         py: Python<'py>,
-        names: Option<Vec<String>>,
+        oids: Option<Vec<u32>>,
         deferred: bool,
         budget_us: u64,
     ) -> Tuple<'py> {
-        self.set_constraints_in(py, names, deferred, slices(budget_us), true)
+        self.set_constraints_in(py, oids, deferred, slices(budget_us), true)
     }
 
     #[getter]

@@ -114,7 +114,7 @@ impl World {
         };
         let json = format!(
             r#"{{"root": {root}, "output": [{output}], "params": [], "exec_params": 0, "subplans": [], "locks": [[{TABLE}, {lock}]],
-            "tag": "{tag}", "writes": {writes}, "catalog_version": 0}}"#
+            "tag": "{tag}", "command": "{tag}", "writes": {writes}, "catalog_version": 0}}"#
         );
         let prepared = Prepared::compile(&json).unwrap();
         self.keep(text, Statement::plan(prepared, Vec::new(), 0));

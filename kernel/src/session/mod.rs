@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod cancel;
 pub mod connection;
+pub mod constraints;
 pub mod copy_in;
 pub mod cursor;
 pub mod host;

@@ -228,7 +228,7 @@ impl Run {
                 "25006",
                 format!(
                     "cannot execute {} in a read-only transaction",
-                    self.prepared.tag
+                    self.prepared.command
                 ),
             );
         }
@@ -246,11 +246,12 @@ impl Run {
         };
         self.held = held;
         let setup = session.setup(view, self.instrument);
-        self.execution = Some(Execution::new(
-            self.prepared.clone(),
-            std::mem::take(&mut self.params),
-            setup,
-        ));
+        let params = std::mem::take(&mut self.params);
+        let mut execution = Execution::new(self.prepared.clone(), params, setup);
+        if self.prepared.writes {
+            execution.defer(session.txn().deferral.clone());
+        }
+        self.execution = Some(execution);
         self.era = Some(session.ended);
         Ok(())
     }

@@ -17,7 +17,6 @@ use crate::exec::run::{Execution, Prepared};
 use crate::func::ctx::Rng;
 use crate::txn::locks::{Level as Keep, OnConflict};
 use crate::txn::modes::LockKey;
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -462,6 +461,7 @@ impl Session {
         txn.savepoints.push(Savepoint {
             name: name.to_owned(),
             deferred,
+            deferral: txn.deferral.clone(),
         });
         txn.command += 1;
         Ok(())
@@ -481,11 +481,10 @@ impl Session {
         let at = self.find_savepoint(name)?;
         let txn = self.txn();
         txn.savepoints.truncate(at + 1);
-        let deferred = txn
-            .savepoints
-            .last()
-            .map_or(0, |savepoint| savepoint.deferred);
-        txn.deferred.truncate(deferred);
+        if let Some(savepoint) = txn.savepoints.last() {
+            txn.deferred.truncate(savepoint.deferred);
+            txn.deferral = savepoint.deferral.clone();
+        }
         txn.failed = false;
         txn.command += 1;
         self.backend.rollback_to(self.id, at + 1);
@@ -611,34 +610,6 @@ impl Session {
 
     pub fn unlock_advisory_all(&mut self) {
         self.backend.locks().unlock_everything(self.id);
-    }
-
-    /// SET CONSTRAINTS. IMMEDIATE runs what was put off so far (of the named constraints); DEFERRED has nothing to do here, since plans
-    /// say what they put off.
-    pub fn set_constraints(&mut self, names: Option<&[String]>, deferred: bool) -> Res<()> {
-        if deferred {
-            return Ok(());
-        }
-        let Some(names) = names else {
-            return self.run_deferred();
-        };
-        let all = std::mem::take(&mut self.txn().deferred);
-        let (mut now, mut later) = (VecDeque::new(), VecDeque::new());
-        for Put { plan, actions } in all {
-            let (wanted, rest) = actions.split(names);
-            for (list, actions) in [(&mut now, wanted), (&mut later, rest)] {
-                if !actions.is_empty() {
-                    list.push_back(Put {
-                        plan: plan.clone(),
-                        actions,
-                    });
-                }
-            }
-        }
-        self.txn().deferred = now;
-        let result = self.run_deferred();
-        self.txn().deferred.extend(later);
-        result
     }
 
     /// A buffer that was sent: its memory is used again.

@@ -248,7 +248,7 @@ fn settings_in_postgres_s_spellings() {
 fn plan(version: u64) -> Arc<Statement> {
     let json = r#"{"root": {"op": "values", "rows": [[{"e": "param", "n": 0, "typ": 23}]], "types": [23]},
         "output": [{"name": "x", "typ": 23, "typmod": -1, "table": 0, "attnum": 0}], "params": [23], "exec_params": 0,
-        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": VERSION}"#;
+        "subplans": [], "locks": [], "tag": "SELECT", "command": "SELECT", "writes": false, "catalog_version": VERSION}"#;
     Statement::plan(
         Prepared::compile(&json.replace("VERSION", &version.to_string())).unwrap(),
         Vec::new(),
@@ -364,7 +364,7 @@ fn a_panic_ends_its_statement_and_nothing_else() {
     let json = r#"{"root": {"op": "project", "exprs": [{"e": "func", "func": "test_panic", "args": [], "arg_types": [], "typ": 23, "at": null}],
         "input": {"op": "values", "rows": [[{"e": "param", "n": 0, "typ": 23}]], "types": [23]}},
         "output": [{"name": "x", "typ": 23, "typmod": -1, "table": 0, "attnum": 0}], "params": [23], "exec_params": 0,
-        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 0}"#;
+        "subplans": [], "locks": [], "tag": "SELECT", "command": "SELECT", "writes": false, "catalog_version": 0}"#;
     wire.register(
         "broken",
         Statement::plan(Prepared::compile(json).unwrap(), Vec::new(), 8),

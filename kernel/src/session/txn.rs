@@ -2,6 +2,7 @@
 
 use super::run::Held;
 use crate::base::Lsn;
+use crate::exec::deferral::Deferral;
 use crate::exec::{Prepared, Queue};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
@@ -52,6 +53,8 @@ pub struct Savepoint {
     pub name: String,
     /// Deferred work put off before it.
     pub deferred: usize,
+    /// What SET CONSTRAINTS had said before it.
+    pub deferral: Arc<Deferral>,
 }
 
 pub struct Txn {
@@ -69,6 +72,7 @@ pub struct Txn {
     /// Outermost first: the one at index i is the backend's level i + 1.
     pub savepoints: Vec<Savepoint>,
     pub deferred: VecDeque<Put>,
+    pub deferral: Arc<Deferral>,
     /// The catalogue has changed: the commit raises its version.
     pub catalog: bool,
     /// The commit record's LSN, while it is not durable.
@@ -89,6 +93,7 @@ impl Txn {
             command: 0,
             savepoints: Vec::new(),
             deferred: VecDeque::new(),
+            deferral: Arc::default(),
             catalog: false,
             committing: None,
             passed: Arc::default(),

@@ -7,9 +7,9 @@ use super::reader::externals;
 use super::row::{Draft, External};
 use super::unique::{exempt, has_null, Entry, Equal};
 use super::vacuum::split_values;
-use super::visible::{judge, Judged, Prune};
+use super::visible::{has_news, judge, was_updated, Judged, Prune};
 use crate::base::error::{corrupt, fail};
-use crate::base::{Lsn, Oid, Res, RowId, SessionId, Xid};
+use crate::base::{Lsn, Oid, Res, RowId, Stop, Xid};
 use crate::btree::Spot;
 use crate::exec::access::{IndexDef, Inserted, TableDef, View, Wrote};
 use crate::redo::version::{self, versions, Push, DELETED, EXTERNAL, HISTORY, KEY_SIZE, REKEYED};
@@ -57,7 +57,7 @@ struct Written<'a> {
     pruned: usize,
 }
 
-pub(super) fn serialization(what: &str) -> crate::base::Stop {
+pub(super) fn serialization(what: &str) -> Stop {
     crate::base::SqlError::new(
         "40001",
         format!("could not serialize access due to concurrent {what}"),
@@ -231,10 +231,11 @@ impl Core {
             false => return Ok(Some(Wrote::Gone)),
         };
         let on_page = cell.len();
-        let (old, old_payload) = match self.writable(view, shape, id, &mut cell, accept)? {
-            Ok(found) => found,
-            Err(wrote) => return Ok(Some(wrote)),
-        };
+        let (old, old_payload) =
+            match self.writable(view, shape, id, row_mode::NO_KEY_UPDATE, &mut cell, accept)? {
+                Ok(found) => found,
+                Err(wrote) => return Ok(Some(wrote)),
+            };
         if shared.iter().any(|e| !old.contains(e)) {
             return Ok(None);
         }
@@ -375,7 +376,7 @@ impl Core {
             false => return Ok(Wrote::Gone),
         };
         let on_page = cell.len();
-        if let Err(wrote) = self.writable(view, &shape, id, &mut cell, accept)? {
+        if let Err(wrote) = self.writable(view, &shape, id, row_mode::UPDATE, &mut cell, accept)? {
             return Ok(wrote);
         }
         self.pass_row_locks(view, &shape, id, row_mode::UPDATE)?;
@@ -402,6 +403,7 @@ impl Core {
         view: &View,
         shape: &Shape,
         id: RowId,
+        mode: u8,
         cell: &mut Vec<u8>,
         accept: Lsn,
     ) -> Res<Result<(Vec<External>, Vec<u8>), Wrote>> {
@@ -418,19 +420,39 @@ impl Core {
                     return Ok(Ok((old, version.payload.to_vec())));
                 }
                 Judged::Busy { xid, session, .. } => {
-                    return self.wait_turn(view, shape, id, xid, session)
+                    if view.strict && has_news(&self.txns, cell, view.seen())? {
+                        return Err(self.late(view, cell)?);
+                    }
+                    return self.wait_turn(view, shape, id, mode, xid, session);
                 }
                 Judged::History => {}
-                other => return self.refused(view, shape, other).map(Err),
+                other => {
+                    if matches!(other, Judged::Gone { .. }) {
+                        self.end_turn(view, shape, id, mode);
+                    }
+                    return self.refused(view, shape, cell, other).map(Err);
+                }
             }
             *cell = self.with_history(shape, cell)?;
         }
     }
 
+    /// What was committed since the transaction's snapshot is an error.
+    fn late(&self, view: &View, cell: &[u8]) -> Res<Stop> {
+        let updated = was_updated(&self.txns, cell, view.seen())?;
+        Ok(serialization(if updated { "update" } else { "delete" }))
+    }
+
     /// How a write or a lock ends that can't be.
-    pub(super) fn refused(&self, view: &View, shape: &Shape, judged: Judged<'_>) -> Res<Wrote> {
+    pub(super) fn refused(
+        &self,
+        view: &View,
+        shape: &Shape,
+        cell: &[u8],
+        judged: Judged<'_>,
+    ) -> Res<Wrote> {
         match judged {
-            Judged::Gone { csn: Some(_) } if view.strict => Err(serialization("delete")),
+            Judged::Gone { csn: Some(_) } if view.strict => Err(self.late(view, cell)?),
             Judged::Changed { .. } if view.strict => Err(serialization("update")),
             Judged::Gone { .. } => Ok(Wrote::Gone),
             Judged::Own => Ok(Wrote::Own),
@@ -440,47 +462,6 @@ impl Core {
             }),
             _ => corrupt("a row that is free was refused"),
         }
-    }
-
-    /// Wait for the transaction that has changed a row, behind those that came before.
-    pub(super) fn wait_turn<T>(
-        &self,
-        view: &View,
-        shape: &Shape,
-        id: RowId,
-        xid: Xid,
-        owner: SessionId,
-    ) -> Res<T> {
-        use crate::txn::locks::{Level, OnConflict};
-        let turn = crate::txn::modes::LockKey::Turn(shape.def.oid, id);
-        self.txns.locks.acquire(
-            view.session,
-            turn,
-            row_mode::UPDATE,
-            Level::Transaction,
-            OnConflict::Queue,
-        )?;
-        self.txns
-            .wait_for(view.session, xid, owner, view.passed.is_some())
-    }
-
-    /// Others' row locks that conflict with `mode` are waited for.
-    fn pass_row_locks(&self, view: &View, shape: &Shape, id: RowId, mode: u8) -> Res<()> {
-        use crate::txn::locks::{Level, OnConflict};
-        if self.txns.locks.no_row_locks() {
-            return Ok(());
-        }
-        let key = crate::txn::modes::LockKey::Row(shape.def.oid, id);
-        if self.txns.locks.conflicts(view.session, key, mode) {
-            self.txns.locks.acquire(
-                view.session,
-                key,
-                mode,
-                Level::Transaction,
-                OnConflict::Queue,
-            )?;
-        }
-        Ok(())
     }
 
     /// Put `new` in front of the cell's versions, without those that nobody can see any more. `on_page`: the length of the cell

@@ -4,9 +4,9 @@
 
 use super::core::{Core, Shape};
 use super::heap::serialization;
-use super::visible::{judge, Eyes, Judged, Seen};
+use super::visible::{has_news, judge, Eyes, Judged, Seen};
 use crate::base::error::fail;
-use crate::base::{Lsn, Res, RowId, SessionId};
+use crate::base::{Lsn, Res, RowId, SessionId, Xid};
 use crate::exec::access::{TableDef, View, Wait, Wrote};
 use crate::exec::plan::LockMode;
 use crate::redo::version::{versions, Version};
@@ -37,6 +37,7 @@ impl Core {
         let shape = self.shape(table)?;
         let mtr = self.volume.begin()?;
         let Some(mut cell) = self.cell(&mtr, &shape, id)? else {
+            self.end_turn(view, &shape, id, number(mode));
             return Ok(Wrote::Gone);
         };
         loop {
@@ -46,8 +47,11 @@ impl Core {
                     if mode == LockMode::KeyShare && !self.key_changes(&shape, &cell, session)? {
                         return self.take(view.session, &shape, id, mode, wait);
                     }
+                    if view.strict && has_news(&self.txns, &cell, view.seen())? {
+                        return Err(serialization("update"));
+                    }
                     return match wait {
-                        Wait::Block => self.wait_turn(view, &shape, id, xid, session),
+                        Wait::Block => self.wait_turn(view, &shape, id, number(mode), xid, session),
                         _ => not_now(&shape, wait),
                     };
                 }
@@ -63,10 +67,63 @@ impl Core {
                     return Err(serialization("update"))
                 }
                 Judged::History => {}
-                other => return self.refused(view, &shape, other),
+                other => {
+                    if matches!(other, Judged::Gone { .. }) {
+                        self.end_turn(view, &shape, id, number(mode));
+                    }
+                    return self.refused(view, &shape, &cell, other);
+                }
             }
             cell = self.with_history(&shape, &cell)?;
         }
+    }
+
+    /// Wait for the transaction that has changed a row, behind those that came before. To whom any change since the snapshot is an
+    /// error, the order means nothing.
+    pub(super) fn wait_turn<T>(
+        &self,
+        view: &View,
+        shape: &Shape,
+        id: RowId,
+        mode: u8,
+        xid: Xid,
+        owner: SessionId,
+    ) -> Res<T> {
+        if !view.strict {
+            let turn = LockKey::Turn(shape.def.oid, id);
+            let level = Level::Transaction;
+            self.txns
+                .locks
+                .acquire(view.session, turn, mode, level, OnConflict::Queue)?;
+        }
+        self.txns
+            .wait_for(view.session, xid, owner, view.passed.is_some())
+    }
+
+    /// There is nothing to be had for who has waited: the next ones look for themselves.
+    pub(super) fn end_turn(&self, view: &View, shape: &Shape, id: RowId, mode: u8) {
+        let turn = LockKey::Turn(shape.def.oid, id);
+        self.txns.locks.drop_early(view.session, turn, mode);
+    }
+
+    /// Others' row locks that conflict with `mode` are waited for.
+    pub(super) fn pass_row_locks(
+        &self,
+        view: &View,
+        shape: &Shape,
+        id: RowId,
+        mode: u8,
+    ) -> Res<()> {
+        if self.txns.locks.no_row_locks() {
+            return Ok(());
+        }
+        let (key, level) = (LockKey::Row(shape.def.oid, id), Level::Transaction);
+        if self.txns.locks.conflicts(view.session, key, mode) {
+            self.txns
+                .locks
+                .acquire(view.session, key, mode, level, OnConflict::Queue)?;
+        }
+        Ok(())
     }
 
     fn take(

@@ -52,7 +52,7 @@ fn only_who_says_so_goes_on_before_a_commit_is_durable() {
     let mut two = w.begin(2, false);
     assert!(code(w.update(&mut two, &t, id, &row(1, "x", 9))).starts_with("Xid"));
     let mut strict = w.begin(3, true);
-    assert!(code(w.update(&mut strict, &t, id, &row(1, "x", 9))).starts_with("Lock"));
+    assert!(code(w.update(&mut strict, &t, id, &row(1, "x", 9))).starts_with("Xid"));
     w.rollback(strict);
     w.rollback(two);
     let (view, passed) = passing(&w, 4);

@@ -166,6 +166,46 @@ pub fn judge<'a>(txns: &Txns, view: &View, cell: &'a [u8], accept: Lsn) -> Res<J
     Ok(Judged::Gone { csn: None })
 }
 
+/// Of a row that has gone since `seen`: was the first change since then an update?
+pub fn was_updated(txns: &Txns, cell: &[u8], seen: Lsn) -> Res<bool> {
+    let mut first = false;
+    for version in versions(cell) {
+        let version = version?;
+        if version.is_frozen() {
+            break;
+        }
+        match txns.status(version.xid)? {
+            Status::Aborted | Status::Running { csn: None, .. } => {}
+            Status::Committed(csn) | Status::Running { csn: Some(csn), .. } if csn > seen => {
+                first = !version.is_deleted()
+            }
+            _ => break,
+        }
+    }
+    Ok(first)
+}
+
+/// Of a row that a running transaction has changed: was another change, which that was made upon, committed after `seen`? Under one
+/// snapshot for all that is an error, however the running one ends.
+pub fn has_news(txns: &Txns, cell: &[u8], seen: Lsn) -> Res<bool> {
+    let mut newest = None;
+    for version in versions(cell) {
+        let version = version?;
+        if version.is_frozen() {
+            return Ok(false);
+        }
+        match txns.status(version.xid)? {
+            Status::Committed(csn) => return Ok(csn > seen),
+            Status::Running { csn: Some(csn), .. } if newest.is_some_and(|x| x != version.xid) => {
+                return Ok(csn > seen)
+            }
+            Status::Running { .. } => newest = Some(version.xid),
+            Status::Aborted => {}
+        }
+    }
+    Ok(false)
+}
+
 /// How many of a cell's newest versions have aborted, and how many after them anyone may still need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prune {

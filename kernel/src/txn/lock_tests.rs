@@ -66,6 +66,52 @@ fn first_come_first_served_and_a_holder_may_pass_the_queue() {
 }
 
 #[test]
+fn who_holds_what_the_queue_does_not_wait_for_queues_like_others() {
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::ACCESS_SHARE).unwrap());
+    assert!(take(&locks, C, T, relation::ROW_EXCLUSIVE).unwrap());
+    waits(take(&locks, B, T, relation::SHARE));
+    waits(take(&locks, A, T, relation::ROW_EXCLUSIVE));
+    locks.release_all(C);
+    assert_eq!(locks.take_woken(), vec![B]);
+}
+
+#[test]
+fn who_holds_what_the_queue_waits_for_waits_before_it() {
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::ACCESS_SHARE).unwrap());
+    assert!(take(&locks, C, T, relation::ROW_EXCLUSIVE).unwrap());
+    waits(take(&locks, B, T, relation::ACCESS_EXCLUSIVE));
+    waits(take(&locks, A, T, relation::SHARE));
+    locks.release_all(C);
+    assert_eq!(locks.take_woken(), vec![A]);
+}
+
+#[test]
+fn who_would_not_wait_does_not_go_before_others() {
+    let locks = Locks::new();
+    assert!(take(&locks, A, T, relation::ROW_EXCLUSIVE).unwrap());
+    waits(take(&locks, B, T, relation::SHARE));
+    let level = Level::Transaction;
+    let asked = |how| locks.acquire(A, T, relation::EXCLUSIVE, level, how);
+    assert!(!asked(OnConflict::Refuse).unwrap());
+    assert!(asked(OnConflict::Queue).unwrap());
+}
+
+#[test]
+fn a_row_is_locked_past_those_who_wait_for_it() {
+    let locks = Locks::new();
+    let key = LockKey::Row(Oid(9), RowId(1));
+    assert!(take(&locks, A, key, row::KEY_SHARE).unwrap());
+    waits(take(&locks, B, key, row::UPDATE));
+    assert!(take(&locks, C, key, row::KEY_SHARE).unwrap());
+    locks.release_all(A);
+    assert!(locks.take_woken().is_empty());
+    locks.release_all(C);
+    assert_eq!(locks.take_woken(), vec![B]);
+}
+
+#[test]
 fn a_ring_is_refused_and_says_who_waits_for_whom() {
     let locks = Locks::new();
     let (one, two) = (

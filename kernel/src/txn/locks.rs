@@ -1,5 +1,5 @@
 //! Locks of one writer process: relations, rows, advisory keys, and waits for the end of another transaction.
-//! A session waits for at most one thing; who came first is served first; a wait that would close a ring of waiting
+//! A session waits for at most one thing; of those that wait, who came first is served first; a wait that would close a ring of waiting
 //! sessions is refused with 40P01 before it begins. Everything lives in memory: a failover ends its transactions.
 
 mod rings;
@@ -58,6 +58,17 @@ pub enum Level {
 struct Entry {
     holders: SmallVec<[Holder; 2]>,
     queue: VecDeque<Waiter>,
+}
+
+impl Entry {
+    /// Where `session` stands in the queue: before the first that waits for what it holds, since behind it were a deadlock.
+    fn place(&self, session: SessionId, key: &LockKey) -> usize {
+        let mine = self.holders.iter().find(|h| h.session == session);
+        let held = mine.map_or(0, Holder::bits);
+        let waits_for_me = |w: &Waiter| held & conflicts(key, w.mode) != 0;
+        let first = self.queue.iter().position(waits_for_me);
+        first.unwrap_or(self.queue.len())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +169,9 @@ impl Locks {
                 }
             }
         }
-        if state.grantable(session, key, mode) {
+        // Only who may wait is asked in before others.
+        let refused = how == OnConflict::Refuse && state.is_awaited(session, key, mode);
+        if !refused && state.grantable(session, key, mode) {
             state.grant(session, key, mode, level, self);
             return Ok(true);
         }
@@ -171,12 +184,8 @@ impl Locks {
             mode,
             level,
         };
-        state
-            .entries
-            .entry(key)
-            .or_default()
-            .queue
-            .push_back(waiter);
+        let entry = state.entries.entry(key).or_default();
+        entry.queue.insert(entry.place(session, &key), waiter);
         state.waiting.insert(session, Waiting::Key(key, mode));
         if let Some(ring) = state.find_ring(session) {
             let error = state.deadlock(&ring);
@@ -289,6 +298,14 @@ impl Locks {
     pub fn release_to(&self, session: SessionId, mark: Mark) {
         let mut state = self.state.lock();
         state.release_to(session, mark, self);
+    }
+
+    /// Give one transaction-level lock back before the transaction's end. Its place in the journal stays: savepoints count them.
+    pub fn drop_early(&self, session: SessionId, key: LockKey, mode: u8) {
+        let mut state = self.state.lock();
+        if state.held_bits(session, key) & (1 << mode) != 0 {
+            state.drop_bit(session, key, mode, Level::Transaction, self);
+        }
     }
 
     /// The transaction's end: all its locks. Session-level ones stay.
@@ -481,19 +498,31 @@ impl State {
                 .iter()
                 .any(|(s, bits)| *s != session && bits & mask != 0);
         };
-        let mut mine = false;
-        for holder in &entry.holders {
-            if holder.session == session {
-                mine = true;
-            } else if holder.bits() & mask != 0 {
-                return false;
-            }
-        }
-        // Who holds something here already may pass the queue: waiting behind those that wait for it is a deadlock.
-        mine || !entry
-            .queue
+        let others = |h: &&Holder| h.session != session;
+        if entry
+            .holders
             .iter()
-            .any(|w| w.session != session && mask & (1 << w.mode) != 0)
+            .filter(others)
+            .any(|h| h.bits() & mask != 0)
+        {
+            return false;
+        }
+        // Rows' queues are passed by all that agree with the holders: a foreign key's check does not wait because somebody else
+        // would delete the parent.
+        matches!(key, LockKey::Row(..))
+            || !entry
+                .queue
+                .iter()
+                .take(entry.place(session, &key))
+                .any(|w| w.session != session && mask & (1 << w.mode) != 0)
+    }
+
+    /// Does another wait for a lock on `key` that conflicts with `mode`? Rows' waiters do not count.
+    fn is_awaited(&self, session: SessionId, key: LockKey, mode: u8) -> bool {
+        let mask = conflicts(&key, mode);
+        let waits = |w: &Waiter| w.session != session && mask & (1 << w.mode) != 0;
+        let entry = self.entries.get(&key);
+        !matches!(key, LockKey::Row(..)) && entry.is_some_and(|e| e.queue.iter().any(waits))
     }
 
     fn grant(&mut self, session: SessionId, key: LockKey, mode: u8, level: Level, owner: &Locks) {

@@ -259,14 +259,26 @@ impl PlanCompiler {
                     infos: infos(types)?,
                 }))
             }
-            Node::LockRows { input, locks } => {
+            Node::LockRows {
+                input,
+                locks,
+                outer,
+            } => {
                 let input = self.node(input, false)?;
                 let locks = locks
                     .iter()
                     .map(|l| self.row_lock(l))
                     .collect::<Res<Vec<_>>>()?;
+                let outer = outer
+                    .iter()
+                    .map(|o| Ok((self.program([&o.0])?, o.1.clone())))
+                    .collect::<Res<Vec<_>>>()?;
                 self.volatile = true;
-                Kind::LockRows(Arc::new(LockRowsNode { input, locks }))
+                Kind::LockRows(Arc::new(LockRowsNode {
+                    input,
+                    locks,
+                    outer,
+                }))
             }
             Node::Insert(insert) => Kind::Insert(Arc::new(self.insert(insert, top)?)),
             Node::Update(update) => Kind::Update(Arc::new(self.update(update, top)?)),

@@ -48,8 +48,10 @@ impl PlanCompiler {
     }
 
     pub(super) fn after(&mut self, after: &plan::After) -> Res<AfterNode> {
-        if after.subplan >= self.sources.len() {
-            return fail("XX000", format!("plan has no subplan {}", after.subplan));
+        for subplan in [Some(after.subplan), after.still].into_iter().flatten() {
+            if subplan >= self.sources.len() {
+                return fail("XX000", format!("plan has no subplan {subplan}"));
+            }
         }
         Ok(AfterNode {
             subplan: after.subplan,
@@ -67,7 +69,10 @@ impl PlanCompiler {
             constraint: after.constraint.clone(),
             table: after.table.clone(),
             schema: after.schema.clone(),
+            oid: after.oid,
+            deferrable: after.deferrable,
             deferred: after.deferred,
+            still: after.still,
             types: after.params.iter().map(|(_, e)| expr_type(e)).collect(),
         })
     }

@@ -1,7 +1,7 @@
 //! INSERT, with ON CONFLICT.
 
 use super::modify::{
-    all_columns, check_row, may_fail, null_rows, room, types, wrote, Changed, Finish,
+    all_columns, check_row, may_fail, null_rows, room, sets_key, types, wrote, Changed, Finish,
 };
 use super::{Input, Op};
 use crate::base::error::SqlError;
@@ -277,23 +277,26 @@ fn lock_existing(
     let access = env.access()?;
     let view = &env.setup.view;
     let changes = rule.set.as_ref().map_or(&[][..], |(columns, _)| columns);
-    let key = node
-        .table
-        .indexes
-        .iter()
-        .filter(|i| i.unique)
-        .flat_map(|i| &i.keys);
-    let mode = match key.into_iter().any(|k| changes.contains(&k.column)) {
+    let mode = match sets_key(&node.table, changes) {
         true => LockMode::Update,
         false => LockMode::NoKeyUpdate,
     };
-    match access.lock(view, &node.table, row, mode, Wait::Block, view.snapshot)? {
+    let table = &node.table;
+    match access.lock(view, table, row, mode, Wait::Block, view.snapshot)? {
         Wrote::Done => match access.fetch(view, &node.table, row, &all_columns(&node.table))? {
             Some(existing) => Ok(Some((existing, view.snapshot))),
             // Locked, but not to be seen: this very command has inserted it.
             None => Err(second_time()),
         },
-        Wrote::Changed { row, csn } => Ok(Some((row, csn))),
+        // It stays locked, though the filter may leave it as it is.
+        Wrote::Changed { row: newer, csn } => {
+            match access.lock(view, table, row, mode, Wait::Block, csn)? {
+                Wrote::Done => Ok(Some((newer, csn))),
+                Wrote::Changed { row: newest, csn } => Ok(Some((newest, csn))),
+                Wrote::Gone => Ok(None),
+                Wrote::Own => Err(second_time()),
+            }
+        }
         Wrote::Gone => Ok(None),
         Wrote::Own => Err(second_time()),
     }

@@ -37,6 +37,7 @@ pub use queue::{Queue, Queued};
 pub use window::is_window_function;
 
 use super::batch::Batch;
+use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Kept;
 use super::nodes::{KeyJoinNode, Kind, PNode};
@@ -55,6 +56,8 @@ pub struct Shared {
     pub queue: Queue,
     /// Actions for COMMIT.
     pub put_off: Queue,
+    /// What is put off.
+    pub deferral: Arc<Deferral>,
     /// It is COMMIT: nothing is put off.
     pub immediate: bool,
     /// Something was written since the command id last rose.

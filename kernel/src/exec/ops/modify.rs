@@ -18,6 +18,12 @@ pub fn types(table: &TableDef) -> Vec<crate::base::Oid> {
     table.columns.iter().map(|c| c.typ).collect()
 }
 
+/// Are any of these columns in a unique key?
+pub fn sets_key(table: &TableDef, columns: &[usize]) -> bool {
+    let mut unique = table.indexes.iter().filter(|i| i.unique);
+    unique.any(|i| i.keys.iter().any(|k| columns.contains(&k.column)))
+}
+
 pub fn all_columns(table: &TableDef) -> Vec<usize> {
     (0..table.columns.len()).collect()
 }
@@ -213,7 +219,7 @@ impl Finish {
         if let Some(chosen) = chosen {
             let params = after.params.eval(env, &mut self.param_state, &chosen)?;
             let shared = shared(env);
-            let queue = match after.deferred && !shared.immediate {
+            let queue = match !shared.immediate && shared.deferral.defers(after) {
                 true => &mut shared.put_off,
                 false => &mut shared.queue,
             };

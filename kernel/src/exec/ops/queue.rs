@@ -1,7 +1,7 @@
 //! Actions for the statement's end, or for COMMIT, first come first served: rows of their parameters, in memory up to work_mem, later ones
 //! in a temporary file.
 
-use crate::base::Res;
+use crate::base::{Oid, Res};
 use crate::exec::batch::{Batch, BATCH_ROWS};
 use crate::exec::kept::Room;
 use crate::exec::nodes::AfterNode;
@@ -118,10 +118,10 @@ impl Queue {
         }
     }
 
-    /// Actions of constraints of these names, and the others. Of a queue that nothing was taken from.
-    pub fn split(self, names: &[String]) -> (Queue, Queue) {
+    /// Actions of these constraints, and the others. Of a queue that nothing was taken from.
+    pub fn split(self, oids: &[Oid]) -> (Queue, Queue) {
         let (mut named, mut rest) = (Queue::default(), Queue::default());
-        let is_named = |after: &AfterNode| names.contains(&after.constraint);
+        let is_named = |after: &AfterNode| oids.contains(&after.oid);
         for (after, rows) in self.stored {
             let queue = match is_named(&after) {
                 true => &mut named,

@@ -2,14 +2,16 @@
 //! condition must hold for the new version, and the change is made to that.
 
 use super::modify::{
-    check_row, null_rows, replaced, room, row_id, table_rows, types, wrote, Changed, Finish,
+    check_row, null_rows, replaced, room, row_id, sets_key, table_rows, types, wrote, Changed,
+    Finish,
 };
 use super::{Input, Op};
 use crate::base::error::fail;
 use crate::base::{Lsn, Res, RowId};
-use crate::exec::access::Wrote;
+use crate::exec::access::{TableDef, Wait, Wrote};
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::nodes::{DeleteNode, UpdateNode};
+use crate::exec::plan::LockMode;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
 use std::sync::Arc;
@@ -22,6 +24,24 @@ struct Second {
     /// The condition was tested, and holds.
     holds: bool,
     new: Option<Vec<Datum>>,
+}
+
+/// Lock a changed row for which the condition does not hold; the newer version if there is one by now.
+fn lock_second(
+    env: &mut Env,
+    table: &Arc<TableDef>,
+    id: RowId,
+    mode: LockMode,
+    second: &Second,
+) -> Res<Option<(Vec<Datum>, Lsn)>> {
+    let access = env.access()?;
+    let view = &env.setup.view;
+    Ok(
+        match access.lock(view, table, id, mode, Wait::Block, second.accept)? {
+            Wrote::Changed { row, csn } => Some((row, csn)),
+            Wrote::Done | Wrote::Gone | Wrote::Own => None,
+        },
+    )
 }
 
 pub struct Update {
@@ -110,8 +130,11 @@ impl Update {
                 };
             }
             let Some((row, accept)) = &self.row else {
-                self.second = None;
-                return Ok(());
+                if self.locked(env, id)? {
+                    self.second = None;
+                    return Ok(());
+                }
+                continue;
             };
             let wrote = access.update(&env.setup.view, &self.node.table, id, row, *accept)?;
             let row = self.row.take().map(|(row, _)| row);
@@ -124,18 +147,35 @@ impl Update {
                     self.second = None;
                     return Ok(());
                 }
-                Wrote::Changed { row, csn } => {
-                    let input = replaced(self.input.batch(), at, &self.node.old, &row);
-                    self.second = Some(Second {
-                        input,
-                        row,
-                        accept: csn,
-                        holds: false,
-                        new: None,
-                    });
-                }
+                Wrote::Changed { row, csn } => self.second = Some(self.changed_row(row, csn)),
             }
         }
+    }
+
+    fn changed_row(&self, row: Vec<Datum>, csn: Lsn) -> Second {
+        Second {
+            input: replaced(self.input.batch(), self.input.at, &self.node.old, &row),
+            row,
+            accept: csn,
+            holds: false,
+            new: None,
+        }
+    }
+
+    /// Who has waited for a row keeps others from it until his transaction ends, though it is not one of his any more; false when it has
+    /// changed again.
+    fn locked(&mut self, env: &mut Env, id: RowId) -> Res<bool> {
+        let mode = match sets_key(&self.node.table, &self.node.columns) {
+            true => LockMode::Update,
+            false => LockMode::NoKeyUpdate,
+        };
+        let Some(second) = &self.second else {
+            return Ok(true);
+        };
+        let newer = lock_second(env, &self.node.table, id, mode, second)?;
+        let is_final = newer.is_none();
+        self.second = newer.map(|(row, csn)| self.changed_row(row, csn));
+        Ok(is_final)
     }
 
     fn first_row(&self, env: &Env) -> Res<(Vec<Datum>, Lsn)> {
@@ -321,8 +361,15 @@ impl Delete {
                             .filter(env, &mut self.again, &second.input)?
                             .is_some()
                         {
-                            self.second = None;
-                            return Ok(());
+                            let (table, mode) = (&self.node.table, LockMode::Update);
+                            match lock_second(env, table, id, mode, second)? {
+                                Some((row, csn)) => self.look_at(row, csn),
+                                None => {
+                                    self.second = None;
+                                    return Ok(());
+                                }
+                            }
+                            continue;
                         }
                     }
                     second.accept
@@ -338,18 +385,19 @@ impl Delete {
                     self.second = None;
                     return Ok(());
                 }
-                Wrote::Changed { row, csn } => {
-                    let input = replaced(self.input.batch(), at, &self.node.old, &row);
-                    self.second = Some(Second {
-                        input,
-                        row,
-                        accept: csn,
-                        holds: false,
-                        new: None,
-                    });
-                }
+                Wrote::Changed { row, csn } => self.look_at(row, csn),
             }
         }
+    }
+
+    fn look_at(&mut self, row: Vec<Datum>, csn: Lsn) {
+        self.second = Some(Second {
+            input: replaced(self.input.batch(), self.input.at, &self.node.old, &row),
+            row,
+            accept: csn,
+            holds: false,
+            new: None,
+        });
     }
 
     /// Delete what can be deleted together, from the next input row on; false when that is nothing.

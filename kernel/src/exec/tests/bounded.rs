@@ -112,7 +112,7 @@ fn checked(bad: i64, deferred: bool, seed: u64) -> (Option<String>, usize) {
     let mut plan = json!({"op": "insert", "table": table, "input": rows, "checks": [], "conflict": null, "returning": null});
     plan["after"] = json!([{"subplan": 0, "params": [[0, c(0)]], "when": null, "expect": "rows", "code": "23503",
         "message": "no parent", "detail": "Key ($1)", "constraint": "t_fk", "table": "t", "schema": "public",
-        "deferred": deferred}]);
+        "oid": 1, "deferrable": deferred, "deferred": deferred, "still": null}]);
     let mut plan = case(plan);
     plan.tag = "INSERT";
     let good = json!({"e": "not", "arg": f("eq", &[exec(0), int(bad)])});

@@ -297,7 +297,7 @@ fn parameters_are_read_and_missing_functions_are_named() {
     plan.gives("5");
     let unknown = json!({"e": "func", "func": "no_such", "args": [], "arg_types": [], "typ": INT4, "at": null});
     let json = json!({"root": project(json!({"op": "single"}), &[unknown]), "output": [], "params": [], "exec_params": 0,
-        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 1});
+        "subplans": [], "locks": [], "tag": "SELECT", "command": "SELECT", "writes": false, "catalog_version": 1});
     match Prepared::compile(&json.to_string()) {
         Err(Stop::Error(error)) => {
             assert_eq!(
@@ -313,7 +313,7 @@ fn parameters_are_read_and_missing_functions_are_named() {
 fn compiling_a_large_plan_ends_when_somebody_cancels() {
     let many = vec![int(7); 10_000];
     let json = json!({"root": project(json!({"op": "single"}), &many), "output": [], "params": [], "exec_params": 0,
-        "subplans": [], "locks": [], "tag": "SELECT", "writes": false, "catalog_version": 1});
+        "subplans": [], "locks": [], "tag": "SELECT", "command": "SELECT", "writes": false, "catalog_version": 1});
     let cancel = Arc::new(AtomicBool::new(false));
     assert!(Prepared::compile_until(&json.to_string(), &cancel).is_ok());
     cancel.store(true, Ordering::Relaxed);

@@ -163,7 +163,7 @@ impl Case {
     pub fn prepared(&self) -> Arc<Prepared> {
         let plan = json!({
             "root": self.root, "output": [], "params": [], "exec_params": 16, "subplans": self.subplans,
-            "locks": [], "tag": self.tag, "writes": self.tag != "SELECT", "catalog_version": 1,
+            "locks": [], "tag": self.tag, "command": self.tag, "writes": self.tag != "SELECT", "catalog_version": 1,
         });
         match Prepared::compile(&plan.to_string()) {
             Ok(prepared) => prepared,

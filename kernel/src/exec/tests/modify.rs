@@ -241,7 +241,7 @@ fn after(expect: &str, params: Value, when: Option<Value>, deferred: bool) -> Va
     json!({"subplan": 0, "params": params, "when": when, "expect": expect, "code": "23503",
         "message": "insert or update on table \"t\" violates foreign key constraint \"t_fk\"",
         "detail": "Key (grp)=($1) is not present in table \"p\".", "constraint": "t_fk", "table": "t", "schema": "public",
-        "deferred": deferred})
+        "oid": 1, "deferrable": deferred, "deferred": deferred, "still": null})
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn deferred_actions_wait_for_the_caller() {
     setup.view.command = 1;
     let mut execution = Execution::new(prepared.clone(), Vec::new(), setup.clone());
     assert!(execution.next(0).unwrap().is_none());
-    let (others, actions) = execution.take_deferred().split(&["u_fk".to_string()]);
+    let (others, actions) = execution.take_deferred().split(&[crate::base::Oid(2)]);
     assert!(others.is_empty() && !actions.is_empty());
     setup.view.command = 2;
     match Execution::deferred(prepared, actions, setup).next(0) {

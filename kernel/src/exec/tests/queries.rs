@@ -314,7 +314,7 @@ fn locked_rows_are_looked_at_again() {
     let mut plan = case(
         json!({"op": "lock_rows", "input": filter(scan(), f("gt", &[c(1), int(5)])), "locks": [{
         "table": table(), "row": 3, "mode": "update", "wait": "block", "columns": [[0, 0], [1, 1], [2, 2]],
-        "recheck": f("gt", &[c(1), int(5)])}]}),
+        "recheck": f("gt", &[c(1), int(5)])}], "outer": []}),
     );
     plan.memory = people();
     plan.memory.since.insert(0, None);
