@@ -23,7 +23,9 @@ T = TypeVar("T")
 RECHECK_SECONDS = 5.0
 # Pages that sessions miss in one turn of the loop are asked for together, so many at once; read-ahead in pieces of so many.
 TOGETHER = 8
-READ_AHEAD = 32
+READ_AHEAD = 64
+# More than one scan asks for at once: they are several threads', which go on together.
+ONE_SCAN = 128
 # The folder of temporary files.
 TEMPORARY = "pgsql_tmp"
 # No LSN.
@@ -34,7 +36,7 @@ class PageReader(Protocol):
     """Where pages come from (pagestore's client)."""
 
     async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> Sequence[memoryview]:
-        """Each page as it was at `lsn`. `bulk`: nobody waits for just these."""
+        """Each page as it was at `lsn`. `bulk`: nobody waits for just these; they are for `install_pages`."""
 
 
 class Log(Protocol):
@@ -224,11 +226,15 @@ class Waits:
                 self.runtime.spawn(self._read(some[at : at + TOGETHER], lsn), "page read")
 
     async def _pages_(self, session: Session | None, need: Need) -> None:
-        """All are asked for; the call goes on when the first is there."""
-        self._begin_ahead(need[1])
-        first = self._fetching.get(need[1][0])
-        if first is not None:
-            await self._arrival(session, first)
+        """All are asked for. A scan goes on when the first is there, so that it overlaps with the next ones; several threads when all are."""
+        pages = need[1]
+        self._begin_ahead(pages)
+        for no in pages if len(pages) > ONE_SCAN else pages[:1]:
+            future = self._fetching.get(no)
+            if future is not None:
+                await self._arrival(session, future)
+                if not future.done():
+                    return
 
     async def read_ahead(self, pages: Sequence[int]) -> None:
         """Bring pages into the cache that nobody waits for; one that can't be read is left out."""

@@ -139,7 +139,7 @@ class Volume:
         harmless. False: the answer is older than what the cache needs by now (or nobody asked): fetch again if still needed."""
 
     def install_pages(self, pages: Sequence[int], data: Sequence[bytes | memoryview], lsn: int) -> None:
-        """The same for many; for a worker thread."""
+        """The same for many, packed ones too; for a worker thread."""
 
     def fetch_failed(self, no: int) -> None:
         """The fetch was given up; stop keeping redo for it."""
@@ -880,6 +880,12 @@ def type_input(oid: int, text: str, typmod: int = -1) -> Any:
 def type_output(oid: int, value: Any) -> str:
     """A type's output function under default settings."""
 
+def summarise(
+    values: Sequence[str | None], rows: float, ordering: str | None
+) -> tuple[float, int, float, list[tuple[str, float]], list[str]]:
+    """What a sample says of a column of so many rows: null_frac, width, stadistinct, common values with their shares, bounds of a histogram
+    (where the values can be put in order: "int", "float", "text"). For a worker thread."""
+
 def functions() -> list[str]:
     """prosrc names that the kernel implements."""
 
@@ -1002,7 +1008,9 @@ class SegmentStore:
 class PageRead:
     """Pages at an LSN, (page, tail) each: as long as there are `needs`, each is to be `feed`."""
 
-    def __new__(cls, store: SegmentStore, pages: Sequence[tuple[int, int]], lsn: int) -> PageRead: ...
+    def __new__(cls, store: SegmentStore, pages: Sequence[tuple[int, int]], lsn: int, packed: bool = False) -> PageRead:
+        """`packed`: whoever asks takes packed pages."""
+
     def needs(self) -> list[tuple[int, int, int]]:
         """(layer, offset, length): blocks that stand together in a layer file are one of them."""
 

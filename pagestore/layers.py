@@ -173,11 +173,13 @@ class Layers:
         """Files that nothing names any more: not read from now on, and gone some time later."""
         if ids:
             files = [volume.files.pop(layer) for layer in ids if layer in volume.files]
-            work = self._remove(files, [layer_path(layer) for layer in ids])
+            work = self._remove(set(volume.reads), files, [layer_path(layer) for layer in ids])
             self._node.runtime.spawn(work, f"{self._node.config.name} removal")
 
-    async def _remove(self, files: list[File], paths: list[str]) -> None:
+    async def _remove(self, reads: set[asyncio.Future[None]], files: list[File], paths: list[str]) -> None:
         try:
+            if reads:
+                await asyncio.wait(reads)
             await self._node.runtime.offload(_close_and_unlink, self._node.disk, files, paths)
         except OSError as error:
             self.failure = error  # the next start sweeps them

@@ -29,9 +29,9 @@ from sixfold.wal.runtime import Connection, Listener, Runtime
 
 log = Logger("sixfold.pagestore")
 
-# Reads of more pages than this wait behind the others, a few pages a turn.
+# Reads of more pages than this wait behind the others, and are made in pieces of so many.
 _FOREGROUND_PAGES = 8
-_BULK_PAGES_PER_TURN = 32
+_BULK_PAGES = 64
 # A clean stop writes layers when the next start would otherwise read more than this.
 _FREEZE_AT_STOP_BYTES = 4 << 20
 
@@ -88,8 +88,8 @@ class StorageNode:
         self.background = Background(self)
         self.journal.on_holding = self.background.hold
         self._listener: Listener | None = None
-        self._bulk: deque[tuple[Client, int, NodeVolume, int, list[tuple[int, int]], list[bytes]]] = deque()
-        self._bulk_scheduled = False
+        self._bulk: deque[tuple[Client, int, NodeVolume, int, bool, list[tuple[int, int]], list[bytes]]] = deque()
+        self._serving_bulk = False
         self.stopped = False
         # Called when its folder was removed and it has stopped.
         self.on_lost: Callable[[], None] = lambda: None
@@ -243,28 +243,27 @@ class StorageNode:
         elif flags & wire.BULK == 0 and len(pages) <= _FOREGROUND_PAGES:
             client.rpc.send(volume.read(pages, lsn, wire.PAGES_HEAD.pack(b"P", number)))
         else:
-            self._bulk.append((client, number, volume, lsn, pages, []))
-            if not self._bulk_scheduled:
-                self._bulk_scheduled = True
-                self.runtime.clock.call_soon(self._bulk_turn)
+            self._bulk.append((client, number, volume, lsn, flags & wire.PACKED != 0, pages, []))
+            if not self._serving_bulk:
+                self._serving_bulk = True
+                self.runtime.spawn(self._serve_bulk(), f"{self.config.name} reads")
 
-    def _bulk_turn(self) -> None:
-        self._bulk_scheduled = False
-        if not self._bulk or self.stopped:
-            return
-        client, number, volume, lsn, pages, done = self._bulk.popleft()
-        if client.rpc.connection.closed:
-            pages = []
-        head = b"" if done else wire.PAGES_HEAD.pack(b"P", number)
-        done.append(volume.read(pages[:_BULK_PAGES_PER_TURN], lsn, head))
-        rest = pages[_BULK_PAGES_PER_TURN:]
-        if rest:
-            self._bulk.append((client, number, volume, lsn, rest, done))
-        else:
-            client.rpc.send(done[0] if len(done) == 1 else b"".join(done))
-        if self._bulk:
-            self._bulk_scheduled = True
-            self.runtime.clock.call_soon(self._bulk_turn)
+    async def _serve_bulk(self) -> None:
+        """One piece of one read at a time, in a worker thread: what is waited for goes by meanwhile."""
+        try:
+            while self._bulk and not self.stopped:
+                client, number, volume, lsn, packed, pages, done = self._bulk.popleft()
+                if client.rpc.connection.closed:
+                    continue
+                head = b"" if done else wire.PAGES_HEAD.pack(b"P", number)
+                done.append(await volume.read_aside(self.runtime, pages[:_BULK_PAGES], lsn, head, packed))
+                rest = pages[_BULK_PAGES:]
+                if rest:
+                    self._bulk.append((client, number, volume, lsn, packed, rest, done))
+                else:
+                    client.rpc.send(done[0] if len(done) == 1 else b"".join(done))
+        finally:
+            self._serving_bulk = False
 
     # -- control -------------------------------------------------------------------------------------------------
 

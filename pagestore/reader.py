@@ -69,7 +69,8 @@ class Source:
         number = self.reader.next_number()
         self._waiting[number] = (done, self.reader.runtime.clock.monotonic(), len(pages))
         self._sent += len(pages)
-        rpc.send(wire.read_request(number, self.reader.config.volume, lsn, pages, wire.BULK if bulk else 0))
+        flags = wire.BULK | wire.PACKED if bulk else 0
+        rpc.send(wire.read_request(number, self.reader.config.volume, lsn, pages, flags))
 
     def _connect(self) -> None:
         if self._dialing is None or self._dialing.done():
@@ -242,7 +243,7 @@ class PageReader:
 
     async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> list[memoryview]:
         """Each page's 8192 bytes as they were at `lsn`. ReadTooOld, or ReadFailed when no member can serve one. `bulk`: nobody waits
-        for just this page; it goes to whoever has least to do, behind what is waited for."""
+        for just this page; it goes to whoever has least to do, behind what is waited for, and may come packed."""
         clock = self.runtime.clock
         deadline = clock.monotonic() + self._timeout
         found: dict[int, memoryview] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sixfold.kernel import _kernel
 from sixfold.pagestore import wire
 from sixfold.pagestore.manifest import VolumeState
-from sixfold.wal.runtime import Disk, File
+from sixfold.wal.runtime import Disk, File, Runtime
 
 if TYPE_CHECKING:
     from sixfold.pagestore.node import Client
@@ -37,6 +39,9 @@ class NodeVolume:
         # The same of those who lack nothing that they have acknowledged, while this node does not know what it lacks.
         self.told: dict[str, dict[int, int]] = {}
         self.files: dict[int, File] = {}
+        # Reads in worker threads. Files that were there when they began stay open until they are over.
+        self.reads: set[asyncio.Future[None]] = set()
+        self.closed = False
         self.damaged = 0
         # In this order: a list of an epoch below the current one is refused.
         self.store.install_voids(state.voids_epoch, state.voids)
@@ -58,17 +63,43 @@ class NodeVolume:
     def read(self, pages: list[tuple[int, int]], lsn: int, head: bytes = b"") -> bytes:
         """`head`, and the pages' parts of a `P` message."""
         try:
-            read = _kernel.PageRead(self.store, pages, lsn)
-            while needs := read.needs():
-                for layer, offset, length in needs:
-                    read.feed(layer, offset, self.files[layer].pread(offset, length))
-            return read.answer(head)
+            return self._read(pages, lsn, head)
         except (_kernel.KernelError, OSError):
             if len(pages) > 1:
                 # Something under one of the pages is damaged: the others can still be had.
                 return head + b"".join(self.read([page], lsn) for page in pages)
         self.damaged += 1
         return head + _FAILED
+
+    async def read_aside(
+        self, runtime: Runtime, pages: list[tuple[int, int]], lsn: int, head: bytes, packed: bool
+    ) -> bytes:
+        """The same in a worker thread, for many pages, packed where the asker takes them so."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reads.add(over)
+        try:
+            return await runtime.offload(self._read, pages, lsn, head, packed)  # type: ignore[no-any-return]
+        except (_kernel.KernelError, OSError):
+            return self.read(pages, lsn, head)
+        finally:
+            self.reads.remove(over)
+            over.set_result(None)
+            if self.closed and not self.reads:
+                self._close_files()
+
+    def _read(self, pages: list[tuple[int, int]], lsn: int, head: bytes, packed: bool = False) -> bytes:
+        while True:
+            read = _kernel.PageRead(self.store, pages, lsn, packed)
+            try:
+                while needs := read.needs():
+                    for layer, offset, length in needs:
+                        read.feed(layer, offset, self.files[layer].pread(offset, length))
+            except KeyError as error:
+                # In a worker thread: the layer has just been replaced by another one.
+                if self.closed or error.args[0] in self.store.layers:
+                    raise OSError(errno.EBADF, "a layer file is not open") from error
+                continue
+            return read.answer(head)
 
     def all_durable(self) -> None:
         """At start: everything that was read back is durable."""
@@ -118,7 +149,12 @@ class NodeVolume:
         }
 
     def close(self) -> None:
-        """Close the layer files."""
+        """Close the layer files, when the last read in a worker thread is over."""
+        self.closed = True
+        if not self.reads:
+            self._close_files()
+
+    def _close_files(self) -> None:
         for file in self.files.values():
             file.close()
         self.files.clear()

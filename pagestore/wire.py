@@ -4,8 +4,9 @@
 `B`  a batch, as the kernel frames it
 `M`  several batches: (length u32, batch)*
 `A`  volume u64, then acknowledgements: (group u32, SCL u64)*
-`R`  read: request u32, volume u64, lsn u64, flags u8 (1: bulk), (page u64, tail u64)*
-`P`  pages: request u32, per page: status u8 and 8192 bytes (0), or a u64 (1 behind: SCL, 2 too old: floor, 3 failed)
+`R`  read: request u32, volume u64, lsn u64, flags u8 (1: bulk, 2: answers may be packed), (page u64, tail u64)*
+`P`  pages: request u32, per page: status u8 and 8192 bytes (0), or a u64 (1 behind: SCL, 2 too old: floor, 3 failed), or a length u32 and a
+     packed page (4): CRC32C u32 of what follows, its entry in a layer, in all shorter than a page
 `X`  refused: volume u64, current epoch u32, reason as text
 `H`  hints from the writer: volume u64, VDL u64, PGMRPL u64
 `J`  from the writer, after hello: volume u64; threads are to carry the log on this connection. The node answers `J` as they begin
@@ -27,8 +28,10 @@ REFUSED_HEAD = struct.Struct("<cQI")
 JOIN = struct.Struct("<cQ")
 HINTS = struct.Struct("<cQQQ")
 NUMBER = struct.Struct("<Q")
-OK, BEHIND, TOO_OLD, FAILED = range(4)
+LENGTH = struct.Struct("<I")
+OK, BEHIND, TOO_OLD, FAILED, PACKED_PAGE = range(5)
 BULK = 1
+PACKED = 2
 
 
 def read_request(number: int, volume: int, lsn: int, pages: Sequence[tuple[int, int]], flags: int = 0) -> bytes:
@@ -44,7 +47,7 @@ def parse_read(message: bytes) -> tuple[int, int, int, int, list[tuple[int, int]
 
 
 def parse_pages(message: bytes) -> tuple[int, list[memoryview | tuple[int, int]]]:
-    """(request, answers) of a `P` message: a page's bytes, which stay where they are, or (status, number)."""
+    """(request, answers) of a `P` message: a page's bytes, perhaps packed, which stay where they are, or (status, number)."""
     _, number = PAGES_HEAD.unpack_from(message)
     at = PAGES_HEAD.size
     view = memoryview(message)
@@ -58,6 +61,11 @@ def parse_pages(message: bytes) -> tuple[int, list[memoryview | tuple[int, int]]
         if status == OK:
             answers.append(view[at : at + PAGE_BYTES])
             at += PAGE_BYTES
+        elif status == PACKED_PAGE:
+            at += LENGTH.size
+            end = at + LENGTH.unpack_from(message, at - LENGTH.size)[0]
+            answers.append(view[at:end])
+            at = end
         else:
             answers.append((status, NUMBER.unpack_from(message, at)[0]))
             at += NUMBER.size

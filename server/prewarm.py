@@ -7,6 +7,7 @@ File: "6PW1", volume u64, pages u64 each, CRC32C of what stands before it u32; l
 from __future__ import annotations
 
 import array
+import asyncio
 import struct
 import sys
 from collections.abc import Sequence
@@ -23,8 +24,10 @@ MAGIC = b"6PW1"
 HEAD = struct.Struct("<4sQ")
 TAIL = struct.Struct("<I")
 SAVE_SECONDS = 300.0
-# Pages that are read together; then sessions have the loop for as long as that took.
-TOGETHER = 32
+# Pages that are read together, and how many such reads are under way. Storage nodes and the cache's own work on them is done in worker
+# threads: what a read costs the event loop is a few callbacks, and what sessions wait for goes before it everywhere.
+TOGETHER = 64
+AT_ONCE = 2
 # The cache is left this much room for what sessions ask for meanwhile.
 FULL = 0.9
 
@@ -44,6 +47,8 @@ class Prewarm:
         self._database: Database | None = None
         # Pages that are still to be read.
         self._left: Sequence[int] = ()
+        # How many are being read.
+        self._under_way = 0
 
     def begin(self, database: Database) -> None:
         """From now on this database's cache. What is known: the cache of the one before, or what the file says."""
@@ -60,16 +65,18 @@ class Prewarm:
                 self.save()
 
     async def _warm(self, database: Database) -> None:
-        clock, volume = database.runtime.clock, database.volume
+        await asyncio.gather(*(self._read(database) for _ in range(AT_ONCE)))
+
+    async def _read(self, database: Database) -> None:
         while self._left and self._database is database:
             some, self._left = self._left[:TOGETHER], self._left[TOGETHER:]
-            held, capacity = volume.cache_size
-            if held + len(some) > capacity * FULL:
+            held, capacity = database.volume.cache_size
+            if held + self._under_way + len(some) > capacity * FULL:
                 self._left = ()
                 return
-            begun = clock.monotonic()
+            self._under_way += len(some)
             await database.waits.read_ahead(some)
-            await clock.sleep(clock.monotonic() - begun)
+            self._under_way -= len(some)
 
     def save(self) -> None:
         """Write what is in the cache, and what was still to come into it."""

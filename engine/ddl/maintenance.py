@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from sixfold.engine.access import check_superuser, is_member
 from sixfold.engine.catalog.model import Column, Relation
@@ -19,7 +16,7 @@ from sixfold.engine.facts import FACTS
 from sixfold.engine.parser import quote_ident
 from sixfold.engine.planner import nodes
 from sixfold.engine.utility import Context, entry
-from sixfold.kernel._kernel import Table
+from sixfold.kernel._kernel import Table, summarise
 
 from .alter import rewrite
 from .base import SHARE_UPDATE, Change
@@ -30,18 +27,6 @@ if TYPE_CHECKING:
 
 # Rows that ANALYZE looks at: 300 for each unit of the statistics target, as PostgreSQL.
 ROWS_PER_TARGET = 300
-COMMON_MAX = 100
-HISTOGRAM_BOUNDS = 101
-
-
-class Sample(msgspec.Struct):
-    """What a sample says of a column."""
-
-    null_frac: float
-    width: int
-    distinct: float
-    common: list[tuple[str, float]]
-    histogram: list[str]
 
 
 @entry("VacuumStmt", "VACUUM")
@@ -199,18 +184,20 @@ async def _statistics(change: Change, table: Relation, columns: list[str], rows:
 async def _column_statistics(
     change: Change, table: Relation, column: Column, values: list[str | None], rows: int
 ) -> None:
-    found = await change.session.waits.runtime.offload(summarise, values, rows, _ordering(change, column))
+    null_frac, width, distinct, common, histogram = await change.session.waits.runtime.offload(
+        summarise, values, float(rows), _ordering(column)
+    )
     equal, less = _operators(change, column)
     own = change.rows["pg_attribute"].get(table.oid, column.attnum)
     told = dict(item.split("=", 1) for item in (own["attoptions"] if own else None) or ()).get("n_distinct")
     row = statistic_row(
         table.oid,
         column.attnum,
-        found.null_frac,
-        found.width,
-        float(told) if told is not None else found.distinct,
-        found.common,
-        found.histogram,
+        null_frac,
+        width,
+        float(told) if told is not None else distinct,
+        common,
+        histogram,
         equal,
         less,
     )
@@ -227,52 +214,15 @@ def _operators(change: Change, column: Column) -> tuple[int, int]:
     return equal, less
 
 
-def _ordering(change: Change, column: Column) -> Any:
+def _ordering(column: Column) -> str | None:
     """How texts of the column's values sort as the values do; None when that takes more than text."""
     if column.typ in (20, 21, 23, 26):
-        return int
+        return "int"
     if column.typ in (700, 701, 1700):
-        return float
+        return "float"
     if column.typ in (25, 1043, 1042, 19, 1082, 1114, 1184, 2950, 16):
-        return str
+        return "text"
     return None
-
-
-def summarise(values: list[str | None], rows: int, ordering: Any) -> Sample:
-    """Distinct values by the Duj1 estimate (Haas and Stokes), common values, an equi-depth histogram of the others."""
-    total = len(values)
-    present = [value for value in values if value is not None]
-    if not present:
-        return Sample(1.0 if total else 0.0, 0, 0.0, [], [])
-    counts = Counter(present)
-    width = sum(map(len, map(str.encode, present))) // len(present)
-    once = list(counts.values()).count(1)
-    n, d = len(present), len(counts)
-    live = rows * n / total
-    distinct = (
-        d
-        if once == 0 or n >= live
-        else n * d / (n - once + once * n / live)
-        if n - once + once * n / live > 0
-        else live
-    )
-    if once == n:
-        distinct = live
-    stadistinct = -distinct / live if distinct > 0.1 * live else round(distinct)
-    average = n / d
-    common = [
-        (value, count / total)
-        for value, count in (counts.most_common(COMMON_MAX) if once < n else ())
-        if count > 1 and (count > 1.25 * average or d <= COMMON_MAX)
-    ]
-    named = {value for value, _ in common}
-    rest = [value for value in present if value not in named] if named else present
-    histogram: list[str] = []
-    if ordering is not None and len(set(rest)) >= 2:
-        rest = sorted(rest, key=None if ordering is str else ordering)
-        bounds = min(HISTOGRAM_BOUNDS, len(rest))
-        histogram = [rest[at * (len(rest) - 1) // (bounds - 1)] for at in range(bounds)]
-    return Sample((total - n) / total, width, float(stadistinct), common, histogram)
 
 
 @entry("ClusterStmt", "CLUSTER")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sixfold.engine.waits import READ_AHEAD, TOGETHER, Waits
+from sixfold.engine.waits import ONE_SCAN, READ_AHEAD, TOGETHER, Waits
 from sixfold.wal.real import real_runtime
 
 
@@ -85,3 +85,50 @@ def test_who_waits_for_a_page_that_cannot_be_read_is_told(tmp_path: Any) -> None
     assert storage.failed == [Storage.damaged]
     with pytest.raises(OSError, match="gone"):
         raise found[0]
+
+
+@pytest.mark.parametrize(("pages", "awaited"), [(ONE_SCAN, 1), (3 * ONE_SCAN, 6)])
+def test_a_scan_goes_on_with_the_first_read_and_several_threads_with_the_last(
+    tmp_path: Any, pages: int, awaited: int
+) -> None:
+    class Slow(Storage):
+        over = 0
+
+        async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> list[bytes]:
+            self.over += 1
+            mine = self.over
+            for _ in range(5 * mine):
+                await asyncio.sleep(0.001)
+            self.reads.append((list(pages), bulk))
+            return [b""] * len(pages)
+
+    storage = Slow()
+
+    async def body() -> None:
+        waits = Waits(storage, storage, storage, real_runtime(str(tmp_path)))  # type: ignore[arg-type]
+        await waits.satisfy(None, ("pages", list(range(pages))))
+        assert len(storage.reads) == awaited
+        await waits.read_ahead(range(pages))
+
+    asyncio.run(body())
+
+
+def test_who_waits_for_many_pages_can_be_interrupted(tmp_path: Any) -> None:
+    class Never(Storage):
+        async def read(self, pages: Sequence[int], lsn: int, *, bulk: bool = False) -> list[bytes]:
+            await asyncio.sleep(3600)
+            return []
+
+    class Client:
+        session_id = 7
+
+    async def body() -> None:
+        waits = Waits(Never(), Never(), Never(), real_runtime(str(tmp_path)))  # type: ignore[arg-type]
+        wait = waits.satisfy(Client(), ("pages", list(range(3 * ONE_SCAN))))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(wait)
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        waits.interrupt(7)
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(body())

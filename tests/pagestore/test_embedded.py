@@ -303,6 +303,61 @@ def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
     with_cluster(tmp_path, body)
 
 
+def test_many_pages_are_read_while_their_layers_are_merged_away(tmp_path: Path) -> None:
+    """Reads of many pages go on in worker threads."""
+
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        (node,) = cluster.nodes.values()
+        volume = node.volumes[1]
+        merges = checks = 0
+        done = asyncio.Event()
+
+        async def read() -> None:
+            nonlocal checks
+            while not done.is_set():
+                await writer.check()
+                checks += 1
+
+        for page in range(0, 200, 20):
+            await writer.put(*range(page, page + 20), value=1)
+        readers = [asyncio.ensure_future(read()) for _ in range(3)]
+        while merges < 3 or checks < 3:
+            for first in range(7):
+                writer.volume.mtr([(page, 200, bytes(300)) for page in range(first, 200, 7)])
+                await writer.put(250, value=1)
+                await node.background.layers.freeze(volume)
+                merges += await node.background.layers.merge(volume)
+        done.set()
+        await asyncio.gather(*readers)
+        assert volume.damaged == 0
+        assert not volume.reads
+        await until("removed", lambda: len(node.disk.listdir("layers")) == len(volume.state.layers))
+        # Who takes them so gets packed what one layer has all of; else a page has all its bytes.
+        once = list(range(300, 320))
+        await writer.put(*once, value=7)
+        # Which tells the node that those are durable.
+        await writer.put(0, value=8)
+        await node.background.layers.freeze(volume)
+        pages = [*range(200), *once]
+        for bulk in (False, True):
+            answers = await writer.reader.read(pages, writer.sender.vdl, bulk=bulk)
+            lengths = dict(zip(pages, map(len, answers), strict=True))
+            assert max(lengths.values()) == 8192
+            assert all((lengths[page] < 4097) == bulk for page in once)
+        # Files of reads that are under way are closed behind them.
+        late = volume.read_aside(node.runtime, [(page, 0) for page in pages], writer.sender.vdl, b"", False)
+        task = asyncio.ensure_future(late)
+        await asyncio.sleep(0)
+        volume.close()
+        assert volume.files
+        assert len(await task) == len(pages) * 8193
+        assert not volume.files
+        writer.close()
+
+    with_cluster(tmp_path, body, "1")
+
+
 def test_a_node_with_a_new_disk_is_repaired_from_layers(tmp_path: Path) -> None:
     async def body(cluster: EmbeddedNodes) -> None:
         writer = await Writer(cluster).open(create=True)

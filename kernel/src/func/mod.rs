@@ -37,6 +37,7 @@ pub mod set;
 mod sizes;
 mod splitting;
 mod spread;
+pub mod statistics;
 pub mod strings;
 mod timemaking;
 pub mod timestamps;

@@ -5,10 +5,13 @@ use super::values::{from_python, info, to_python};
 use crate::base::lexer;
 use crate::base::Oid;
 use crate::func;
+use crate::func::statistics::{self, Ordering};
 use crate::types::registry;
 use crate::types::settings::Settings;
 use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
 type Normalised<'py> = (
@@ -47,6 +50,38 @@ fn type_output(py: Python<'_>, oid: u32, value: &Bound<'_, PyAny>) -> PyResult<S
         py,
         info.text(&from_python(value, info)?, &Settings::default()),
     )
+}
+
+type Summary = (f64, usize, f64, Vec<(String, f64)>, Vec<String>);
+
+/// Without the GIL. `ordering`: "int", "float", "text" or None.
+#[pyfunction]
+fn summarise(
+    py: Python<'_>,
+    values: Vec<Option<PyBackedStr>>,
+    rows: f64,
+    ordering: Option<&str>,
+) -> PyResult<Summary> {
+    let ordering = match ordering {
+        None => None,
+        Some("int") => Some(Ordering::Int),
+        Some("float") => Some(Ordering::Float),
+        Some("text") => Some(Ordering::Text),
+        Some(other) => return Err(PyValueError::new_err(format!("no ordering {other}"))),
+    };
+    Ok(py.detach(|| {
+        let texts: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+        let found = statistics::summarise(&texts, rows, ordering);
+        let text = |at: usize| texts.get(at).copied().flatten().unwrap_or("").to_string();
+        let common = found.common.into_iter();
+        (
+            found.null_frac,
+            found.width,
+            found.distinct,
+            common.map(|(at, share)| (text(at), share)).collect(),
+            found.histogram.into_iter().map(text).collect(),
+        )
+    }))
 }
 
 #[pyfunction]
@@ -91,6 +126,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(normalise, module)?)?;
     module.add_function(wrap_pyfunction!(type_input, module)?)?;
     module.add_function(wrap_pyfunction!(type_output, module)?)?;
+    module.add_function(wrap_pyfunction!(summarise, module)?)?;
     module.add_function(wrap_pyfunction!(functions, module)?)?;
     module.add_function(wrap_pyfunction!(types, module)?)?;
     module.add_function(wrap_pyfunction!(need_kinds, module)?)?;

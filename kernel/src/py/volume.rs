@@ -4,9 +4,10 @@ use super::common::{plain, step};
 use super::job::{Job, Table};
 use crate::base::{Epoch, GroupNo, Lsn, Oid, PageNo, Res, SessionId};
 use crate::exec::access::Access;
-use crate::page::{Page, PAGE_SIZE};
+use crate::page::{Page, PageRef, PAGE_SIZE};
 use crate::redo::Decoder;
 use crate::segment::batch::{Batcher, Entries, Header};
+use crate::segment::read::Packed;
 use crate::session::node::Node;
 use crate::session::Backend;
 use crate::store::{Config, Field, Role, Volume as Store};
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -32,6 +34,45 @@ type Counted = (u64, ((u64, u64, u64), i64, u64, u64, u64, (bool, bool)));
 
 /// (session, (kind, object, row or class), mode, granted)
 type Lock = (u64, (&'static str, u64, u64), &'static str, bool);
+
+/// Bytes of Python's that can be read without the GIL.
+enum View {
+    Whole(PyBackedBytes),
+    /// What a memoryview shows of `bytes`, from there on.
+    Part(PyBackedBytes, usize, usize),
+    Copy(Vec<u8>),
+}
+
+impl View {
+    fn of(data: &Bound<'_, PyAny>) -> PyResult<View> {
+        if let Ok(whole) = data.extract::<PyBackedBytes>() {
+            return Ok(View::Whole(whole));
+        }
+        let buffer = PyBuffer::<u8>::get(data)?;
+        let owner = data.getattr("obj").ok();
+        let whole = owner.and_then(|owner| owner.extract::<PyBackedBytes>().ok());
+        let at = |whole: &PyBackedBytes| {
+            (buffer.buf_ptr() as usize).checked_sub(whole.as_ptr() as usize)
+        };
+        let (len, plain) = (buffer.len_bytes(), buffer.is_c_contiguous());
+        Ok(
+            match whole.filter(|_| plain).and_then(|w| Some((at(&w)?, w))) {
+                Some((from, whole)) if whole.get(from..from + len).is_some() => {
+                    View::Part(whole, from, len)
+                }
+                _ => View::Copy(buffer.to_vec(data.py())?),
+            },
+        )
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            View::Whole(bytes) => bytes,
+            View::Part(bytes, from, len) => bytes.get(*from..*from + *len).unwrap_or(&[]),
+            View::Copy(bytes) => bytes,
+        }
+    }
+}
 
 #[pyclass(frozen, module = "sixfold.kernel._kernel")]
 pub struct Volume {
@@ -267,21 +308,22 @@ impl Volume {
         (lsn, missing)
     }
 
+    /// Pages as a `P` message has them, packed ones too. Without the GIL, and without a copy of what looks into `bytes`.
     fn install_pages(
         &self,
         py: Python<'_>,
         pages: Vec<u64>,
-        data: Vec<PyBuffer<u8>>,
+        data: Vec<Bound<'_, PyAny>>,
         lsn: u64,
     ) -> PyResult<()> {
-        let mut bytes = vec![0; data.len() * PAGE_SIZE];
-        for (page, data) in bytes.chunks_exact_mut(PAGE_SIZE).zip(&data) {
-            data.copy_to_slice(py, page)?;
-        }
+        let data = data.iter().map(View::of).collect::<PyResult<Vec<_>>>()?;
         let installed = py.detach(|| {
-            let each = pages.iter().zip(bytes.chunks_exact(PAGE_SIZE));
-            each.into_iter().try_for_each(|(&no, bytes)| {
-                let page = Page::from_bytes(bytes)?;
+            pages.iter().zip(&data).try_for_each(|(&no, data)| {
+                let bytes = data.bytes();
+                let page: PageRef = match bytes.len() < PAGE_SIZE {
+                    true => Packed::open(PageNo(no), bytes)?,
+                    false => Arc::new(Page::from_bytes(bytes)?),
+                };
                 let installed = self.store().install_at(PageNo(no), page, Lsn(lsn));
                 installed.map(drop)
             })

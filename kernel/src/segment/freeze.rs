@@ -165,7 +165,7 @@ impl Store {
             .iter()
             .map(|(_, lsn)| *lsn)
             .fold(self.vdl, Lsn::max);
-        self.layers.push(layer);
+        self.layers.push(Arc::new(layer));
     }
 
     /// The file could not be written: go on as before.

@@ -187,6 +187,34 @@ impl Entry {
         self.image.is_none() && self.records.is_empty()
     }
 
+    /// What it says of the page at `lsn`, as long as that is no more than `most` bytes.
+    pub fn encode_upto(
+        &self,
+        page: PageNo,
+        lsn: Lsn,
+        most: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let records = self.records.partition_point(|(at, _)| *at <= lsn);
+        let records = self.records.get(..records)?;
+        let image = self.image.as_ref().filter(|(at, _)| *at <= lsn);
+        let packed = match image {
+            Some((_, Image::Packed(bytes))) => bytes.len(),
+            Some((_, Image::Built(_))) => return None,
+            None => 0,
+        };
+        let len: usize = records.iter().map(|(_, record)| record.len() + 12).sum();
+        if len + packed > most {
+            return None;
+        }
+        let upto = Entry {
+            image: image.cloned(),
+            records: records.to_vec(),
+        };
+        upto.encode(page, out);
+        Some(())
+    }
+
     fn encode(&self, page: PageNo, out: &mut Vec<u8>) {
         varint::put(out, page.0);
         out.push(if self.image.is_some() { HAS_IMAGE } else { 0 });

@@ -110,6 +110,10 @@ impl Chain {
         self.records.partition_point(|rec| rec.lsn <= lsn)
     }
 
+    pub fn records_upto(&self, lsn: Lsn) -> &[Rec] {
+        self.records.get(..self.upto(lsn)).unwrap_or(&[])
+    }
+
     fn image_at(&self, lsn: Lsn) -> Option<&(Lsn, Arc<Page>)> {
         self.images[..self.images.partition_point(|(at, _)| *at <= lsn)].last()
     }

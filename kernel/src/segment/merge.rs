@@ -15,7 +15,7 @@ const FOLD_RECORDS: usize = 16;
 const FOLD_BYTES: usize = 2000;
 
 struct Cursor {
-    layer: Layer,
+    layer: Arc<Layer>,
     block: usize,
     entries: VecDeque<(PageNo, Entry)>,
 }
@@ -59,8 +59,8 @@ impl Store {
             *known = lsn.max(*known);
         }
         let floor = self.pgmrpl.max(self.floor).min(self.vdl);
-        let cursor = |layer: &Layer| Cursor {
-            layer: layer.clone(),
+        let cursor = |layer: &Arc<Layer>| Cursor {
+            layer: Arc::clone(layer),
             block: 0,
             entries: VecDeque::new(),
         };
@@ -81,7 +81,7 @@ impl Store {
             .iter()
             .position(|old| Some(&old.id) == ids.first())
         {
-            self.layers.insert(at, layer);
+            self.layers.insert(at, Arc::new(layer));
         }
         self.layers.retain(|old| !ids.contains(&old.id));
     }

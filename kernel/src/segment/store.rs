@@ -10,6 +10,7 @@ use super::records;
 use crate::base::{Epoch, GroupNo, Lsn, PageNo, Res};
 use ahash::AHashMap;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Batches beyond a hole are kept up to this many bytes a volume; gossip brings the others again.
 const HELD_BYTES_MAX: usize = 16 << 20;
@@ -106,7 +107,8 @@ pub struct Store {
     pub pages: AHashMap<PageNo, Chain>,
     /// Pages that have many records since their last image.
     pub wanted: VecDeque<PageNo>,
-    pub layers: Vec<Layer>,
+    /// Oldest first; reads under way share them.
+    pub layers: Vec<Arc<Layer>>,
     /// Segments whose SCL rose since `take_acks`.
     changed: Vec<GroupNo>,
     /// What may be acknowledged and reported to recovery: the SCL in memory may be ahead of the journal.

@@ -4,7 +4,7 @@ use super::batch::{Batcher, Header};
 use super::layer::Layer;
 use super::memory::Bytes;
 use super::merge::Step;
-use super::read::{Answer, Pieces};
+use super::read::{Answer, Packed, Pieces, Read};
 use super::records::tests::{insert, record};
 use super::store::{Store, Verdict, Void};
 use crate::base::{Epoch, GroupNo, Lsn, PageNo};
@@ -25,6 +25,7 @@ struct World {
 /// A page that no layer is needed for.
 fn in_memory(store: &mut Store, page: PageNo, lsn: Lsn) -> Answer {
     let read = store.read(&[(page, Lsn(0))], lsn).unwrap();
+    store.keep(&read);
     let answers = read.answers().unwrap();
     match answers.as_slice() {
         [answer] => (*answer).clone(),
@@ -92,6 +93,16 @@ impl World {
     fn read_all(&self, store: &mut Store, pages: &[u64], lsn: u64) -> Vec<Page> {
         let wanted: Vec<_> = pages.iter().map(|page| (PageNo(*page), Lsn(0))).collect();
         let mut read = store.read(&wanted, Lsn(lsn)).unwrap();
+        self.feed(&mut read);
+        store.keep(&read);
+        let page = |answer: &Answer| match answer {
+            Answer::Page(found) => (**found).clone(),
+            other => panic!("pages {pages:?} at {lsn}: {other:?}"),
+        };
+        read.answers().unwrap().into_iter().map(page).collect()
+    }
+
+    fn feed(&self, read: &mut Read) {
         loop {
             let needs = read.needs();
             if needs.is_empty() {
@@ -100,14 +111,61 @@ impl World {
             for piece in needs {
                 let at = piece.offset as usize;
                 let bytes = &self.files[&piece.layer][at..at + piece.len as usize];
-                store.feed(&mut read, piece, bytes).unwrap();
+                read.feed(piece, bytes).unwrap();
             }
         }
-        let page = |answer: &Answer| match answer {
-            Answer::Page(found) => (**found).clone(),
-            other => panic!("pages {pages:?} at {lsn}: {other:?}"),
-        };
-        read.answers().unwrap().into_iter().map(page).collect()
+    }
+
+    /// Pages that one layer has all of come packed to who takes them so. Answers how many did.
+    fn check_packed(&self, store: &mut Store, pages: &[u64], lsn: u64) -> usize {
+        let wanted: Vec<_> = pages.iter().map(|page| (PageNo(*page), Lsn(0))).collect();
+        let mut read = store.read(&wanted, Lsn(lsn)).unwrap();
+        read.packed = true;
+        self.feed(&mut read);
+        let mut packed = 0;
+        for (page, answer) in pages.iter().zip(read.answers().unwrap()) {
+            let found = match answer {
+                Answer::Page(found) => found.clone(),
+                Answer::Packed(image) => {
+                    packed += 1;
+                    let bytes = image.bytes();
+                    for bit in 0..bytes.len() * 8 {
+                        let mut damaged = bytes.to_vec();
+                        damaged[bit / 8] ^= 1 << (bit % 8);
+                        assert!(Packed::open(PageNo(*page), &damaged).is_err());
+                    }
+                    assert!(Packed::open(PageNo(*page + 1), bytes).is_err());
+                    Packed::open(PageNo(*page), bytes).unwrap()
+                }
+                other => panic!("page {page} at {lsn}: {other:?}"),
+            };
+            assert!(*found == self.expected(*page, lsn), "page {page} at {lsn}");
+        }
+        packed
+    }
+
+    fn merge(&mut self, store: &mut Store, ids: &[u64], id: u64) {
+        let mut merge = store.merge(ids, id).unwrap();
+        let mut file = Vec::new();
+        let mut pieces = Pieces::default();
+        loop {
+            match merge.step(&pieces, 700).unwrap() {
+                Step::Needs(needs) => {
+                    pieces.clear();
+                    for piece in needs {
+                        let at = piece.offset as usize;
+                        let bytes = self.files[&piece.layer][at..at + piece.len as usize].to_vec();
+                        pieces.insert((piece.layer, piece.offset), bytes);
+                    }
+                }
+                Step::Bytes(bytes) => file.extend_from_slice(&bytes),
+                Step::Done => break,
+            }
+        }
+        let (bytes, layer) = merge.finish();
+        file.extend_from_slice(&bytes);
+        self.files.insert(id, file);
+        store.install_merged(ids, layer);
     }
 
     fn check(&self, store: &mut Store, lowest: u64) {
@@ -269,31 +327,58 @@ fn merged_layers_answer_as_they_did_apart() {
             .map(|layer| layer.id)
             .collect();
         assert!(store.merge(&[ids[0], 77], 9).is_err());
-        let mut merge = store.merge(&ids, 9).unwrap();
-        let mut file = Vec::new();
-        let mut pieces = Pieces::default();
-        loop {
-            match merge.step(&pieces, 700).unwrap() {
-                Step::Needs(needs) => {
-                    pieces.clear();
-                    for piece in needs {
-                        let at = piece.offset as usize;
-                        let bytes = world.files[&piece.layer][at..at + piece.len as usize].to_vec();
-                        pieces.insert((piece.layer, piece.offset), bytes);
-                    }
-                }
-                Step::Bytes(bytes) => file.extend_from_slice(&bytes),
-                Step::Done => break,
-            }
-        }
-        let (bytes, layer) = merge.finish();
-        file.extend_from_slice(&bytes);
-        world.files.insert(9, file);
-        store.install_merged(&ids, layer);
+        world.merge(&mut store, &ids, 9);
         assert_eq!(store.layers.len(), 6 - count);
         let floor = store.floor.0;
         world.check(&mut store, floor);
+        // Page 30 was written in the first round only, page 1 in all of them.
+        let pages = [1, 30, 31, 32, 33, 34, 99];
+        let packed = world.check_packed(&mut store, &pages, world.end);
+        assert!(
+            (1..7).contains(&packed),
+            "{packed} of layers {from}, {count}"
+        );
+        for lsn in [floor, (floor + world.end) / 2] {
+            world.check_packed(&mut store, &pages, lsn);
+        }
     }
+}
+
+/// A read that goes on in another thread sees nothing of what happens to memory and layers meanwhile.
+#[test]
+fn a_read_under_way_answers_as_of_its_beginning() {
+    let mut world = World::new();
+    let mut store = store();
+    let mut reads: Vec<(u64, Read)> = Vec::new();
+    let pages = [0u64, 1, 2, 8, 9];
+    for round in 0..6u64 {
+        for i in 0..60u64 {
+            for batch in world.flush(&[i % 3, 8 + i % 2], 0) {
+                store.accept(shared(&batch), true).unwrap();
+            }
+            if i % 20 == 7 {
+                let wanted = pages.map(|page| (PageNo(page), Lsn(0)));
+                let read = store.read(&wanted, Lsn(world.end)).unwrap();
+                reads.push((world.end, read));
+            }
+        }
+        store.set_hints(Lsn(world.end), Lsn(world.end));
+        assert!(world.freeze(&mut store, round + 1));
+    }
+    world.merge(&mut store, &[2, 3, 4, 5], 9);
+    let below = |(_, read): &&(u64, Read)| !read.needs().is_empty();
+    assert!(reads.iter().filter(below).count() > 10);
+    for (lsn, read) in &mut reads {
+        world.feed(read);
+        for (page, answer) in pages.iter().zip(read.answers().unwrap()) {
+            let Answer::Page(found) = answer else {
+                panic!("page {page} at {lsn}: {answer:?}");
+            };
+            assert!(**found == world.expected(*page, *lsn), "{page} at {lsn}");
+        }
+        store.keep(read);
+    }
+    world.check(&mut store, world.end);
 }
 
 #[test]
@@ -480,7 +565,7 @@ fn a_flipped_bit_in_a_layer_is_an_error() {
         let wanted = [(PageNo(1), Lsn(0))];
         let mut read = store.read(&wanted, Lsn(world.end)).unwrap();
         let piece = read.needs()[0];
-        assert!(store.feed(&mut read, piece, &damaged).is_err());
+        assert!(read.feed(piece, &damaged).is_err());
     }
     let file = &world.files[&1];
     let footer = &file[file.len() - super::layer::FOOTER..];

@@ -84,7 +84,8 @@ impl Volume {
     }
 
     /// The same with the read's LSN at hand; false when the answer is older than what the cache needs: fetch again.
-    pub fn install_at(&self, no: PageNo, mut page: Page, at: Lsn) -> Res<bool> {
+    pub fn install_at(&self, no: PageNo, page: impl Into<PageRef>, at: Lsn) -> Res<bool> {
+        let mut page: PageRef = page.into();
         let mut fetches = self.fetches.lock();
         if self.pool.holds(no) {
             fetches.waiting.remove(&no);
@@ -96,13 +97,13 @@ impl Volume {
         }
         if let Some(waiting) = fetches.waiting.remove(&no) {
             for kept in &waiting.redo {
-                kept.record().apply(&mut page, kept.lsn)?;
+                kept.record().apply(Arc::make_mut(&mut page), kept.lsn)?;
             }
         }
         if page.lsn() > self.pool.durable() {
             return corrupt(format!("page {no} was read as of a later LSN than asked"));
         }
-        self.pool.install(no, Arc::new(page));
+        self.pool.install(no, page);
         Ok(true)
     }
 
