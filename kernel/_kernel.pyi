@@ -459,9 +459,7 @@ class Session:
     def set_constraints(self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 2000) -> Step:
         """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
 
-    def set_constraints_detached(
-        self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 100000
-    ) -> Step: ...
+    def set_constraints_detached(self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 100000) -> Step: ...
 
     catalog_version: tuple[int, int] | None
     """None: the volume's. While this transaction has changed the catalogue: a number of Python's own, and the version of the
