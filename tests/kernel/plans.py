@@ -108,6 +108,7 @@ def plan(
                 "subplans": [],
                 "locks": list(locks),
                 "tag": tag,
+                "command": tag.partition(" ")[0],
                 "writes": writes,
                 "catalog_version": 0,
             }
