@@ -193,3 +193,12 @@ def test_moving_a_portal_is_timed_out_and_nobody_waits_for_it(server: Served) ->
             assert time.monotonic() - began < AFTER + LATE
         ask(opened, query("ROLLBACK"))
         assert kinds(ask(opened, query("SELECT 2"))) == "TDCZ"
+
+
+def test_an_array_that_is_cast_is_cast_once(server: Served, rows: None) -> None:
+    many = [str(number) for number in range(50_000)]
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        # For each row it would be a thousand million casts.
+        connection.execute("SET statement_timeout = '20s'")
+        found = connection.execute("SELECT count(*) FROM cancel_rows WHERE id = ANY (%s::text[]::int[])", (many,))
+        assert found.fetchone() == (20000,)

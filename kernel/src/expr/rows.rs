@@ -3,7 +3,7 @@
 use super::code::*;
 use super::eval::{count, eval, list, Cx, Sel, Value};
 use crate::base::error::fail;
-use crate::base::{Oid, Res};
+use crate::base::{pace, Oid, Res};
 use crate::exec::batch::{Batch, Kind, Vector};
 use crate::types::array::Array;
 use crate::types::registry::TypeInfo;
@@ -339,6 +339,9 @@ fn row_compare(
     Some(matches!(op, RowOp::Eq | RowOp::Le | RowOp::Ge))
 }
 
+/// What the cast of a short value counts as in `pace`.
+const CAST_WORK: usize = 64;
+
 type IoCast<'c> = (&'c TypeInfo, &'c TypeInfo, i32);
 
 fn cast_io<'a>(
@@ -352,6 +355,7 @@ fn cast_io<'a>(
         if value.is_null() {
             return Ok(Datum::Null);
         }
+        pace::step(CAST_WORK)?;
         to.input(&from.text(&value, &settings)?, typmod, &settings)
     };
     if let Value::One(value) = arg {
@@ -364,7 +368,7 @@ fn cast_io<'a>(
     Ok(Value::Own(out))
 }
 
-/// All arrays' elements go through the cast as one batch.
+/// All arrays' elements go through the cast as one batch; an array that is the same for all rows does once.
 fn cast_array<'a>(
     cx: &mut Cx<'_>,
     arg: Value<'_>,
@@ -372,11 +376,16 @@ fn cast_array<'a>(
     (from, to): (Oid, Oid),
     len: usize,
 ) -> Res<Value<'a>> {
-    let arrays: Vec<Datum> = (0..len).map(|i| arg.get(i)).collect();
+    let same = matches!(arg, Value::One(_)) && len > 0;
+    let arrays: Vec<Datum> = (0..if same { 1 } else { len })
+        .map(|i| arg.get(i))
+        .collect();
     let mut elements = Batch::of_types(&[from], 0);
     for array in &arrays {
         if let Datum::Array(array) = array {
+            pace::heavy(array.values.len() * CAST_WORK)?;
             for value in &array.values {
+                pace::step(CAST_WORK)?;
                 elements.columns[0].push(value.clone());
                 elements.len += 1;
             }
@@ -399,5 +408,11 @@ fn cast_array<'a>(
             _ => Datum::Null,
         });
     }
-    Ok(Value::Own(Vector::Any(out)))
+    match out.pop() {
+        Some(array) if same => Ok(Value::One(array)),
+        last => {
+            out.extend(last);
+            Ok(Value::Own(Vector::Any(out)))
+        }
+    }
 }
