@@ -71,18 +71,7 @@ def rows(server: Served) -> None:
 def test_it_ends_when_it_is_cancelled(server: Served, rows: None, name: str, small: bool) -> None:
     with psycopg.connect(server.uri, autocommit=True) as connection, others_are_answered(server.uri, LATE):
         connection.execute("SET work_mem = '64kB'" if small else "SET work_mem = '1GB'")
-        asked = []
-
-        def cancel() -> None:
-            asked.append(time.monotonic())
-            connection.cancel_safe(timeout=20)
-
-        timer = threading.Timer(AFTER, cancel)
-        timer.start()
-        with pytest.raises(errors.QueryCanceled, match="canceling statement due to user request"):
-            connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
-        assert time.monotonic() - asked[0] < LATE
-        timer.join()
+        interrupted(connection, STATEMENTS[name])
         assert connection.execute("SELECT 2").fetchone() == (2,)
 
 
