@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import tempfile
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -26,7 +28,9 @@ async def database() -> Database:
     volume = Volume.create(volume_id=1, epoch=1, cache_bytes=CACHE_BYTES)
     log = Memory(volume)
     net: Net = NoNet()  # type: ignore[assignment]
-    runtime = Runtime(RealClock(), net, RealDisk(tempfile.mkdtemp(prefix="sixfold-engine-")))
+    folder = tempfile.mkdtemp(prefix="sixfold-engine-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    runtime = Runtime(RealClock(), net, RealDisk(folder))
     return await Database.open(volume, log, log, runtime)
 
 
