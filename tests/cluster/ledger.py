@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import psycopg
@@ -17,6 +19,8 @@ class Ledger:
     clients: int = 4
     # Where several ledgers share the tables, each has numbers of its own for its clients.
     first_client: int = 0
+    # Where its threads make their connections.
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext
     acknowledged: set[tuple[int, int]] = field(default_factory=set)
     # Sent, but the connection broke before an answer: may be there or not.
     unknown: set[tuple[int, int]] = field(default_factory=set)
@@ -28,7 +32,7 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
-        with psycopg.connect(self.uri, autocommit=True) as connection:
+        with self.inside(), psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute("CREATE TABLE ledger (client int, number int, PRIMARY KEY (client, number))")
             connection.execute("CREATE TABLE balances (id int PRIMARY KEY, amount int NOT NULL)")
             connection.execute("INSERT INTO balances SELECT id, 0 FROM generate_series(1, 20) AS id")
@@ -51,7 +55,7 @@ class Ledger:
         self._numbers[client] = 0
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self.uri, autocommit=True, connect_timeout=5) as connection:
+                with self.inside(), psycopg.connect(self.uri, autocommit=True, connect_timeout=5) as connection:
                     self._transactions(connection, client, self._numbers[client])
             except psycopg.OperationalError:
                 time.sleep(0.01)
@@ -85,7 +89,7 @@ class Ledger:
 
     def check(self) -> None:
         """Every acknowledged transaction is there, whole; nothing else is but what was under way."""
-        with psycopg.connect(self.uri) as connection:
+        with self.inside(), psycopg.connect(self.uri) as connection:
             rows = connection.execute(
                 "SELECT client, number FROM ledger WHERE client >= %s AND client < %s",
                 (self.first_client, self.first_client + self.clients),
