@@ -1,7 +1,8 @@
 """Who a client is: trust, or SCRAM-SHA-256 against the verifier that pg_authid holds.
 
 The exchange is RFC 5802's over PostgreSQL's SASL messages
-(https://www.postgresql.org/docs/15/sasl-authentication.html). A user that does not exist, or has no password, goes
+(https://www.postgresql.org/docs/15/sasl-authentication.html), with channel binding to the server's certificate where the
+connection is encrypted (SCRAM-SHA-256-PLUS, tls-server-end-point of RFC 5929). A user that does not exist, or has no password, goes
 through the same exchange against a made-up verifier, so that names can't be probed.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MECHANISM = "SCRAM-SHA-256"
+MECHANISM_BOUND = "SCRAM-SHA-256-PLUS"
+BINDING = "p=tls-server-end-point"
 
 
 class AuthMethod(StrEnum):
@@ -63,34 +66,51 @@ class AuthenticationFailed(Exception):
 class ScramExchange:
     """The server's side of one exchange: `first` answers the client's first message, `final` its last.
 
-    libpq sends an empty user name inside of SASL (the startup message has it), which SCRAM libraries refuse.
+    libpq sends an empty user name inside of SASL (the startup message has it), which SCRAM libraries refuse. `binding`: hash of the
+    certificate that this connection's client must have seen; None where the mechanism with channel binding was not offered.
     """
 
-    def __init__(self, verifier: Verifier, *, usable: bool, nonce: str | None = None) -> None:
+    def __init__(
+        self, verifier: Verifier, *, usable: bool, binding: bytes | None = None, nonce: str | None = None
+    ) -> None:
         self._verifier = verifier
         self._usable = usable
+        self._binding = binding
         self._nonce = nonce or secrets.token_urlsafe(18)
-        self._header = ""
+        self._bound = b""
         self._first = ""
 
-    def first(self, message: bytes) -> bytes:
+    def first(self, message: bytes, mechanism: str = MECHANISM) -> bytes:
         try:
             flag, identity, bare = message.decode().split(",", 2)
             user, client_nonce = bare.split(",")[:2]
         except ValueError as error:
             raise AuthenticationFailed("malformed SCRAM message") from error
-        if flag not in ("n", "y") or identity:
-            raise AuthenticationFailed("channel binding and authorization identities are not supported")
+        self._bound = f"{flag},,".encode() + self._channel(mechanism, flag)
+        if identity:
+            raise AuthenticationFailed("authorization identities are not supported")
         if not user.startswith("n=") or not client_nonce.startswith("r=") or len(client_nonce) == 2:
             raise AuthenticationFailed("malformed SCRAM message")
         if not all("!" <= character <= "~" for character in client_nonce):
             raise AuthenticationFailed("non-printable characters in SCRAM nonce")
-        self._header = f"{flag},,"
         self._nonce = client_nonce[2:] + self._nonce
         salt = base64.b64encode(self._verifier.salt).decode()
         answer = f"r={self._nonce},s={salt},i={self._verifier.iterations}"
         self._first = f"{bare},{answer}"
         return answer.encode()
+
+    def _channel(self, mechanism: str, flag: str) -> bytes:
+        """What the client's last message must be bound to besides its header."""
+        if mechanism == MECHANISM_BOUND:
+            if self._binding is None or flag != BINDING:
+                raise AuthenticationFailed("no such channel binding")
+            return self._binding
+        if flag == "y" and self._binding is not None:
+            # It could bind, and did not see our offer: somebody in between took it out.
+            raise AuthenticationFailed("the client believes that this server can't bind channels, but it can")
+        if flag not in ("n", "y"):
+            raise AuthenticationFailed("channel binding needs SCRAM-SHA-256-PLUS")
+        return b""
 
     def final(self, message: bytes) -> bytes:
         try:
@@ -98,7 +118,7 @@ class ScramExchange:
             proof = _unbase64(proof_text)
         except ValueError as error:
             raise AuthenticationFailed("malformed SCRAM message") from error
-        binding = base64.b64encode(self._header.encode()).decode()
+        binding = base64.b64encode(self._bound).decode()
         if not self._first or without_proof.split(",")[:2] != [f"c={binding}", f"r={self._nonce}"]:
             raise AuthenticationFailed("malformed SCRAM message")
         signed = f"{self._first},{without_proof}".encode()

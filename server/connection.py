@@ -17,7 +17,7 @@ from sixfold.engine.session import Session, SessionEnded
 from sixfold.kernel._kernel import KernelError, LogStreams, PanicException
 from sixfold.server.client_socket import ClientSocket
 from sixfold.server.login import AUTHENTICATION_OK, Login, Refused
-from sixfold.server.policy import Policy
+from sixfold.server.policy import Policy, Secured
 from sixfold.wal.logs import Logger
 from sixfold.wal.runtime import Runtime, Timer
 
@@ -61,7 +61,7 @@ class Connection:
         self._writable = asyncio.Event()
         self._writable.set()
         self._ended = False
-        self._encrypted = False
+        self._secured: Secured | None = None
         self._crowded = False
 
     # -- the reactor's side --------------------------------------------------------------------------------
@@ -213,13 +213,13 @@ class Connection:
     # -- before statements ---------------------------------------------------------------------------------
 
     async def _encrypt(self, kind: str) -> bool:
-        config = None
-        if kind == "ssl" and self._policy.tls is not None and not self._encrypted:
+        secured = None
+        if kind == "ssl" and self._policy.tls is not None and self._secured is None:
             try:
-                config = await self._policy.tls.config()
+                secured = await self._policy.tls.config()
             except (OSError, ValueError) as error:
                 log.error("there is no usable certificate; clients go on in plain, or refuse to", reason=str(error))
-        if config is None:
+        if secured is None:
             self._wire.raw(b"N")
             self._wire.done()
             self.wake()
@@ -232,15 +232,15 @@ class Connection:
         if self._wire.buffered or self._socket is None:
             # Bytes sent before the handshake could have been put there by someone in between (CVE-2021-23214).
             return False
-        self._encrypted = True
-        return self._socket.secure(config)
+        self._secured = secured
+        return self._socket.secure(secured.config)
 
     async def _start_login(self, parameters: dict[str, str]) -> bool:
         if self._crowded:
             self._wire.error("53300", "sorry, too many clients already", severity="FATAL", detail=None, hint=None)
             self.wake()
             return False
-        self._login = Login(self._policy, parameters)
+        self._login = Login(self._policy, parameters, self._secured.binding if self._secured is not None else None)
         return await self._step_login(None)
 
     async def _continue_login(self, body: bytes) -> bool:
@@ -254,7 +254,7 @@ class Connection:
         try:
             done = await login.step(body, self._database, self._wire)
             if done:
-                session.encrypted = self._encrypted
+                session.encrypted = self._secured is not None
                 address, port = self._socket.peer if self._socket is not None else (None, None)
                 await session.start(login.parameters, address, port)
                 self._login = None

@@ -9,10 +9,19 @@ from sixfold.kernel._kernel import TlsConfig
 from sixfold.server.auth import AuthMethod
 
 
+@dataclass(frozen=True)
+class Secured:
+    """What a connection is encrypted with. `binding`: the certificate's hash for channel binding (RFC 5929, tls-server-end-point); None
+    where its signature has no hash function of its own."""
+
+    config: TlsConfig
+    binding: bytes | None
+
+
 class Tls(Protocol):
     """Where the TLS configuration comes from."""
 
-    async def config(self) -> TlsConfig:
+    async def config(self) -> Secured:
         """It may have to be made first. OSError or ValueError when it can't be."""
 
 

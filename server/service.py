@@ -14,11 +14,10 @@ import typer
 from sixfold.engine import settings
 from sixfold.engine.database import Database
 from sixfold.engine.errors import SqlError
-from sixfold.kernel._kernel import TlsConfig
 from sixfold.server.config import ConfigError, SqlConfig
 from sixfold.server.connection import Durability
 from sixfold.server.listener import Listener, check_address, listen
-from sixfold.server.policy import Policy
+from sixfold.server.policy import Policy, Secured
 from sixfold.wal import logs
 from sixfold.wal.runtime import Runtime
 
@@ -68,21 +67,21 @@ class LazyTls:
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         self._folder = folder
         self._runtime = runtime
-        self._config: TlsConfig | None = None
+        self._config: Secured | None = None
         self._making = asyncio.Lock()
 
-    async def config(self) -> TlsConfig:
+    async def config(self) -> Secured:
         """See `Tls.config`."""
         async with self._making:
             if self._config is None:
                 self._config = await asyncio.to_thread(self._make)
             return self._config
 
-    def _make(self) -> TlsConfig:
+    def _make(self) -> Secured:
         # `cryptography` takes a while to import.
         tls = importlib.import_module("sixfold.server.tls")
         now = datetime.datetime.fromtimestamp(self._runtime.clock.time(), datetime.UTC)
-        config: TlsConfig = tls.server_config(self._folder, now)
+        config: Secured = tls.server_config(self._folder, now)
         return config
 
 

@@ -16,17 +16,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sixfold.kernel._kernel import TlsConfig
+from sixfold.server.policy import Secured
 
 VALID_DAYS = 3650
 
 
-def server_config(folder: Path, now: datetime.datetime) -> TlsConfig:
+def server_config(folder: Path, now: datetime.datetime) -> Secured:
     """For `folder`'s certificate; makes it on first use. OSError when the folder can't be used, ValueError when its files are no good."""
     certificate, key = folder / "server.crt", folder / "server.key"
     if not (certificate.exists() and key.exists()):
         folder.mkdir(parents=True, exist_ok=True)
         _make_certificate(certificate, key, now)
-    return TlsConfig(certificate.read_bytes(), key.read_bytes())
+    chain = certificate.read_bytes()
+    return Secured(TlsConfig(chain, key.read_bytes()), _binding(chain))
+
+
+def _binding(chain: bytes) -> bytes | None:
+    """By the hash function of the certificate's signature, but for MD5 and SHA-1, which SHA-256 stands for (RFC 5929, section 4.1)."""
+    leaf = x509.load_pem_x509_certificates(chain)[0]
+    used = leaf.signature_hash_algorithm
+    if used is None:
+        return None
+    return leaf.fingerprint(hashes.SHA256() if used.name in ("md5", "sha1") else used)
 
 
 def _make_certificate(certificate: Path, key: Path, now: datetime.datetime) -> None:
