@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ PAUSE_SECONDS = 0.003
 
 @contextmanager
 def others_are_answered(uri: str, within_s: float, at_least: int = 1) -> Iterator[None]:
-    """While the block runs, small statements of another connection are answered at least so often, and never later than that: one that
-    the server knows, and each time one that it has never seen."""
+    """While the block runs, small statements of another connection are answered at least so often, and never later than that (on a
+    machine whose cores are wanted by more than one each, as many times later): one that the server knows, and each time one that it has
+    never seen."""
     waited: list[float] = []
     ended = threading.Event()
 
@@ -36,4 +38,5 @@ def others_are_answered(uri: str, within_s: float, at_least: int = 1) -> Iterato
         ended.set()
         asking.join()
     assert len(waited) >= at_least
-    assert max(waited) < within_s
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert max(waited) < within_s * crowd, f"{max(waited):.2f} s, with {crowd:.1f} for each core"
