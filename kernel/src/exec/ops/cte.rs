@@ -1,23 +1,22 @@
-//! WITH and recursive WITH.
+//! WITH.
 
-use super::seen::Seen;
 use super::{shared, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::Batch;
 use crate::exec::kept::{Kept, Room};
-use crate::exec::nodes::{RecursiveNode, WithNode};
+use crate::exec::nodes::WithNode;
 use crate::expr::{Env, Operator};
 use std::sync::Arc;
 
 /// A CTE's rows so far, and what makes more of them. Readers pull it on, one batch at a time.
-pub struct CteState {
+pub struct Cte {
     op: Option<Op>,
     rows: Kept,
     done: bool,
 }
 
-fn cte(env: &mut Env, id: usize) -> Res<&mut CteState> {
+fn cte(env: &mut Env, id: usize) -> Res<&mut Cte> {
     match shared(env).ctes.get_mut(id).and_then(Option::as_mut) {
         Some(state) => Ok(state),
         None => fail("XX000", format!("plan reads CTE {id} outside its WITH")),
@@ -51,16 +50,16 @@ fn advance(env: &mut Env, id: usize) -> Res<bool> {
     Ok(!state.done)
 }
 
-pub struct With {
+pub struct WithState {
     node: Arc<WithNode>,
     cte: Option<Op>,
     input: Op,
     ready: bool,
 }
 
-impl With {
-    pub fn new(node: Arc<WithNode>, cte: Op, input: Op) -> With {
-        With {
+impl WithState {
+    pub fn new(node: Arc<WithNode>, cte: Op, input: Op) -> WithState {
+        WithState {
             node,
             cte: Some(cte),
             input,
@@ -69,14 +68,14 @@ impl With {
     }
 }
 
-impl Operator for With {
+impl Operator for WithState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         if let Some(op) = self.cte.take() {
             let ctes = &mut shared(env).ctes;
             if ctes.len() <= self.node.id {
                 ctes.resize_with(self.node.id + 1, || None);
             }
-            ctes[self.node.id] = Some(CteState {
+            ctes[self.node.id] = Some(Cte {
                 op: Some(op),
                 rows: Kept::default(),
                 done: false,
@@ -107,18 +106,18 @@ impl Operator for With {
     }
 }
 
-pub struct CteScan {
+pub struct CteScanState {
     id: usize,
     at: usize,
 }
 
-impl CteScan {
-    pub fn new(id: usize) -> CteScan {
-        CteScan { id, at: 0 }
+impl CteScanState {
+    pub fn new(id: usize) -> CteScanState {
+        CteScanState { id, at: 0 }
     }
 }
 
-impl Operator for CteScan {
+impl Operator for CteScanState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
             if self.at < cte(env, self.id)?.rows.batches() {
@@ -132,172 +131,6 @@ impl Operator for CteScan {
                 return Ok(None);
             }
         }
-    }
-
-    fn rescan(&mut self, _: &mut Env) -> Res<()> {
-        self.at = 0;
-        Ok(())
-    }
-}
-
-/// Rounds: each reads what the last one made, until one makes nothing new.
-pub struct Recursive {
-    node: Arc<RecursiveNode>,
-    start: Op,
-    step: Op,
-    seen: Seen,
-    /// Rows of the round under way, and those of them that are still to be given.
-    round: Kept,
-    out: Option<Batch>,
-    phase: Phase,
-    /// The step has run before.
-    used: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Phase {
-    Start,
-    Step,
-    /// The round has no more rows, but for those that may still turn out to be new.
-    Ending,
-    /// The work table is this round's, but the step has not begun again.
-    Turned,
-    Done,
-}
-
-impl Recursive {
-    pub fn new(node: Arc<RecursiveNode>, start: Op, step: Op) -> Recursive {
-        let seen = Seen::new(&node.infos);
-        Recursive {
-            node,
-            start,
-            step,
-            seen,
-            round: Kept::default(),
-            out: None,
-            phase: Phase::Start,
-            used: false,
-        }
-    }
-
-    /// What this round has made becomes the work table; false when it made nothing.
-    fn turn(&mut self, env: &mut Env) -> bool {
-        let round = std::mem::take(&mut self.round);
-        let more = round.batches() > 0;
-        let work = &mut shared(env).work;
-        if work.len() <= self.node.id {
-            work.resize_with(self.node.id + 1, Default::default);
-        }
-        work[self.node.id] = Arc::new(round);
-        more
-    }
-
-    /// Keep rows for the next round; `give` gives them.
-    fn keep(&mut self, batch: Batch) {
-        self.round.push(batch.clone());
-        self.out = Some(batch);
-    }
-
-    fn give(&mut self, env: &Env) -> Res<Option<Batch>> {
-        if self.out.is_some() {
-            self.round.settle(&Room::of(env))?;
-        }
-        Ok(self.out.take())
-    }
-
-    /// The next rows of the round; those that are new, when only those count, are kept.
-    fn pull(&mut self, env: &mut Env) -> Res<()> {
-        let source = match self.phase {
-            Phase::Start => &mut self.start,
-            _ => &mut self.step,
-        };
-        match source.next(env)? {
-            None => self.phase = Phase::Ending,
-            Some(batch) if self.node.distinct => {
-                let fresh = self.seen.fresh(&batch);
-                if !fresh.is_empty() {
-                    self.keep(batch.gather(&fresh));
-                }
-            }
-            Some(batch) if batch.len > 0 => self.keep(batch),
-            Some(_) => {}
-        }
-        Ok(())
-    }
-}
-
-impl Operator for Recursive {
-    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        loop {
-            if let Some(batch) = self.give(env)? {
-                return Ok(Some(batch));
-            }
-            if self.phase == Phase::Done {
-                return Ok(None);
-            }
-            env.pulse()?;
-            self.seen.settle(env)?;
-            let ending = self.phase == Phase::Ending;
-            if ending || self.seen.is_crowded(env) {
-                match self.seen.resolve(env)? {
-                    Some(batch) => self.keep(batch),
-                    None if ending => {
-                        let more = self.turn(env);
-                        self.phase = if more { Phase::Turned } else { Phase::Done };
-                    }
-                    None => {}
-                }
-                continue;
-            }
-            if self.phase == Phase::Turned {
-                if self.used {
-                    self.step.rescan(env)?;
-                }
-                (self.used, self.phase) = (true, Phase::Step);
-            }
-            self.pull(env)?;
-        }
-    }
-
-    fn rescan(&mut self, env: &mut Env) -> Res<()> {
-        self.start.rescan(env)?;
-        if self.used {
-            self.step.rescan(env)?;
-            self.used = false;
-        }
-        self.seen = Seen::new(&self.node.infos);
-        self.round = Kept::default();
-        self.out = None;
-        self.phase = Phase::Start;
-        Ok(())
-    }
-}
-
-/// The last round's rows.
-pub struct WorkScan {
-    id: usize,
-    at: usize,
-}
-
-impl WorkScan {
-    pub fn new(id: usize) -> WorkScan {
-        WorkScan { id, at: 0 }
-    }
-}
-
-impl Operator for WorkScan {
-    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        let Some(work) = shared(env).work.get(self.id).cloned() else {
-            return fail(
-                "XX000",
-                format!("plan reads work table {} outside its recursion", self.id),
-            );
-        };
-        env.pulse()?;
-        let batch = work.get(self.at)?;
-        env.charge(batch.as_ref().map_or(0, |b| b.len));
-        self.at += usize::from(batch.is_some());
-        Ok(batch)
     }
 
     fn rescan(&mut self, _: &mut Env) -> Res<()> {

@@ -3,100 +3,25 @@
 //! joined one after the other. A partition that can't be cut smaller is joined by pieces of its right side, each with the
 //! whole left side: what a piece has shown of the left rows is noted for the next one.
 
+use super::build::{has_null, Build};
+use super::empty::EmptyState;
 use super::matched::{joined, Matched, NONE};
-use super::source::Nothing;
 use super::split::{Part, Split, LEFT, RIGHT};
 use super::{Input, Op};
 use crate::base::error::corrupt;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
-use crate::exec::keys::{hash_rows, same_rows, HashIndex};
+use crate::exec::keys::{hash_rows, same_rows};
 use crate::exec::nodes::KeyJoinNode;
 use crate::exec::plan::JoinKind;
 use crate::exec::spill::SpillFile;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
 use crate::types::Datum;
-use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// Candidate pairs that are tested at once.
 const PAIRS: usize = 4096;
-
-/// The right side. Hash entry `e` stands for row `rows - 1 - e`, so that chains run in row order.
-#[derive(Default)]
-pub struct Build {
-    rows: Batch,
-    keys: Vec<Vector>,
-    index: HashIndex,
-    /// Rows with a null among their keys: never equal to anything.
-    nulls: Vec<u32>,
-    bytes: usize,
-    collected: bool,
-}
-
-impl Build {
-    /// Take in the right side; false when it grows beyond `most` bytes.
-    fn collect(&mut self, right: &mut Op, env: &mut Env, most: usize) -> Res<bool> {
-        while !self.collected {
-            if self.bytes > most {
-                return Ok(false);
-            }
-            match right.next(env)? {
-                Some(batch) => {
-                    self.bytes += batch.bytes();
-                    self.rows.append(&batch);
-                }
-                None => self.collected = true,
-            }
-        }
-        Ok(true)
-    }
-
-    fn index(&mut self, node: &KeyJoinNode, state: &mut State, env: &mut Env) -> Res<()> {
-        if self.rows.len == 0 {
-            self.rows = Batch::of_width(node.right_width);
-        }
-        self.keys = node.right_keys.eval(env, state, &self.rows)?;
-        let hashes = hash_rows(&node.infos, &self.keys, self.rows.len);
-        for row in (0..self.rows.len).rev() {
-            self.index.insert(hashes[row]);
-        }
-        self.nulls = (0..self.rows.len as u32)
-            .filter(|&i| has_null(&self.keys, i as usize))
-            .collect();
-        Ok(())
-    }
-}
-
-/// A right side on its way, for joins of several threads.
-pub struct Building {
-    node: Arc<KeyJoinNode>,
-    right: Op,
-    build: Build,
-    state: State,
-}
-
-impl Building {
-    pub fn new(node: &Arc<KeyJoinNode>, right: Op) -> Building {
-        Building {
-            node: node.clone(),
-            right,
-            build: Build::default(),
-            state: State::default(),
-        }
-    }
-
-    /// The right side; none when it does not fit into memory.
-    pub fn run(&mut self, env: &mut Env) -> Res<Option<Arc<Build>>> {
-        let most = env.setup.hash_mem();
-        if !self.build.collect(&mut self.right, env, most)? {
-            return Ok(None);
-        }
-        self.build.index(&self.node, &mut self.state, env)?;
-        Ok(Some(Arc::new(std::mem::take(&mut self.build))))
-    }
-}
 
 /// The left batch at work.
 #[derive(Default)]
@@ -126,7 +51,7 @@ struct Pieces {
     last: bool,
 }
 
-pub struct HashJoin {
+pub struct HashJoinState {
     node: Arc<KeyJoinNode>,
     left: Input,
     right: Op,
@@ -153,22 +78,18 @@ pub struct HashJoin {
     inputs: Option<(Input, Op)>,
 }
 
-fn has_null<V: Borrow<Vector>>(keys: &[V], i: usize) -> bool {
-    keys.iter().any(|k| k.borrow().is_null(i))
-}
-
-impl HashJoin {
+impl HashJoinState {
     /// One thread's part of a join whose right side all threads share.
-    pub fn shared(node: Arc<KeyJoinNode>, left: Op, build: Arc<Build>) -> HashJoin {
-        let mut join = HashJoin::new(node, left, Box::new(Nothing));
+    pub fn shared(node: Arc<KeyJoinNode>, left: Op, build: Arc<Build>) -> HashJoinState {
+        let mut join = HashJoinState::new(node, left, Box::new(EmptyState));
         (join.build, join.ready) = (build, true);
         join
     }
 
-    pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> HashJoin {
+    pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> HashJoinState {
         let whole = node.infos.is_empty()
             || node.infos.len() > 1 && matches!(node.kind, JoinKind::NullAnti | JoinKind::Mark);
-        HashJoin {
+        HashJoinState {
             node,
             left: Input::new(left),
             right,
@@ -573,7 +494,7 @@ fn equal(info: &'static TypeInfo, a: &Vector, i: usize, b: &Vector, j: usize) ->
     )
 }
 
-impl Operator for HashJoin {
+impl Operator for HashJoinState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while !self.ended && self.out.len < BATCH_ROWS / 2 {
             env.pulse()?;

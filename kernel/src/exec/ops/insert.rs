@@ -14,7 +14,7 @@ use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
 use std::sync::Arc;
 
-pub struct Insert {
+pub struct InsertState {
     node: Arc<InsertNode>,
     input: Input,
     arbiters: Vec<Oid>,
@@ -51,8 +51,8 @@ fn second_time() -> Stop {
     Stop::Error(error)
 }
 
-impl Insert {
-    pub fn new(node: Arc<InsertNode>, input: Op) -> Insert {
+impl InsertState {
+    pub fn new(node: Arc<InsertNode>, input: Op) -> InsertState {
         let arbiters = match &node.conflict {
             None => Vec::new(),
             Some(c) if c.arbiters.is_empty() => node
@@ -65,7 +65,7 @@ impl Insert {
             Some(c) => c.arbiters.clone(),
         };
         let keeps = node.returning.is_some() || !node.rules.after.is_empty();
-        Insert {
+        InsertState {
             node,
             passed: 0,
             keeps,
@@ -357,7 +357,7 @@ fn is_true(value: &Datum) -> bool {
     matches!(value, Datum::Bool(true))
 }
 
-impl Operator for Insert {
+impl Operator for InsertState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
             if !self.finishing {

@@ -10,7 +10,7 @@ use crate::expr::{Env, Operator, Program, State};
 use crate::types::Datum;
 use std::sync::Arc;
 
-pub struct Limit {
+pub struct LimitState {
     node: Arc<LimitNode>,
     input: Input,
     states: [State; 3],
@@ -33,10 +33,10 @@ fn amount(program: &Program, env: &mut Env, state: &mut State, what: &str) -> Re
     }
 }
 
-impl Limit {
-    pub fn new(node: Arc<LimitNode>, input: Op) -> Limit {
+impl LimitState {
+    pub fn new(node: Arc<LimitNode>, input: Op) -> LimitState {
         let (skip, left, last) = (None, None, None);
-        Limit {
+        LimitState {
             node,
             input: Input::new(input),
             states: Default::default(),
@@ -87,7 +87,7 @@ impl Limit {
     }
 }
 
-impl Operator for Limit {
+impl Operator for LimitState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         self.prepare(env)?;
         loop {

@@ -14,7 +14,7 @@ use crate::types::registry::TypeInfo;
 use crate::types::Datum;
 use std::sync::Arc;
 
-pub struct LiteralRows {
+pub struct LiteralRowsState {
     node: Arc<LiteralRowsNode>,
     /// The byte of the text where the next row begins; none: there is none.
     at: Option<usize>,
@@ -33,9 +33,9 @@ struct Read {
     state: State,
 }
 
-impl LiteralRows {
-    pub fn new(node: Arc<LiteralRowsNode>) -> LiteralRows {
-        LiteralRows {
+impl LiteralRowsState {
+    pub fn new(node: Arc<LiteralRowsNode>) -> LiteralRowsState {
+        LiteralRowsState {
             node,
             at: Some(0),
             checked: false,
@@ -216,7 +216,7 @@ fn broken<T>() -> Res<T> {
     fail("XX000", "the text of folded rows is not what it was")
 }
 
-impl Operator for LiteralRows {
+impl Operator for LiteralRowsState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while !self.checked {
             env.tick(BATCH_ROWS)?;

@@ -11,7 +11,7 @@ use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
 use std::sync::Arc;
 
-pub struct LockRows {
+pub struct LockRowsState {
     node: Arc<LockRowsNode>,
     input: Input,
     /// The row at work, and the next lock to take for it.
@@ -27,11 +27,11 @@ pub struct LockRows {
     states: Vec<State>,
 }
 
-impl LockRows {
-    pub fn new(node: Arc<LockRowsNode>, input: Op) -> LockRows {
+impl LockRowsState {
+    pub fn new(node: Arc<LockRowsNode>, input: Op) -> LockRowsState {
         let input = Input::new(input);
         let states = node.locks.iter().map(|_| State::default()).collect();
-        LockRows {
+        LockRowsState {
             node,
             input,
             row: None,
@@ -109,7 +109,7 @@ impl LockRows {
     }
 }
 
-impl Operator for LockRows {
+impl Operator for LockRowsState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
             if self.row.is_none() {

@@ -124,7 +124,7 @@ enum Phase {
     Ended,
 }
 
-pub struct MergeJoin {
+pub struct MergeJoinState {
     node: Arc<KeyJoinNode>,
     left: Side,
     right: Side,
@@ -143,9 +143,9 @@ pub struct MergeJoin {
     out: Batch,
 }
 
-impl MergeJoin {
-    pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> MergeJoin {
-        MergeJoin {
+impl MergeJoinState {
+    pub fn new(node: Arc<KeyJoinNode>, left: Op, right: Op) -> MergeJoinState {
+        MergeJoinState {
             left: Side::new(left, node.left_width),
             right: Side::new(right, node.right_width),
             node,
@@ -541,7 +541,7 @@ impl MergeJoin {
     }
 }
 
-impl Operator for MergeJoin {
+impl Operator for MergeJoinState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while self.phase != Phase::Ended && self.out.len < BATCH_ROWS / 2 {
             env.pulse()?;

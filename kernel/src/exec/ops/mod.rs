@@ -3,10 +3,19 @@
 
 mod aggregate;
 mod aggstate;
+mod append;
+mod build;
 mod cte;
+mod delete;
+mod distinct;
+mod empty;
+mod filter;
 mod frame;
+mod functionscan;
 mod hashagg;
 mod hashjoin;
+mod hostscan;
+mod indexscan;
 mod inorder;
 mod insert;
 mod limit;
@@ -17,18 +26,23 @@ mod member;
 mod mergejoin;
 mod modify;
 mod nestloop;
+mod over;
 mod parallel;
 mod parsort;
 mod partition;
+mod project;
+mod projectset;
 mod queue;
+mod recursive;
 mod scan;
 mod seen;
+mod setcall;
 mod setop;
-mod simple;
+mod single;
 mod sort;
-mod source;
 mod split;
 mod update;
+mod values;
 mod window;
 mod windowcall;
 
@@ -43,14 +57,13 @@ use super::kept::Kept;
 use super::nodes::{KeyJoinNode, Kind, PNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
-use hashjoin::Build;
-use source::ProjectSet;
+use build::Build;
 use std::sync::Arc;
 
 /// What operators of one execution share: `Env::shared`.
 #[derive(Default)]
 pub struct Shared {
-    pub ctes: Vec<Option<cte::CteState>>,
+    pub ctes: Vec<Option<cte::Cte>>,
     pub work: Vec<Arc<Kept>>,
     /// Actions for the statement's end.
     pub queue: Queue,
@@ -99,18 +112,23 @@ impl Opener {
 
     fn plain(&self, kind: &Kind) -> Op {
         match kind {
-            Kind::Single => Box::new(source::Single::default()),
-            Kind::Empty => Box::new(source::Nothing),
-            Kind::Values(n) => Box::new(source::Values::new(n.clone())),
-            Kind::LiteralRows(n) => Box::new(literals::LiteralRows::new(n.clone())),
-            Kind::FunctionScan(n) => Box::new(source::FunctionScan::new(n.clone())),
-            Kind::HostScan(n) => Box::new(source::HostScan::new(n.clone())),
-            Kind::Scan(n) => Box::new(scan::Scan::new(n.clone(), self.part)),
-            Kind::IndexScan(n) => Box::new(scan::IndexScan::new(n.clone())),
-            Kind::Filter(n) => Box::new(simple::Filter::new(n.clone(), self.open(&n.input))),
-            Kind::Project(n) => Box::new(simple::Project::new(n.clone(), self.open(&n.input))),
-            Kind::ProjectSet(n) => Box::new(ProjectSet::new(n.clone(), self.open(&n.input))),
-            Kind::NestedLoop(n) => Box::new(nestloop::NestedLoop::new(
+            Kind::Single => Box::new(single::SingleState::default()),
+            Kind::Empty => Box::new(empty::EmptyState),
+            Kind::Values(n) => Box::new(values::ValuesState::new(n.clone())),
+            Kind::LiteralRows(n) => Box::new(literals::LiteralRowsState::new(n.clone())),
+            Kind::FunctionScan(n) => Box::new(functionscan::FunctionScanState::new(n.clone())),
+            Kind::HostScan(n) => Box::new(hostscan::HostScanState::new(n.clone())),
+            Kind::Scan(n) => Box::new(scan::ScanState::new(n.clone(), self.part)),
+            Kind::IndexScan(n) => Box::new(indexscan::IndexScanState::new(n.clone())),
+            Kind::Filter(n) => Box::new(filter::FilterState::new(n.clone(), self.open(&n.input))),
+            Kind::Project(n) => {
+                Box::new(project::ProjectState::new(n.clone(), self.open(&n.input)))
+            }
+            Kind::ProjectSet(n) => Box::new(projectset::ProjectSetState::new(
+                n.clone(),
+                self.open(&n.input),
+            )),
+            Kind::NestedLoop(n) => Box::new(nestloop::NestedLoopState::new(
                 n.clone(),
                 self.open(&n.left),
                 self.open(&n.right),
@@ -118,50 +136,56 @@ impl Opener {
             Kind::HashJoin(n) => {
                 let left = self.open(&n.left);
                 if let Some((_, build)) = self.built.iter().find(|(node, _)| Arc::ptr_eq(node, n)) {
-                    return Box::new(hashjoin::HashJoin::shared(n.clone(), left, build.clone()));
+                    return Box::new(hashjoin::HashJoinState::shared(
+                        n.clone(),
+                        left,
+                        build.clone(),
+                    ));
                 }
                 let right = self.open(&n.right);
-                Box::new(hashjoin::HashJoin::new(n.clone(), left, right))
+                Box::new(hashjoin::HashJoinState::new(n.clone(), left, right))
             }
             Kind::MergeJoin(n) => {
                 let (left, right) = (self.open(&n.left), self.open(&n.right));
-                Box::new(mergejoin::MergeJoin::new(n.clone(), left, right))
+                Box::new(mergejoin::MergeJoinState::new(n.clone(), left, right))
             }
             Kind::Sort(n) => {
-                let sort = Box::new(sort::Sort::new(n.clone(), self.open(&n.input)));
+                let sort = Box::new(sort::SortState::new(n.clone(), self.open(&n.input)));
                 match parsort::eligible(n) && self.counters.is_none() && self.part.1 == 1 {
                     true => Box::new(parsort::ParallelSort::new(n.clone(), sort)),
                     false => sort,
                 }
             }
             Kind::Aggregate(n) => aggregate::open(n, self),
-            Kind::Window(n) => Box::new(window::Window::new(n.clone(), self.open(&n.input))),
-            Kind::Limit(n) => Box::new(limit::Limit::new(n.clone(), self.open(&n.input))),
-            Kind::Distinct(n) => Box::new(setop::Distinct::new(n.clone(), self.open(&n.input))),
-            Kind::Append(n) => Box::new(simple::Append::new(
+            Kind::Window(n) => Box::new(window::WindowState::new(n.clone(), self.open(&n.input))),
+            Kind::Limit(n) => Box::new(limit::LimitState::new(n.clone(), self.open(&n.input))),
+            Kind::Distinct(n) => {
+                Box::new(distinct::DistinctState::new(n.clone(), self.open(&n.input)))
+            }
+            Kind::Append(n) => Box::new(append::AppendState::new(
                 n.inputs.iter().map(|i| self.open(i)).collect(),
             )),
-            Kind::SetOp(n) => Box::new(setop::SetOp::new(
+            Kind::SetOp(n) => Box::new(setop::SetOpState::new(
                 n.clone(),
                 self.open(&n.left),
                 self.open(&n.right),
             )),
-            Kind::With(n) => Box::new(cte::With::new(
+            Kind::With(n) => Box::new(cte::WithState::new(
                 n.clone(),
                 self.open(&n.cte),
                 self.open(&n.input),
             )),
-            Kind::CteScan(id) => Box::new(cte::CteScan::new(*id)),
-            Kind::Recursive(n) => Box::new(cte::Recursive::new(
+            Kind::CteScan(id) => Box::new(cte::CteScanState::new(*id)),
+            Kind::Recursive(n) => Box::new(recursive::RecursiveState::new(
                 n.clone(),
                 self.open(&n.start),
                 self.open(&n.step),
             )),
-            Kind::WorkScan(id) => Box::new(cte::WorkScan::new(*id)),
-            Kind::LockRows(n) => Box::new(lock::LockRows::new(n.clone(), self.open(&n.input))),
-            Kind::Insert(n) => Box::new(insert::Insert::new(n.clone(), self.open(&n.input))),
-            Kind::Update(n) => Box::new(update::Update::new(n.clone(), self.open(&n.input))),
-            Kind::Delete(n) => Box::new(update::Delete::new(n.clone(), self.open(&n.input))),
+            Kind::WorkScan(id) => Box::new(recursive::WorkScanState::new(*id)),
+            Kind::LockRows(n) => Box::new(lock::LockRowsState::new(n.clone(), self.open(&n.input))),
+            Kind::Insert(n) => Box::new(insert::InsertState::new(n.clone(), self.open(&n.input))),
+            Kind::Update(n) => Box::new(update::UpdateState::new(n.clone(), self.open(&n.input))),
+            Kind::Delete(n) => Box::new(delete::DeleteState::new(n.clone(), self.open(&n.input))),
         }
     }
 }

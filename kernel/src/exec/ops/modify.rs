@@ -2,11 +2,12 @@
 
 use super::shared;
 use crate::base::error::SqlError;
-use crate::base::{Res, Stop};
-use crate::exec::access::{ColumnDef, TableDef};
+use crate::base::{Lsn, Res, RowId, Stop};
+use crate::exec::access::{ColumnDef, TableDef, Wait, Wrote};
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::kept::Room;
 use crate::exec::nodes::{AfterNode, CheckNode, Rules};
+use crate::exec::plan::LockMode;
 use crate::expr::{Env, Program, State};
 use crate::types::registry;
 use crate::types::settings::Settings;
@@ -253,9 +254,9 @@ pub fn room(env: &mut Env) -> Res<()> {
 }
 
 /// A row id out of an input column.
-pub fn row_id(batch: &Batch, column: usize, at: usize) -> Option<crate::base::RowId> {
+pub fn row_id(batch: &Batch, column: usize, at: usize) -> Option<RowId> {
     match batch.columns.get(column).map(|c| c.get(at)) {
-        Some(Datum::Int(id)) => Some(crate::base::RowId(id as u64)),
+        Some(Datum::Int(id)) => Some(RowId(id as u64)),
         _ => None,
     }
 }
@@ -297,4 +298,32 @@ pub fn null_rows(table: &TableDef, len: usize) -> Batch {
         .map(|_| Vector::repeat(&Datum::Null, len))
         .collect();
     Batch { columns, len }
+}
+
+/// A row that has changed: the input row with the new version in it.
+pub struct Second {
+    pub input: Batch,
+    pub row: Vec<Datum>,
+    pub accept: Lsn,
+    /// The condition was tested, and holds.
+    pub holds: bool,
+    pub new: Option<Vec<Datum>>,
+}
+
+/// Lock a changed row for which the condition does not hold; the newer version if there is one by now.
+pub fn lock_second(
+    env: &mut Env,
+    table: &Arc<TableDef>,
+    id: RowId,
+    mode: LockMode,
+    second: &Second,
+) -> Res<Option<(Vec<Datum>, Lsn)>> {
+    let access = env.access()?;
+    let view = &env.setup.view;
+    Ok(
+        match access.lock(view, table, id, mode, Wait::Block, second.accept)? {
+            Wrote::Changed { row, csn } => Some((row, csn)),
+            Wrote::Done | Wrote::Gone | Wrote::Own => None,
+        },
+    )
 }

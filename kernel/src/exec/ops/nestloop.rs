@@ -11,7 +11,7 @@ use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
 use std::sync::Arc;
 
-pub struct NestedLoop {
+pub struct NestedLoopState {
     node: Arc<NestedLoopNode>,
     left: Input,
     right: Op,
@@ -44,9 +44,9 @@ struct Row {
     unknown: bool,
 }
 
-impl NestedLoop {
-    pub fn new(node: Arc<NestedLoopNode>, left: Op, right: Op) -> NestedLoop {
-        NestedLoop {
+impl NestedLoopState {
+    pub fn new(node: Arc<NestedLoopNode>, left: Op, right: Op) -> NestedLoopState {
+        NestedLoopState {
             node,
             left: Input::new(left),
             right,
@@ -235,7 +235,7 @@ impl NestedLoop {
     }
 }
 
-impl Operator for NestedLoop {
+impl Operator for NestedLoopState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         if self.keeps() {
             self.keep_right(env)?;

@@ -3,8 +3,8 @@
 //! up for the ordinary operator, which can spill: nothing has been put out by then.
 
 use super::aggregate::Prepared;
+use super::build::{Build, Building};
 use super::hashagg::Table;
-use super::hashjoin::{Build, Building};
 use super::{Input, Op, Opener};
 use crate::base::error::fail;
 use crate::base::{pace, Need, Res, Stop};

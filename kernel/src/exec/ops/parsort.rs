@@ -2,7 +2,7 @@
 //! more. The parts' rows stand in the parts' order before that, so rows with equal keys come as one thread would give them.
 
 use super::parallel::{environment, is_plain, pure, side_by_side, threads, ROUND};
-use super::sort::Sort;
+use super::sort::SortState;
 use super::{Op, Opener};
 use crate::base::Res;
 use crate::exec::batch::Batch;
@@ -22,7 +22,7 @@ pub fn eligible(node: &SortNode) -> bool {
 /// One thread's part.
 struct Part {
     env: Env,
-    sort: Sort,
+    sort: SortState,
     found: Vec<Batch>,
     done: bool,
 }
@@ -55,7 +55,7 @@ enum Phase {
     /// Nothing is decided yet.
     Start,
     Parts(Vec<Part>),
-    Last(Box<Sort>),
+    Last(Box<SortState>),
     /// One thread after all.
     Alone,
 }
@@ -94,7 +94,7 @@ impl ParallelSort {
             };
             Part {
                 env: environment(env),
-                sort: Sort::new(self.node.clone(), opener.open(&self.node.input)),
+                sort: SortState::new(self.node.clone(), opener.open(&self.node.input)),
                 found: Vec::new(),
                 done: false,
             }
@@ -120,7 +120,7 @@ impl ParallelSort {
                 if parts.iter().all(|p| p.done) {
                     let found: Vec<Batch> = parts.drain(..).flat_map(|p| p.found).collect();
                     let given = Box::new(Given(found.into_iter()));
-                    self.phase = Phase::Last(Box::new(Sort::new(self.node.clone(), given)));
+                    self.phase = Phase::Last(Box::new(SortState::new(self.node.clone(), given)));
                 }
             }
             Phase::Last(_) | Phase::Alone => {}

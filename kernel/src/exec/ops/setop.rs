@@ -1,172 +1,18 @@
-//! DISTINCT, DISTINCT ON, UNION, INTERSECT and EXCEPT.
+//! UNION, INTERSECT and EXCEPT.
 
-use super::split::{Part, Split, LEFT, LEVELS, RIGHT};
+use super::over::Over;
+use super::split::{LEFT, RIGHT};
 use super::{Input, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::keys::{hash_rows, same_rows, Groups};
-use crate::exec::nodes::{DistinctNode, SetOpNode};
+use crate::exec::keys::{hash_rows, Groups};
+use crate::exec::nodes::SetOpNode;
 use crate::exec::plan::SetOpKind;
-use crate::expr::{Env, Operator, State};
-use crate::types::registry::TypeInfo;
+use crate::expr::{Env, Operator};
 use std::sync::Arc;
 
-pub struct Distinct {
-    node: Arc<DistinctNode>,
-    input: Input,
-    /// The plan's input, while `input` is a partition of it.
-    whole: Option<Input>,
-    seen: Groups,
-    /// DISTINCT ON: the last row's keys.
-    last: Option<Vec<Vector>>,
-    over: Over,
-    state: State,
-}
-
-impl Distinct {
-    pub fn new(node: Arc<DistinctNode>, input: Op) -> Distinct {
-        let seen = Groups::new(node.infos.clone());
-        Distinct {
-            node,
-            input: Input::new(input),
-            whole: None,
-            seen,
-            last: None,
-            over: Over::default(),
-            state: State::default(),
-        }
-    }
-
-    /// Rows of the batch that are not like one before.
-    fn fresh(&mut self, env: &mut Env) -> Res<Vec<u32>> {
-        let batch = self.input.batch();
-        let Some(keys) = &self.node.keys else {
-            let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len);
-            let (mut rows, mut over) = (Vec::new(), Vec::new());
-            for (i, &hash) in hashes.iter().enumerate() {
-                if self.seen.find(&batch.columns, i, hash).is_some() {
-                    continue;
-                }
-                if self.over.is_full(env, &self.seen) {
-                    over.push(i as u32);
-                } else {
-                    self.seen.insert(&batch.columns, i, hash);
-                    rows.push(i as u32);
-                }
-            }
-            self.over.put(env, LEFT, batch, &over, &self.node.infos);
-            return Ok(rows);
-        };
-        let keys = keys.eval(env, &mut self.state, batch)?;
-        let mut rows = Vec::new();
-        for i in 0..batch.len {
-            let same = match (i, &self.last) {
-                (0, None) => false,
-                (0, Some(last)) => same_rows(&self.node.infos, last, 0, &keys, 0),
-                _ => same_rows(&self.node.infos, &keys, i - 1, &keys, i),
-            };
-            if !same {
-                rows.push(i as u32);
-            }
-        }
-        self.last = Some(
-            keys.iter()
-                .map(|k| k.slice(batch.len - 1, batch.len))
-                .collect(),
-        );
-        Ok(rows)
-    }
-}
-
-impl Operator for Distinct {
-    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
-        loop {
-            self.over.write()?;
-            if !self.input.fill(env)? {
-                let Some(part) = self.over.next_part() else {
-                    return Ok(None);
-                };
-                let input = std::mem::replace(&mut self.input, Input::new(part.left));
-                self.whole.get_or_insert(input);
-                self.seen = Groups::new(self.node.infos.clone());
-                continue;
-            }
-            let rows = self.fresh(env)?;
-            let batch = self.input.take();
-            if rows.len() == batch.len {
-                return Ok(Some(batch));
-            }
-            if !rows.is_empty() {
-                return Ok(Some(batch.gather(&rows)));
-            }
-        }
-    }
-
-    fn rescan(&mut self, env: &mut Env) -> Res<()> {
-        if let Some(whole) = self.whole.take() {
-            self.input = whole;
-        }
-        self.over = Over::default();
-        self.input.rescan(env)?;
-        self.seen = Groups::new(self.node.infos.clone());
-        self.last = None;
-        Ok(())
-    }
-}
-
-/// Rows that came when their table of distinct rows was full and that are not in it: they go to temporary files, in
-/// partitions that are worked on one after the other, each like an input of its own. A table that is full takes no
-/// more rows, so all equal rows are on the same side.
-#[derive(Default)]
-struct Over {
-    split: Option<Split>,
-    parts: Vec<Part>,
-    level: u32,
-}
-
-impl Over {
-    fn is_full(&self, env: &Env, table: &Groups) -> bool {
-        env.setup.spill.is_some() && self.level < LEVELS && table.bytes() > env.setup.work_mem
-    }
-
-    fn put(
-        &mut self,
-        env: &Env,
-        side: usize,
-        batch: &Batch,
-        rows: &[u32],
-        infos: &[&'static TypeInfo],
-    ) {
-        if rows.is_empty() {
-            return;
-        }
-        if self.split.is_none() {
-            self.split = Split::new(self.level, env);
-        }
-        if let Some(split) = &mut self.split {
-            let batch = batch.gather(rows);
-            let places = split.places(&batch.columns, infos, batch.len);
-            split.add(side, batch, &places);
-        }
-    }
-
-    /// What was put; after `Need` call again.
-    fn write(&mut self) -> Res<()> {
-        self.split.as_mut().map_or(Ok(()), Split::write)
-    }
-
-    /// The input is at its end: what comes next.
-    fn next_part(&mut self) -> Option<Part> {
-        self.parts
-            .extend(self.split.take().into_iter().flat_map(Split::parts));
-        let part = self.parts.pop()?;
-        self.level = part.level;
-        Some(part)
-    }
-}
-
 /// The right side's rows are counted, then the left side's are let through or not.
-pub struct SetOp {
+pub struct SetOpState {
     node: Arc<SetOpNode>,
     left: Input,
     right: Input,
@@ -181,10 +27,10 @@ pub struct SetOp {
     left_done: bool,
 }
 
-impl SetOp {
-    pub fn new(node: Arc<SetOpNode>, left: Op, right: Op) -> SetOp {
+impl SetOpState {
+    pub fn new(node: Arc<SetOpNode>, left: Op, right: Op) -> SetOpState {
         let rows = Groups::new(node.infos.clone());
-        SetOp {
+        SetOpState {
             node,
             left: Input::new(left),
             right: Input::new(right),
@@ -313,7 +159,7 @@ impl SetOp {
     }
 }
 
-impl Operator for SetOp {
+impl Operator for SetOpState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         loop {
             let batch = self.rows(env)?;

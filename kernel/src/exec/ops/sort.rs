@@ -11,7 +11,7 @@ use crate::types::Datum;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-pub struct Sort {
+pub struct SortState {
     node: Arc<SortNode>,
     input: Input,
     states: [State; 2],
@@ -26,10 +26,10 @@ pub struct Sort {
     given: usize,
 }
 
-impl Sort {
-    pub fn new(node: Arc<SortNode>, input: Op) -> Sort {
+impl SortState {
+    pub fn new(node: Arc<SortNode>, input: Op) -> SortState {
         let made: Vec<bool> = node.keys.each_column().map(|c| c.is_none()).collect();
-        Sort {
+        SortState {
             sorter: Sorter::new(&node.orders, Vec::new(), false),
             node,
             made,
@@ -117,7 +117,7 @@ impl Sort {
     }
 }
 
-impl Operator for Sort {
+impl Operator for SortState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         self.prepare(env)?;
         if self.limit().is_some_and(|l| self.given >= l) {

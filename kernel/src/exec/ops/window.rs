@@ -99,7 +99,7 @@ struct Work {
     results: Vec<Vector>,
 }
 
-pub struct Window {
+pub struct WindowState {
     node: Arc<WindowNode>,
     input: Op,
     input_ended: bool,
@@ -119,11 +119,11 @@ pub struct Window {
     ended: bool,
 }
 
-impl Window {
-    pub fn new(node: Arc<WindowNode>, input: Op) -> Window {
+impl WindowState {
+    pub fn new(node: Arc<WindowNode>, input: Op) -> WindowState {
         let calls: Vec<Running> = node.calls.iter().map(Running::new).collect();
         let ahead = calls.iter().map(Running::ahead).max();
-        Window {
+        WindowState {
             input,
             input_ended: false,
             rows: None,
@@ -294,7 +294,7 @@ impl Window {
     }
 }
 
-impl Operator for Window {
+impl Operator for WindowState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while !self.ended && self.out.len < BATCH_ROWS {
             env.pulse()?;
