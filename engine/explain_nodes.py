@@ -411,12 +411,20 @@ class Printer:
     # -- several inputs
 
     def _joined(
-        self, node: Any, kind: str, title: str, conditions: list[tuple[str, Any]], wrap: str | None = None
+        self,
+        node: Any,
+        kind: str,
+        title: str,
+        conditions: list[tuple[str, Any]],
+        wrap: str | None = None,
+        keys: tuple[str, list[Any]] | None = None,
     ) -> Shown:
         left = self.node(node.left)
         for number, e in getattr(node, "params", ()):
             self._exec[number] = self.expr(e, left.names)
         right = self.node(node.right)
+        if keys is not None:
+            conditions = [(keys[0], self._equal(keys[1], node.right_keys, left.names, right.names)), *conditions]
         both = left.names[: self._width(node.left, left)] + right.names
         inner = (
             Shown("Hash", "Hash", estimate=right.estimate, actual=right.actual, children=[right], names=right.names)
@@ -440,23 +448,22 @@ class Printer:
     def _join_word(self, kind: str) -> str:
         return f"{JOINS[kind]} Join" if JOINS[kind] else ""
 
-    def _equal(self, node: Any, left_keys: list[Any]) -> str:
-        left, right = self.node(node.left).names, self.node(node.right).names
+    def _equal(self, left_keys: list[Any], right_keys: list[Any], left: list[str], right: list[str]) -> str:
         pairs = [
             f"({self.expr(one, left)} = {self.expr(two, right)})"
-            for one, two in zip(left_keys, node.right_keys, strict=True)
+            for one, two in zip(left_keys, right_keys, strict=True)
         ]
         return pairs[0] if len(pairs) == 1 else "(" + " AND ".join(pairs) + ")"
 
     def _hashjoin(self, node: Any) -> Shown:
         title = f"Hash{JOINS[node.kind]} Join"
-        keys = self._equal(node, node.left_keys)
-        return self._joined(node, "Hash Join", title, [("Hash Cond", keys), ("Join Filter", node.on)], wrap="Hash")
+        keys = ("Hash Cond", node.left_keys)
+        return self._joined(node, "Hash Join", title, [("Join Filter", node.on)], "Hash", keys)
 
     def _mergejoin(self, node: Any) -> Shown:
         title = f"Merge{JOINS[node.kind]} Join"
-        keys = self._equal(node, [key.expr for key in node.left_keys])
-        return self._joined(node, "Merge Join", title, [("Merge Cond", keys), ("Join Filter", node.on)])
+        keys = ("Merge Cond", [key.expr for key in node.left_keys])
+        return self._joined(node, "Merge Join", title, [("Join Filter", node.on)], None, keys)
 
     def _append(self, node: Any) -> Shown:
         children = [self.node(child) for child in node.inputs]

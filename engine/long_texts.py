@@ -1,7 +1,7 @@
 """Which texts are too long for the event loop, and what a thread that works on one must know.
 
 `Session.think` parses, analyses and plans: at once when the text is short, else as an `Aside` (`wal/aside.py`). A short text may name a view
-whose text is long: then `TooLong` ends the work, and it begins again there.
+whose text is long, or join many tables: then `TooLong` ends the work, and it begins again there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # Characters of a text that is parsed, analysed and planned on the event loop; that takes about five milliseconds.
 SHORT = 4096
+# Tables in one search for the order of joins on the event loop; with one more it may take tens of milliseconds.
+JOINS_INLINE = 4
 # Levels that a tree may get by chains (1 + 1 + …). PostgreSQL takes 4,000 to 13,000, as its stack allows.
 CHAIN_MAX = 15_000
 # Bytes of statements that are parsed together.
@@ -23,7 +25,7 @@ TURN_SECONDS = 0.005
 
 
 class TooLong(Exception):
-    """A long text turned up in work that is done on the event loop."""
+    """A long text, or what takes as long, turned up in work that is done on the event loop."""
 
 
 class _Here(threading.local):
@@ -40,6 +42,12 @@ _here = _Here()
 def check_length(text: str) -> None:
     """Before a text is parsed."""
     if _here.inline and len(text) > SHORT:
+        raise TooLong
+
+
+def check_joins(count: int) -> None:
+    """Before an order is looked for in which to join so many."""
+    if _here.inline and count > JOINS_INLINE:
         raise TooLong
 
 

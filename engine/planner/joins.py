@@ -16,6 +16,7 @@ from sixfold.engine.planner.paths import CPU_OPERATOR, CPU_ROW, DISABLED, Order,
 from sixfold.engine.planner.quals import conjunction, equality_functions, expr_vars
 from sixfold.engine.planner.statistics import Statistics
 
+ROWS_MAX = 1e100
 # Kinds whose rows have only the left side's columns.
 LEFT_ONLY = ("semi", "anti", "null_anti")
 
@@ -78,7 +79,7 @@ class Joiner:
         selectivity = 1.0
         for qual in quals:
             selectivity *= self.statistics.selectivity(qual)
-        matches = left * right * selectivity
+        matches = min(left * right * selectivity, ROWS_MAX)
         if kind == "inner":
             return max(1.0, matches)
         if kind in ("left", "scalar", "mark"):

@@ -3,8 +3,11 @@ anti joins stay where the statement has them, with conditions pushed below them 
 
 from __future__ import annotations
 
+import heapq
+
 from sixfold.engine.analyzer.tree import FromGroup, FromItem, FromJoin, FromRel, Rte, Var
 from sixfold.engine.analyzer.walk import strip
+from sixfold.engine.long_texts import check_joins
 from sixfold.engine.planner import nodes
 from sixfold.engine.planner.context import Env, Key, PlanContext
 from sixfold.engine.planner.joins import Joiner
@@ -17,6 +20,10 @@ from sixfold.engine.planner.statistics import Statistics
 
 BUSHY_MAX = 5
 DYNAMIC_MAX = 9
+# Where parts are joined in pairs, at most so many pairs with a condition are costed at each step.
+PAIRS_MAX = 32
+# Of at most so many parts every pair is costed where none has a condition.
+CROSS_MAX = 8
 
 
 def item_rels(item: FromItem) -> set[int]:
@@ -99,12 +106,13 @@ class JoinUnit:
         above = problem.join_columns
         below = above | (join_columns(ctx, self.on) if problem.merges else frozenset())
         left = Problem(ctx, self.left_items, self.left_quals, used, statistics, problem.wanted, below, problem.merges)
-        lefts = left.solve()
+        lefts = best_few(left.solve()) if len(self.left_rels) > DYNAMIC_MAX else left.solve()
         right = Problem(ctx, self.right_items, self.right_quals, used, statistics, (), below, problem.merges)
         rights = right.solve()
         result: list[Path] = []
         joiner = Joiner(ctx, statistics, problem.wanted, above)
         base = right.single_base()
+        parametrised: dict[tuple[frozenset[int], tuple[int, ...]], list[Path]] = {}
         for left_path in lefts:
             for right_path in rights:
                 joiner.join(result, self.kind, left_path, right_path, self.on)
@@ -118,7 +126,10 @@ class JoinUnit:
                 ]
                 if self.kind in ("null_anti", "mark"):
                     usable = []
-                for right_path in base.paths(usable) if usable else ():
+                key = (left_path.rels, tuple(map(id, usable)))
+                if usable and key not in parametrised:
+                    parametrised[key] = base.paths(usable)
+                for right_path in parametrised[key] if usable else ():
                     rest = [q for q in self.on if not any(q is u for u in usable)]
                     rows = joiner.rows(self.kind, left_path.rows, base.rows(), self.on)
                     joiner.join(result, self.kind, left_path, right_path, rest, rows)
@@ -132,6 +143,15 @@ class JoinUnit:
             return
         rows = joiner.rows("left", left.rows, right.rows, self.on)
         joiner.join(result, "right", right, left, self.on, rows)
+
+
+def best_few(paths: list[Path]) -> list[Path]:
+    """Of ways to join very many: those that are the cheapest for all rows, or for the first one, in their order."""
+    orders: dict[tuple[Order, frozenset[Key]], list[Path]] = {}
+    for path in paths:
+        orders.setdefault((path.order, path.free), []).append(path)
+    kept = {id(best) for same in orders.values() for best in (cheapest(same), cheapest(same, 0.0))}
+    return [path for path in paths if id(path) in kept]
 
 
 def base_rels(base: BaseRel) -> frozenset[int]:
@@ -289,6 +309,7 @@ class Problem:
 
     def solve(self) -> list[Path]:
         """Paths for the whole problem."""
+        check_joins(len(self.units))
         if not self.units:
             paths = [Path(frozenset(), [], 1.0, 0.0, 0.01, nodes.Single)]
         elif len(self.units) == 1:
@@ -352,45 +373,92 @@ class Problem:
             columns |= join_columns(self.ctx, later)
         joiner = Joiner(self.ctx, self.statistics, self.wanted, columns)
         unit = self.units[right_mask.bit_length() - 1] if right_mask.bit_count() == 1 else None
-        ready = [q for m, q in self.join_quals if m & ~(left_mask | right_mask) == 0]
         for left in lefts:
             for right in rights:
                 joiner.join(result, "inner", left, right, quals)
             if isinstance(unit, BaseRel) and quals and unit.rte.kind == "relation":
-                usable = [q for q in quals if q in ready]
-                key = (right_mask, tuple(id(q) for q in usable))
+                key = (right_mask, tuple(id(q) for q in quals))
                 paths = self.param_cache.get(key)
                 if paths is None:
-                    paths = self.param_cache[key] = unit.paths(usable)
+                    paths = self.param_cache[key] = unit.paths(quals)
                 for right in paths:
                     rows = joiner.rows("inner", left.rows, unit.rows(), quals)
                     joiner.join(result, "inner", left, right, [], rows)
 
     def _greedy(self) -> list[Path]:
-        parts: dict[int, list[Path]] = self._singles()
-        while len(parts) > 1:
-            choice: tuple[float, int, int, list[Path]] | None = None
-            for connected in (True, False):
-                for a in parts:
-                    for b in parts:
-                        if a == b:
-                            continue
-                        quals = [q for m, q in self.join_quals if m & ~(a | b) == 0 and m & a and m & b]
-                        if connected and not quals and not self._lateral(parts[b], a):
-                            continue
-                        result: list[Path] = []
-                        self._combine(result, parts[a], parts[b], a, b, quals)
-                        if result:
-                            cost = cheapest(result).total
-                            if choice is None or cost < choice[0]:
-                                choice = (cost, a, b, result)
-                if choice is not None:
-                    break
-            assert choice is not None, "two parts can always be joined in one order"
-            _, a, b, paths = choice
-            del parts[a], parts[b]
-            parts[a | b] = [cheapest(paths)]
-        return next(iter(parts.values()))
+        """The cheapest join of two parts first; of equals the one that stands first. A pair is costed once."""
+        parts = [Part(self, mask, paths, number) for number, (mask, paths) in enumerate(self._singles().items())]
+        pairs: list[Pair] = []
+        new: list[tuple[Part, Part]] = []
+        for number in range(len(parts), 2 * len(parts) - 1):
+            self._cost_pairs(pairs, new)
+            while pairs and (pairs[0][3] not in parts or pairs[0][4] not in parts):
+                heapq.heappop(pairs)
+            if not pairs and any(part.needs or part.links & ~part.mask for part in parts):
+                self._cost_pairs(pairs, [(a, b) for a in parts for b in parts if a is not b])
+            _, _, _, left, right, paths = heapq.heappop(pairs or self._crossed(parts))
+            parts = [part for part in parts if part is not left and part is not right]
+            both = Part(self, left.mask | right.mask, [cheapest(paths)], number)
+            new = [pair for other in parts for pair in ((other, both), (both, other))]
+            parts.append(both)
+        return parts[0].paths
+
+    def _cost_pairs(self, pairs: list[Pair], new: list[tuple[Part, Part]]) -> None:
+        """Those that a condition connects; of very many the ones with the fewest rows."""
+        linked = []
+        for a, b in new:
+            if a.links & b.mask or b.needs & a.rels:
+                both = a.mask | b.mask
+                quals = [q for m, q in a.quals if m & ~both == 0 and m & b.mask]
+                if quals or b.needs & a.rels:
+                    linked.append((a, b, quals))
+        if len(linked) > PAIRS_MAX:
+            rows = Joiner(self.ctx, self.statistics).rows
+            linked.sort(key=lambda pair: rows("inner", pair[0].paths[0].rows, pair[1].paths[0].rows, pair[2]))
+            del linked[PAIRS_MAX:]
+        for a, b, quals in linked:
+            self._cost(pairs, a, b, quals)
+
+    def _crossed(self, parts: list[Part]) -> list[Pair]:
+        """Pairs without a condition, only when no others are left; of many parts the smallest with others that are small."""
+        few = sorted(parts, key=lambda part: part.paths[0].rows)[:CROSS_MAX]
+        pairs: list[Pair] = []
+        for a in few:
+            for b in few:
+                if a is not b and (len(parts) <= CROSS_MAX or few[0] in (a, b)):
+                    self._cost(pairs, a, b, [])
+        assert pairs, "two parts can always be joined in one order"
+        return pairs
+
+    def _cost(self, pairs: list[Pair], a: Part, b: Part, quals: list[Expr]) -> None:
+        result: list[Path] = []
+        self._combine(result, a.paths, b.paths, a.mask, b.mask, quals)
+        if result:
+            heapq.heappush(pairs, (cheapest(result).total, a.number, b.number, a, b, result))
+
+
+class Part:
+    """Units that are joined already, in a search for the order of many."""
+
+    __slots__ = ("links", "mask", "needs", "number", "paths", "quals", "rels")
+
+    def __init__(self, problem: Problem, mask: int, paths: list[Path], number: int) -> None:
+        self.mask = mask
+        self.paths = paths
+        # Where it stands among others.
+        self.number = number
+        self.rels = set().union(*(rels for i, rels in enumerate(problem.unit_rels) if mask >> i & 1))
+        # What its paths read of others.
+        self.needs = set().union(*(free_rels(path) for path in paths))
+        self.quals = [(m, qual) for m, qual in problem.join_quals if m & mask]
+        # Units that a condition has in common with it.
+        self.links = 0
+        for m, _ in self.quals:
+            self.links |= m
+
+
+# Cost, the parts' numbers, the parts, the paths.
+Pair = tuple[float, int, int, Part, Part, list[Path]]
 
 
 def plan_from(
@@ -404,6 +472,8 @@ def plan_from(
     """Paths for FROM and WHERE; ordered ones are kept where their order is `wanted`."""
     strict = set().union(*(strict_rels(q) for q in quals), set())
     items = [reduce_outer(i, strict) for i in items]
+    # Outer joins one in another are many small searches.
+    check_joins(len(rtes) // 4)
     statistics = Statistics(rtes)
     result: list[Path] = []
     merges = ctx.info.enable_mergejoin and (bool(wanted) or not ctx.info.enable_hashjoin)
