@@ -1,9 +1,10 @@
-"""A storage node's background work, which yields to the foreground: images, layer files, gossip, trimming."""
+"""A storage node's background work, which yields to the foreground: images, layer files, gossip, trimming. `WORK` lists all of it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sixfold.kernel import _kernel
 from sixfold.pagestore import manifest
@@ -40,7 +41,7 @@ class Background:
 
     def __init__(self, node: StorageNode) -> None:
         self._node = node
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._links: dict[str, Rpc] = {}
         self.layers = Layers(node)
         self.repair = Repair(node)
@@ -48,23 +49,26 @@ class Background:
 
     def start(self) -> None:
         """Begin to work."""
-        runtime = self._node.runtime
-        name = self._node.config.name
-        self._tasks = [
-            runtime.spawn(self._work(), f"{name} layers"),
-            runtime.spawn(self._merge(), f"{name} merge"),
-            runtime.spawn(self._gossip(), f"{name} gossip"),
-            runtime.spawn(self.scrub.run(), f"{name} scrub"),
-            runtime.spawn(self._watch(), f"{name} folder"),
-        ]
+        node = self._node
+        for work in WORK:
+            self._tasks[work.name] = node.runtime.spawn(work.run(self), f"{node.config.name} {work.name}")
 
     def stop(self) -> None:
         """Stop wherever it is."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
         for link in self._links.values():
             link.connection.abort()
         self._links.clear()
+
+    def failures(self) -> dict[str, str]:
+        """By name: what work has met and will try again, and what has ended other work for good."""
+        found: dict[str, BaseException | None] = {}
+        for work in WORK:
+            task = self._tasks.get(work.name)
+            ended = task is not None and task.done() and not task.cancelled()
+            found[work.name] = task.exception() if task is not None and ended else work.failure(self)
+        return {name: str(error) or type(error).__name__ for name, error in found.items() if error is not None}
 
     def limit_memory(self, freezing: bool) -> None:
         """A layer is begun, or over."""
@@ -272,3 +276,22 @@ class Background:
             # Groups of which this node has more, but no batch that goes on where the asker stands.
             "gone": sorted(gone),
         }
+
+
+class Work(NamedTuple):
+    """One kind of background work. It begins when the node has recovered and listens, and runs until it is cancelled, which may
+    happen at every `await`: the next start must cope with what it then leaves."""
+
+    name: str
+    run: Callable[[Background], Coroutine[Any, Any, None]]
+    # An error that it goes on after, for `status`, until it has succeeded. Other errors end it: `status` shows those too.
+    failure: Callable[[Background], OSError | None] = lambda background: None
+
+
+WORK = (
+    Work("layers", Background._work, failure=lambda background: background.layers.failure),
+    Work("merge", Background._merge),
+    Work("gossip", Background._gossip),
+    Work("scrub", lambda background: background.scrub.run()),
+    Work("folder", Background._watch),
+)

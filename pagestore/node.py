@@ -462,7 +462,7 @@ class StorageNode:
             "node": self.config.name,
             "zone": self.config.zone,
             "failure": None if failure is None else str(failure),
-            "layer_failure": None if self.background.layers.failure is None else str(self.background.layers.failure),
+            "background_failures": self.background.failures(),
             "journal_bytes": self.journal.size,
             "syncs": self.journal.syncs,
             "repairs": self.background.repair.done,

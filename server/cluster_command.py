@@ -155,7 +155,7 @@ def _table(found: dict[str, Any]) -> str:
         scls = [
             f"PG {s['group']} SCL {s['scl']} epoch {s['epoch']}" for s in found["segments"] if s["node"] == node["name"]
         ]
-        failing = node.get("failure") or node.get("layer_failure")
+        failing = node.get("failure") or "; ".join(node.get("background_failures", {}).values())
         lines.append(
             f"{node['name']:<12} {state}  {node['zone']}  {'; '.join(scls)}"
             + (f"  failing: {failing}" if failing else "")

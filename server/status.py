@@ -52,7 +52,7 @@ def _health(said: dict[str, Any] | None) -> dict[str, Any]:
     """What a storage node says of its disk."""
     if said is None:
         return {}
-    told = ("failure", "layer_failure", "journal_bytes", "repairs", "scrubs", "damaged_files")
+    told = ("failure", "background_failures", "journal_bytes", "repairs", "scrubs", "damaged_files")
     return {key: said[key] for key in told} | {"damaged_reads": sum(v["damaged_reads"] for v in said["volumes"])}
 
 
