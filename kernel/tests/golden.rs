@@ -265,15 +265,15 @@ fn describe(record: &Record) -> String {
         Record::Init {
             kind,
             level,
-            right,
-            high,
+            links,
             cells,
             ..
         } => {
-            let high = high.map_or("the end".into(), show);
+            let high = links.high.map_or("the end".into(), show);
             format!(
-                "Init {kind:?} level {level}, {} cells, below {high}, right {right}",
-                cells.len()
+                "Init {kind:?} level {level}, {} cells, below {high}, right {}",
+                cells.len(),
+                links.right
             )
         }
         Record::InsertCell { slot, bytes } => format!("InsertCell {slot} {}", show(bytes)),
@@ -303,6 +303,7 @@ fn describe(record: &Record) -> String {
                 show(push.middle)
             )
         }
+        Record::SetBits { bits } => format!("Set{bits:?}"),
         other => format!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use super::write::{MAX_CELL, ROW_SPARE};
 use crate::base::error::fail;
 use crate::base::{PageNo, Res};
 use crate::page::{Kind, PageRef, BODY_SIZE, SLOT_SIZE};
-use crate::redo::Record;
+use crate::redo::{Links, Record};
 use crate::store::{cannot_wait, Mtr};
 
 /// With keys up to this length a branch page takes many of them between two splits.
@@ -136,8 +136,10 @@ impl Tree {
                 kind,
                 level: 0,
                 owner: self.root,
-                right: next.map_or(PageNo(0), |(next, ..)| *next),
-                high: next.map(|(_, low, _)| *low),
+                links: next.map_or(Links::NONE, |(next, low, _)| Links {
+                    right: *next,
+                    high: Some(*low),
+                }),
                 cells: cells.iter().map(|c| c.bytes).collect(),
             };
             mtr.log(*page, &record)?;

@@ -9,7 +9,7 @@ use super::write::ROW_SPARE;
 use crate::base::error::fail;
 use crate::base::{PageNo, Res};
 use crate::page::{Kind, Page, BODY_SIZE, SLOT_SIZE};
-use crate::redo::Record;
+use crate::redo::{Links, Record};
 use crate::store::Mtr;
 
 /// The cells of a page as they will be: with the one that needs room at `slot`, `len` bytes long.
@@ -204,8 +204,7 @@ impl Tree {
                     kind: page.kind(),
                     level: page.level(),
                     owner: self.root,
-                    right,
-                    high,
+                    links: Links { right, high },
                     cells,
                 },
             )?;
@@ -220,13 +219,12 @@ impl Tree {
         for slot in 0..root.count() {
             cells.push(root.cell(slot)?);
         }
-        let (kind, level, none) = (root.kind(), root.level(), PageNo(0));
+        let (kind, level) = (root.kind(), root.level());
         let init = |kind, level, cells| Record::Init {
             kind,
             level,
             owner: self.root,
-            right: none,
-            high: None,
+            links: Links::NONE,
             cells,
         };
         mtr.log(below, &init(kind, level, cells))?;

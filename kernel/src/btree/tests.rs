@@ -2,7 +2,7 @@ use super::*;
 use crate::base::{Lsn, Need, PageNo, Res, RowId, Stop, Xid};
 use crate::page::{Kind, Page, PageRef};
 use crate::redo::version::{self, Push};
-use crate::redo::{apply, Record};
+use crate::redo::{apply, Links, Record};
 use crate::store::tests::Storage;
 use crate::store::{Config, Pages, Volume};
 use proptest::prelude::*;
@@ -312,8 +312,7 @@ proptest! {
             kind: Kind::RowLeaf,
             level: 0,
             owner: PageNo(2),
-            right: PageNo(0),
-            high: None,
+            links: Links::NONE,
             cells: cells.iter().map(Vec::as_slice).collect(),
         };
         apply(&mut page, Lsn(1), &init).unwrap();

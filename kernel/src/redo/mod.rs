@@ -1,6 +1,7 @@
 //! Redo: what a record is, how it stands in the stream, and the only code that changes a page.
 
 pub mod apply;
+mod body;
 pub mod record;
 pub mod stream;
 #[cfg(test)]
@@ -8,5 +9,5 @@ mod tests;
 pub mod version;
 
 pub use apply::apply;
-pub use record::{Csns, IntoCells, Record};
+pub use record::{Bits, Csns, IntoCells, Links, Record};
 pub use stream::{Decoder, Entry, Raw};

@@ -1,97 +1,221 @@
-//! Records: one change to exactly one page. A kind is one variant with its line in `encode` and in `decode` here, and
-//! its effect in `apply.rs`.
+//! Records: one change to exactly one page. A kind of record is one entry of the table below: number, fields, effect on
+//! the page, examples. Nothing else in the code lists the kinds.
 //!
-//! Bodies, by kind number (all numbers are varints unless said otherwise; `…` means "the rest of the body"):
-//!
-//! | no | kind | body |
-//! |---|---|---|
-//! | 1 | Init | page kind u8, level u8, owner, right + 1 or 0, [high length, high], { cell length, cell }… |
-//! | 2 | InsertCell | slot, cell… |
-//! | 3 | RemoveCells | from, count |
-//! | 4 | ReplaceCell | slot, prefix, suffix, middle… |
-//! | 5 | Truncate | from, right, high… |
-//! | 6 | SetLinks | right, high flag u8, high… |
-//! | 7 | SetFlags | flags u8 |
-//! | 8 | SetBits | start, count * 2 + on |
-//! | 9 | SetCsn | { index }… |
-//! | 10 | PutBytes | offset, bytes… |
-//! | 11 | PushVersion | slot, flags u8 (+ 64: skip follows, + 128: keep follows), [xid, command], [skip], [keep], prefix, suffix, middle… |
-//! | 12 | AppendCells | { cell length, cell }… |
-//! | 13 | InsertIntoCells | offset, length, bytes, { slots left out, slots }… |
+//! The body is the fields in their order, as `body.rs` says for each kind of field. A new kind takes the next free number;
+//! numbers go up to 63 and are for ever, since they are on disk. An effect is a pure function of page and record: whatever
+//! they hold, it gives an error and never panics, and after an error the page may be half changed.
 
+use super::apply::{append, spliced};
+use super::body::{Body, Field};
+#[cfg(test)]
+use super::tests::{leaf, push, rows, Example};
 use super::version::{self, Push};
 use crate::base::error::corrupt;
-use crate::base::{varint, PageNo, Res, Xid};
-use crate::page::Kind;
+#[cfg(test)]
+use crate::base::Xid;
+use crate::base::{Lsn, PageNo, Res};
+use crate::page::{Kind, Page, BODY};
 use smallvec::SmallVec;
+
+/// `number Name { fields } apply(page) { effect }`, or `apply(page, lsn)` with the record's own LSN; the effect sees the fields as
+/// references. An example is a record, its body's bytes, and the record that makes a page which it can be applied to.
+macro_rules! records {
+    ($(
+        $(#[$doc:meta])*
+        $number:literal $name:ident { $($field:ident: $kind:ty),* }
+        apply($page:ident $(, $lsn:ident)?) $effect:block
+        $(example { $($value:tt)* } is $body:literal on $before:expr;)+
+    )*) => {
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Record<'a> {
+            $($(#[$doc])* $name { $($field: $kind),* },)*
+        }
+
+        impl<'a> Record<'a> {
+            /// Number in the stream, 1..=63.
+            pub fn number(&self) -> u8 {
+                match self {
+                    $(Record::$name { .. } => $number,)*
+                }
+            }
+
+            /// Does it bring as many cells as a page may hold, so that its body is worth packing?
+            pub fn has_many_cells(&self) -> bool {
+                match self {
+                    $(Record::$name { .. } => false $(|| <$kind as Field<'a>>::MANY)*,)*
+                }
+            }
+
+            /// Append the body.
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Record::$name { $($field),* } => { $($field.put(out);)* })*
+                }
+            }
+
+            /// Read a body. Arbitrary bytes give an error or a record, never a panic.
+            pub fn decode(number: u8, body: &'a [u8]) -> Res<Record<'a>> {
+                let mut from = Body::new(body);
+                let record = match number {
+                    $($number => Record::$name { $($field: Field::get(&mut from)?),* },)*
+                    other => return corrupt(format!("unknown redo record kind {other}")),
+                };
+                if !from.done() {
+                    return corrupt("a redo record is longer than its kind");
+                }
+                Ok(record)
+            }
+
+            /// What it does to a page, but for the page's LSN. Called by `apply` only.
+            #[inline]
+            pub(super) fn change(&self, page: &mut Page, lsn: Lsn) -> Res<()> {
+                match self {
+                    $(Record::$name { $($field),* } => {
+                        let $page = page;
+                        $(let $lsn = lsn;)?
+                        $effect
+                    })*
+                }
+                Ok(())
+            }
+        }
+
+        #[cfg(test)]
+        pub(super) fn examples() -> Vec<Example> {
+            vec![$($(Example {
+                record: Record::$name { $($value)* },
+                body: $body,
+                before: $before,
+            },)+)*]
+        }
+    };
+}
+
+records! {
+    /// The whole content of a page, whatever it held before.
+    1 Init { kind: Kind, level: u8, owner: PageNo, links: Links<'a>, cells: Vec<&'a [u8]> }
+        apply(page) {
+            page.format(*kind, *level, *owner, links.right);
+            if links.high.is_some() {
+                page.set_links(links.right, links.high)?;
+            }
+            append(page, cells)?;
+        }
+        example {
+            kind: Kind::Leaf,
+            level: 0,
+            owner: PageNo(3),
+            links: Links { right: PageNo(9), high: Some(b"m") },
+            cells: vec![b"\x01aone", b"\x01btwo"],
+        } is b"\x03\x00\x03\n\x01m\x05\x01aone\x05\x01btwo" on leaf();
+        example { kind: Kind::Commit, level: 0, owner: PageNo(0), links: Links::NONE, cells: vec![] }
+            is b"\x06\x00\x00\x00" on leaf();
+
+    2 InsertCell { slot: u16, bytes: &'a [u8] }
+        apply(page) { page.insert(usize::from(*slot), bytes)?; }
+        example { slot: 1, bytes: b"\x01bxx" } is b"\x01\x01bxx" on leaf();
+
+    3 RemoveCells { from: u16, count: u16 }
+        apply(page) { page.remove(usize::from(*from), usize::from(*count))?; }
+        example { from: 0, count: 1 } is b"\x00\x01" on leaf();
+
+    /// New cell = the old one's first `prefix` bytes, `middle`, its last `suffix` bytes.
+    4 ReplaceCell { slot: u16, prefix: u16, suffix: u16, middle: &'a [u8] }
+        apply(page) {
+            let slot = usize::from(*slot);
+            let new = spliced(page.cell(slot)?, usize::from(*prefix), middle, usize::from(*suffix))?;
+            page.replace(slot, &new)?;
+        }
+        example { slot: 0, prefix: 2, suffix: 1, middle: b"long middle" } is b"\x00\x02\x01long middle" on leaf();
+
+    /// The left half of a split: cells from `from` on go, the right link and high key are set, all at once.
+    5 Truncate { from: u16, right: PageNo, high: &'a [u8] }
+        apply(page) {
+            let from = usize::from(*from);
+            let Some(count) = page.count().checked_sub(from) else {
+                return corrupt("a page has fewer cells than its split keeps");
+            };
+            page.remove(from, count)?;
+            page.set_links(*right, Some(high))?;
+        }
+        example { from: 2, right: PageNo(300), high: b"c" } is b"\x02\xac\x02c" on leaf();
+
+    6 SetLinks { right: PageNo, high: Option<&'a [u8]> }
+        apply(page) { page.set_links(*right, *high)?; }
+        example { right: PageNo(1), high: None } is b"\x01\x00" on leaf();
+        example { right: PageNo(2), high: Some(b"zz") } is b"\x02\x01zz" on leaf();
+
+    7 SetFlags { flags: u8 }
+        apply(page) { page.set_flags(*flags); }
+        example { flags: 1 } is b"\x01" on leaf();
+
+    /// Bits of a bitmap page.
+    8 SetBits { bits: Bits }
+        apply(page) { page.set_bits(bits.start as usize, bits.count as usize, bits.on)?; }
+        example { bits: Bits { start: 5, count: 70, on: true } } is b"\x05\x8d\x01" on Record::empty(Kind::SpaceMap, 0, PageNo(0));
+        example { bits: Bits { start: 6, count: 1, on: false } } is b"\x06\x02" on Record::empty(Kind::SpaceMap, 0, PageNo(0));
+
+    /// Commit states at these indexes of the page's array get this record's own LSN.
+    9 SetCsn { indexes: Csns }
+        apply(page, lsn) {
+            for index in indexes {
+                page.put_bytes(BODY + usize::from(*index) * 8, &lsn.0.to_le_bytes())?;
+            }
+        }
+        example { indexes: [0u16, 900].into_iter().collect() } is b"\x00\x84\x07" on Record::empty(Kind::Commit, 0, PageNo(0));
+
+    /// `offset` counts from the page's beginning and is at least `BODY`.
+    10 PutBytes { offset: u16, bytes: &'a [u8] }
+        apply(page) { page.put_bytes(usize::from(*offset), bytes)?; }
+        example { offset: BODY as u16, bytes: b"hello" } is b"@hello" on Record::empty(Kind::Plain, 0, PageNo(0));
+
+    /// A row's new version in front of those that its cell has.
+    11 PushVersion { slot: u16, push: Push<'a> }
+        apply(page) {
+            let slot = usize::from(*slot);
+            let new = push.build(page.cell(slot)?)?;
+            page.replace(slot, &new)?;
+        }
+        example { slot: 0, push: push(0, Xid(11), (3, b"new", 1)) } is b"\x00\x00\x0b\x00\x03\x01new" on rows();
+        example { slot: 1, push: Push { skip: 1, keep: 2, ..push(version::DELETED, Xid(300), (0, b"", 0)) } }
+            is b"\x01\xc2\xac\x02\x00\x01\x02" on rows();
+
+    /// Cells after the last one.
+    12 AppendCells { cells: Vec<&'a [u8]> }
+        apply(page) { append(page, cells)?; }
+        example { cells: vec![b"\x01c", b"\x01d!"] } is b"\x02\x01c\x03\x01d!" on leaf();
+
+    /// The same bytes go into several cells.
+    13 InsertIntoCells { into: IntoCells<'a> }
+        apply(page) { page.insert_into(&into.runs, usize::from(into.offset), into.bytes)?; }
+        example { into: IntoCells { offset: 1, bytes: b"<>", runs: [(0, 1), (1, 2)].into_iter().collect() } }
+            is b"\x01\x02<>\x00\x01\x01\x02" on leaf();
+}
+
+/// Where a page of a tree stands. `right` 0 means none; without a high key there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Links<'a> {
+    pub right: PageNo,
+    pub high: Option<&'a [u8]>,
+}
+
+impl Links<'_> {
+    pub const NONE: Links<'static> = Links {
+        right: PageNo(0),
+        high: None,
+    };
+}
+
+/// `count` bits of a bitmap from `start` on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bits {
+    pub start: u32,
+    pub count: u32,
+    pub on: bool,
+}
 
 /// Indexes of commit states on their page.
 pub type Csns = SmallVec<[u16; 4]>;
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Record<'a> {
-    /// The whole content of a page, whatever it held before. `right` 0 means none; then there is no high key.
-    Init {
-        kind: Kind,
-        level: u8,
-        owner: PageNo,
-        right: PageNo,
-        high: Option<&'a [u8]>,
-        cells: Vec<&'a [u8]>,
-    },
-    InsertCell {
-        slot: u16,
-        bytes: &'a [u8],
-    },
-    RemoveCells {
-        from: u16,
-        count: u16,
-    },
-    /// New cell = the old one's first `prefix` bytes, `middle`, its last `suffix` bytes.
-    ReplaceCell {
-        slot: u16,
-        prefix: u16,
-        suffix: u16,
-        middle: &'a [u8],
-    },
-    /// The left half of a split: cells from `from` on go, the right link and high key are set, all at once.
-    Truncate {
-        from: u16,
-        right: PageNo,
-        high: &'a [u8],
-    },
-    SetLinks {
-        right: PageNo,
-        high: Option<&'a [u8]>,
-    },
-    SetFlags {
-        flags: u8,
-    },
-    /// Bits of a bitmap page.
-    SetBits {
-        start: u32,
-        count: u32,
-        on: bool,
-    },
-    /// Commit states at these indexes of the page's array get this record's own LSN.
-    SetCsn {
-        indexes: Csns,
-    },
-    /// `offset` counts from the page's beginning and is at least `BODY`.
-    PutBytes {
-        offset: u16,
-        bytes: &'a [u8],
-    },
-    PushVersion {
-        slot: u16,
-        push: Push<'a>,
-    },
-    /// Cells after the last one.
-    AppendCells {
-        cells: Vec<&'a [u8]>,
-    },
-    InsertIntoCells(IntoCells<'a>),
-}
 
 /// The same bytes go into each of these cells, `offset` bytes from its beginning.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,9 +242,6 @@ pub fn runs_of(slots: &[u16]) -> Runs {
     runs
 }
 
-const PUSH_SKIP: u8 = 64;
-const PUSH_KEEP: u8 = 128;
-
 impl<'a> Record<'a> {
     /// A page of this kind without cells.
     pub fn empty(kind: Kind, level: u8, owner: PageNo) -> Record<'static> {
@@ -128,8 +249,7 @@ impl<'a> Record<'a> {
             kind,
             level,
             owner,
-            right: PageNo(0),
-            high: None,
+            links: Links::NONE,
             cells: Vec::new(),
         }
     }
@@ -143,347 +263,5 @@ impl<'a> Record<'a> {
             suffix: suffix as u16,
             middle: new.get(prefix..new.len() - suffix).unwrap_or(&[]),
         }
-    }
-
-    /// Number in the stream, 1..=63.
-    pub fn number(&self) -> u8 {
-        match self {
-            Record::Init { .. } => 1,
-            Record::InsertCell { .. } => 2,
-            Record::RemoveCells { .. } => 3,
-            Record::ReplaceCell { .. } => 4,
-            Record::Truncate { .. } => 5,
-            Record::SetLinks { .. } => 6,
-            Record::SetFlags { .. } => 7,
-            Record::SetBits { .. } => 8,
-            Record::SetCsn { .. } => 9,
-            Record::PutBytes { .. } => 10,
-            Record::PushVersion { .. } => 11,
-            Record::AppendCells { .. } => 12,
-            Record::InsertIntoCells(_) => 13,
-        }
-    }
-
-    /// Does it bring as many cells as a page may hold, so that its body is worth packing?
-    pub fn has_many_cells(&self) -> bool {
-        matches!(self, Record::Init { .. } | Record::AppendCells { .. })
-    }
-
-    /// Append the body.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Record::Init {
-                kind,
-                level,
-                owner,
-                right,
-                high,
-                cells,
-            } => {
-                out.extend_from_slice(&[*kind as u8, *level]);
-                varint::put(out, owner.0);
-                put_links(out, *right, *high);
-                put_cells(out, cells);
-            }
-            Record::InsertCell { slot, bytes } => {
-                varint::put(out, u64::from(*slot));
-                out.extend_from_slice(bytes);
-            }
-            Record::RemoveCells { from, count } => {
-                varint::put(out, u64::from(*from));
-                varint::put(out, u64::from(*count));
-            }
-            Record::ReplaceCell {
-                slot,
-                prefix,
-                suffix,
-                middle,
-            } => {
-                for number in [slot, prefix, suffix] {
-                    varint::put(out, u64::from(*number));
-                }
-                out.extend_from_slice(middle);
-            }
-            Record::Truncate { from, right, high } => {
-                varint::put(out, u64::from(*from));
-                varint::put(out, right.0);
-                out.extend_from_slice(high);
-            }
-            Record::SetLinks { right, high } => {
-                varint::put(out, right.0);
-                out.push(u8::from(high.is_some()));
-                out.extend_from_slice(high.unwrap_or(&[]));
-            }
-            Record::SetFlags { flags } => out.push(*flags),
-            Record::SetBits { start, count, on } => {
-                varint::put(out, u64::from(*start));
-                varint::put(out, u64::from(*count) * 2 + u64::from(*on));
-            }
-            Record::SetCsn { indexes } => {
-                for index in indexes {
-                    varint::put(out, u64::from(*index));
-                }
-            }
-            Record::PutBytes { offset, bytes } => {
-                varint::put(out, u64::from(*offset));
-                out.extend_from_slice(bytes);
-            }
-            Record::PushVersion { slot, push } => put_push(out, *slot, push),
-            Record::AppendCells { cells } => put_cells(out, cells),
-            Record::InsertIntoCells(into) => put_into(out, into),
-        }
-    }
-
-    /// Read a body. Arbitrary bytes give an error or a record, never a panic.
-    pub fn decode(number: u8, body: &'a [u8]) -> Res<Record<'a>> {
-        let mut from = Body { body, at: 0 };
-        let record = match number {
-            1 => from.init()?,
-            2 => Record::InsertCell {
-                slot: from.half()?,
-                bytes: from.rest(),
-            },
-            3 => Record::RemoveCells {
-                from: from.half()?,
-                count: from.half()?,
-            },
-            4 => Record::ReplaceCell {
-                slot: from.half()?,
-                prefix: from.half()?,
-                suffix: from.half()?,
-                middle: from.rest(),
-            },
-            5 => Record::Truncate {
-                from: from.half()?,
-                right: PageNo(from.number()?),
-                high: from.rest(),
-            },
-            6 => Record::SetLinks {
-                right: PageNo(from.number()?),
-                high: match from.byte()? {
-                    0 => None,
-                    _ => Some(from.rest()),
-                },
-            },
-            7 => Record::SetFlags {
-                flags: from.byte()?,
-            },
-            8 => {
-                let start = from.word()?;
-                let packed = from.number()?;
-                Record::SetBits {
-                    start,
-                    count: u32::try_from(packed / 2).or_else(|_| corrupt("too many bits"))?,
-                    on: packed % 2 == 1,
-                }
-            }
-            9 => {
-                let mut indexes = Csns::new();
-                while !from.done() {
-                    indexes.push(from.half()?);
-                }
-                Record::SetCsn { indexes }
-            }
-            10 => Record::PutBytes {
-                offset: from.half()?,
-                bytes: from.rest(),
-            },
-            11 => from.push()?,
-            12 => Record::AppendCells {
-                cells: from.cells()?,
-            },
-            13 => Record::InsertIntoCells(from.cells_to_fill()?),
-            other => return corrupt(format!("unknown redo record kind {other}")),
-        };
-        if !from.done() {
-            return corrupt("a redo record is longer than its kind");
-        }
-        Ok(record)
-    }
-}
-
-fn put_links(out: &mut Vec<u8>, right: PageNo, high: Option<&[u8]>) {
-    match high {
-        Some(high) => {
-            varint::put(out, right.0 + 1);
-            varint::put(out, high.len() as u64);
-            out.extend_from_slice(high);
-        }
-        None => out.push(0),
-    }
-}
-
-fn put_cells(out: &mut Vec<u8>, cells: &[&[u8]]) {
-    for cell in cells {
-        varint::put(out, cell.len() as u64);
-        out.extend_from_slice(cell);
-    }
-}
-
-fn put_into(out: &mut Vec<u8>, into: &IntoCells) {
-    varint::put(out, u64::from(into.offset));
-    varint::put(out, into.bytes.len() as u64);
-    out.extend_from_slice(into.bytes);
-    for (skip, count) in &into.runs {
-        varint::put(out, u64::from(*skip));
-        varint::put(out, u64::from(*count));
-    }
-}
-
-fn put_push(out: &mut Vec<u8>, slot: u16, push: &Push) {
-    varint::put(out, u64::from(slot));
-    let mut flags = push.flags & version::FLAGS;
-    if push.skip != 0 {
-        flags |= PUSH_SKIP;
-    }
-    if push.keep != version::ALL {
-        flags |= PUSH_KEEP;
-    }
-    out.push(flags);
-    if flags & version::FROZEN == 0 {
-        varint::put(out, push.xid.0);
-        varint::put(out, u64::from(push.command));
-    }
-    if push.skip != 0 {
-        varint::put(out, u64::from(push.skip));
-    }
-    if push.keep != version::ALL {
-        varint::put(out, u64::from(push.keep));
-    }
-    if flags & version::DELETED == 0 {
-        varint::put(out, u64::from(push.prefix));
-        varint::put(out, u64::from(push.suffix));
-        out.extend_from_slice(push.middle);
-    }
-}
-
-struct Body<'a> {
-    body: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Body<'a> {
-    fn done(&self) -> bool {
-        self.at >= self.body.len()
-    }
-
-    fn number(&mut self) -> Res<u64> {
-        varint::get(self.body, &mut self.at)
-    }
-
-    fn word(&mut self) -> Res<u32> {
-        u32::try_from(self.number()?).or_else(|_| corrupt("a number of a redo record is too large"))
-    }
-
-    fn half(&mut self) -> Res<u16> {
-        u16::try_from(self.number()?).or_else(|_| corrupt("a number of a redo record is too large"))
-    }
-
-    fn byte(&mut self) -> Res<u8> {
-        match self.body.get(self.at) {
-            Some(byte) => {
-                self.at += 1;
-                Ok(*byte)
-            }
-            None => corrupt("a redo record ends too early"),
-        }
-    }
-
-    fn bytes(&mut self, len: u64) -> Res<&'a [u8]> {
-        let end = usize::try_from(len)
-            .ok()
-            .and_then(|len| self.at.checked_add(len));
-        match end.and_then(|end| self.body.get(self.at..end)) {
-            Some(bytes) => {
-                self.at += bytes.len();
-                Ok(bytes)
-            }
-            None => corrupt("a redo record ends too early"),
-        }
-    }
-
-    fn rest(&mut self) -> &'a [u8] {
-        let rest = self.body.get(self.at..).unwrap_or(&[]);
-        self.at = self.body.len();
-        rest
-    }
-
-    fn cells(&mut self) -> Res<Vec<&'a [u8]>> {
-        let mut cells = Vec::new();
-        while !self.done() {
-            let len = self.number()?;
-            cells.push(self.bytes(len)?);
-        }
-        Ok(cells)
-    }
-
-    fn cells_to_fill(&mut self) -> Res<IntoCells<'a>> {
-        let offset = self.half()?;
-        let len = self.number()?;
-        let bytes = self.bytes(len)?;
-        let mut runs = Runs::new();
-        while !self.done() {
-            runs.push((self.half()?, self.half()?));
-        }
-        Ok(IntoCells {
-            offset,
-            bytes,
-            runs,
-        })
-    }
-
-    fn init(&mut self) -> Res<Record<'a>> {
-        let kind = Kind::from_u8(self.byte()?)?;
-        let level = self.byte()?;
-        let owner = PageNo(self.number()?);
-        let (mut right, mut high) = (PageNo(0), None);
-        if let Some(number) = self.number()?.checked_sub(1) {
-            right = PageNo(number);
-            let len = self.number()?;
-            high = Some(self.bytes(len)?);
-        }
-        Ok(Record::Init {
-            kind,
-            level,
-            owner,
-            right,
-            high,
-            cells: self.cells()?,
-        })
-    }
-
-    fn push(&mut self) -> Res<Record<'a>> {
-        let slot = self.half()?;
-        let head = self.byte()?;
-        let flags = head & version::FLAGS;
-        if head & !(version::FLAGS | PUSH_SKIP | PUSH_KEEP) != 0 {
-            return corrupt("unknown flags in a redo record");
-        }
-        let mut push = Push {
-            flags,
-            xid: Xid::FROZEN,
-            command: 0,
-            skip: 0,
-            keep: version::ALL,
-            prefix: 0,
-            suffix: 0,
-            middle: &[],
-        };
-        if flags & version::FROZEN == 0 {
-            push.xid = Xid(self.number()?);
-            push.command = self.word()?;
-        }
-        if head & PUSH_SKIP != 0 {
-            push.skip = self.word()?;
-        }
-        if head & PUSH_KEEP != 0 {
-            push.keep = self.word()?;
-        }
-        if flags & version::DELETED == 0 {
-            push.prefix = self.word()?;
-            push.suffix = self.word()?;
-            push.middle = self.rest();
-        }
-        Ok(Record::PushVersion { slot, push })
     }
 }

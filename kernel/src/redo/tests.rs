@@ -1,72 +1,62 @@
+use super::record::examples;
 use super::version::{self, Push};
 use super::*;
 use crate::base::{Lsn, PageNo, RowId, Xid};
 use crate::page::{Kind, Page, BODY};
 use proptest::prelude::*;
 
+/// Of the table of records (`record.rs`): what a record's body is, and the record that makes a page for it.
+pub(super) struct Example {
+    pub record: Record<'static>,
+    pub body: &'static [u8],
+    pub before: Record<'static>,
+}
+
+/// Makes a page of a tree.
+pub(super) fn leaf() -> Record<'static> {
+    Record::Init {
+        kind: Kind::Leaf,
+        level: 0,
+        owner: PageNo(3),
+        links: Links::NONE,
+        cells: vec![b"\x01aone", b"\x01btwo", b"\x01cthree", b"\x01dfour"],
+    }
+}
+
+/// Makes a page of a table: two rows, one frozen version each.
+pub(super) fn rows() -> Record<'static> {
+    Record::Init {
+        kind: Kind::RowLeaf,
+        level: 0,
+        owner: PageNo(3),
+        links: Links::NONE,
+        cells: vec![
+            b"\0\0\0\0\0\0\0\x05\x01\x05hello",
+            b"\0\0\0\0\0\0\0\x06\x01\x02hi",
+        ],
+    }
+}
+
+/// With so many bytes of the payload before, these, and so many of it behind them.
+pub(super) fn push(flags: u8, xid: Xid, payload: (u32, &'static [u8], u32)) -> Push<'static> {
+    Push {
+        flags,
+        xid,
+        command: 0,
+        skip: 0,
+        keep: version::ALL,
+        prefix: payload.0,
+        suffix: payload.2,
+        middle: payload.1,
+    }
+}
+
+/// Every example with the page that it changes.
 fn samples() -> Vec<Record<'static>> {
-    vec![
-        Record::Init {
-            kind: Kind::Leaf,
-            level: 0,
-            owner: PageNo(3),
-            right: PageNo(9),
-            high: Some(b"m"),
-            cells: vec![b"\x01aone", b"\x01btwo"],
-        },
-        Record::InsertCell {
-            slot: 1,
-            bytes: b"\x01bxx",
-        },
-        Record::RemoveCells { from: 0, count: 1 },
-        Record::ReplaceCell {
-            slot: 0,
-            prefix: 2,
-            suffix: 1,
-            middle: b"long middle",
-        },
-        Record::AppendCells {
-            cells: vec![b"\x01c", b"\x01d!"],
-        },
-        Record::InsertIntoCells(IntoCells {
-            offset: 1,
-            bytes: b"<>",
-            runs: [(0, 1), (1, 2)].into_iter().collect(),
-        }),
-        Record::Truncate {
-            from: 2,
-            right: PageNo(300),
-            high: b"c",
-        },
-        Record::SetLinks {
-            right: PageNo(1),
-            high: None,
-        },
-        Record::SetLinks {
-            right: PageNo(2),
-            high: Some(b"zz"),
-        },
-        Record::SetFlags { flags: 1 },
-        Record::empty(Kind::SpaceMap, 0, PageNo(0)),
-        Record::SetBits {
-            start: 5,
-            count: 70,
-            on: true,
-        },
-        Record::SetBits {
-            start: 6,
-            count: 1,
-            on: false,
-        },
-        Record::empty(Kind::Commit, 0, PageNo(0)),
-        Record::SetCsn {
-            indexes: [0u16, 900].into_iter().collect(),
-        },
-        Record::PutBytes {
-            offset: BODY as u16,
-            bytes: b"hello",
-        },
-    ]
+    examples()
+        .into_iter()
+        .flat_map(|example| [example.before, example.record])
+        .collect()
 }
 
 fn stream(records: &[Record]) -> Vec<u8> {
@@ -77,6 +67,34 @@ fn stream(records: &[Record]) -> Vec<u8> {
         out[at] |= stream::CPL;
     }
     out
+}
+
+#[test]
+fn bodies_are_on_disk_what_they_have_always_been() {
+    for Example { record, body, .. } in examples() {
+        let mut encoded = Vec::new();
+        record.encode(&mut encoded);
+        let (encoded, body) = (encoded.escape_ascii(), body.escape_ascii());
+        assert_eq!(encoded.to_string(), body.to_string(), "{record:?}");
+    }
+}
+
+#[test]
+fn each_kind_has_its_own_number_and_the_stream_has_room_for_it() {
+    let mut kinds: Vec<_> = examples()
+        .iter()
+        .map(|example| {
+            (
+                example.record.number(),
+                std::mem::discriminant(&example.record),
+            )
+        })
+        .collect();
+    kinds.dedup();
+    for (at, (number, _)) in kinds.iter().enumerate() {
+        assert_eq!(usize::from(*number), at + 1, "the table is in order");
+        assert!((1..64).contains(number));
+    }
 }
 
 #[test]
@@ -111,7 +129,23 @@ fn applying_twice_is_applying_once() {
         assert!(once == twice);
         assert_eq!(once.lsn(), entry.lsn);
     }
-    assert_eq!(once.u64_at(BODY + 900 * 8).map(|csn| csn > 0), Some(true));
+}
+
+#[test]
+fn a_commit_state_is_its_records_lsn() {
+    let mut page = Page::new();
+    let indexes: Csns = [0u16, 900].into_iter().collect();
+    apply(
+        &mut page,
+        Lsn(8),
+        &Record::empty(Kind::Commit, 0, PageNo(0)),
+    )
+    .unwrap();
+    apply(&mut page, Lsn(9), &Record::SetCsn { indexes }).unwrap();
+    for index in [0, 1, 900] {
+        let wanted = u64::from(index != 1) * 9;
+        assert_eq!(page.u64_at(BODY + index * 8), Some(wanted));
+    }
 }
 
 #[test]
@@ -198,13 +232,6 @@ proptest! {
     #[test]
     fn flipped_bits_never_panic(flips in proptest::collection::vec((any::<usize>(), 0u8..8), 1..20), cut in any::<usize>()) {
         let mut bytes = stream(&samples());
-        let cell = version::cell(RowId(5), 0, Xid(10), 1, b"payload");
-        let push = Push::diff(&cell, 0, Xid(11), 0, b"payl0ad").unwrap();
-        bytes.extend(stream(&[
-            Record::empty(Kind::RowLeaf, 0, PageNo(4)),
-            Record::InsertCell { slot: 0, bytes: &cell },
-            Record::PushVersion { slot: 0, push },
-        ]));
         for (at, bit) in flips {
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;

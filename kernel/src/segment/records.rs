@@ -35,7 +35,7 @@ pub fn apply(page: &mut Page, lsn: Lsn, record: &[u8]) -> Res<()> {
 pub mod tests {
     use super::*;
     use crate::page::Kind;
-    use crate::redo::{stream, Record};
+    use crate::redo::{stream, Links, Record};
 
     #[test]
     fn only_init_makes_a_page_anew() {
@@ -51,8 +51,7 @@ pub mod tests {
             kind: Kind::Leaf,
             level: 0,
             owner: PageNo(page),
-            right: PageNo(0),
-            high: None,
+            links: Links::NONE,
             cells: vec![cell],
         };
         stream::put(&mut out, PageNo(page), &init);

@@ -7,7 +7,7 @@ use super::volume::Pages;
 use crate::base::error::corrupt;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Kind, Page, BODY, BODY_SIZE};
-use crate::redo::Record;
+use crate::redo::{Bits, Record};
 use ahash::AHashSet;
 use std::collections::VecDeque;
 
@@ -136,9 +136,11 @@ impl Mtr<'_> {
         self.log(
             map,
             &Record::SetBits {
-                start: bit,
-                count: 1,
-                on,
+                bits: Bits {
+                    start: bit,
+                    count: 1,
+                    on,
+                },
             },
         )?;
         Ok(())

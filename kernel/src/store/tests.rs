@@ -2,7 +2,7 @@ use super::header::HEADER;
 use super::*;
 use crate::base::{Lsn, Need, PageNo, Res, Stop};
 use crate::page::{Kind, Page, BODY};
-use crate::redo::{stream, Decoder, Record};
+use crate::redo::{stream, Bits, Decoder, Record};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -299,9 +299,11 @@ fn space_goes_on_in_a_second_map() {
     mtr.log(
         PageNo(1),
         &Record::SetBits {
-            start: 1,
-            count,
-            on: true,
+            bits: Bits {
+                start: 1,
+                count,
+                on: true,
+            },
         },
     )
     .unwrap();

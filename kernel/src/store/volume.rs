@@ -9,7 +9,7 @@ use super::space::Space;
 use crate::base::error::fail;
 use crate::base::{GroupNo, Lsn, Need, PageNo, Res};
 use crate::page::{Kind, PageRef};
-use crate::redo::Record;
+use crate::redo::{Bits, Record};
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
@@ -134,9 +134,11 @@ impl Volume {
         mtr.log(
             PageNo(1),
             &Record::SetBits {
-                start: 0,
-                count: 1,
-                on: true,
+                bits: Bits {
+                    start: 0,
+                    count: 1,
+                    on: true,
+                },
             },
         )?;
         mtr.commit();

@@ -54,7 +54,7 @@ impl Core {
                 bytes: &head,
                 runs: runs_of(slots),
             };
-            mtr.log(*leaf, &Record::InsertIntoCells(into))?;
+            mtr.log(*leaf, &Record::InsertIntoCells { into })?;
         }
         mtr.commit();
         for run in chunk
