@@ -26,10 +26,10 @@ impl Equality {
             "int2eq" | "int4eq" | "int8eq" | "int24eq" | "int42eq" | "int28eq" | "int82eq"
             | "int48eq" | "int84eq" | "oideq" | "date_eq" | "timestamp_eq" | "time_eq"
             | "texteq" | "nameeq" | "uuid_eq" => Some(Equality::Plain),
-            "numeric_eq" | "float8eq" | "float4eq" | "bpchareq" | "byteaeq" | "booleq"
-            | "chareq" | "interval_eq" | "timetz_eq" | "jsonb_eq" | "enum_eq" | "network_eq"
-            | "macaddr_eq" | "macaddr8_eq" | "cash_eq" => Some(Equality::Of(element)),
-            _ => None,
+            "float8eq" | "float4eq" | "bpchareq" | "booleq" | "chareq" => {
+                Some(Equality::Of(element))
+            }
+            _ => (element.comparison("eq")? == func).then_some(Equality::Of(element)),
         }
     }
 }

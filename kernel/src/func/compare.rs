@@ -1,11 +1,13 @@
-//! Comparison operators and B-tree comparison functions of all types.
+//! Comparison operators and B-tree comparison functions of all types: those that follow from a type's own order, and in
+//! `FAMILIES` those that don't, or that are called so often that they are written out.
 
 use super::ctx::Ctx;
 use super::registry::{pure, Function};
 use crate::base::error::{fail, Res};
 use crate::base::Oid;
 use crate::types::calendar::{self, USECS_PER_DAY};
-use crate::types::{arraytype, float, interval, jsonb, record, registry, text, time, Datum};
+use crate::types::registry::{self, TypeInfo};
+use crate::types::{arraytype, float, record, text, Datum};
 use std::cmp::Ordering;
 
 /// `$compare` gives the order of two arguments; the six operators follow from it.
@@ -84,31 +86,36 @@ fn bpchars(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
         .cmp(text::trimmed(args[1].str()?).as_bytes()))
 }
 
-fn bytes(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
-    Ok(args[0].bytes()?.cmp(args[1].bytes()?))
-}
-
 fn numerics(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
     Ok(args[0].numeric()?.cmp(args[1].numeric()?))
 }
 
-fn intervals(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
-    Ok(interval::compare(
-        &args[0].interval()?,
-        &args[1].interval()?,
-    ))
+/// Both are of one type, and its order decides.
+fn own(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
+    match ctx.call.arg_types.first() {
+        Some(typ) => Ok(registry::get(*typ)?.compare(&args[0], &args[1])),
+        None => fail("XX000", "a comparison without the types of its arguments"),
+    }
 }
 
-fn timetzs(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
-    Ok(time::compare_tz(&args[0].timetz()?, &args[1].timetz()?))
-}
+/// What a type's order gives: the six operators, the B-tree comparison, larger and smaller of two.
+const OWN: &[&[Function]] = &[
+    six!("", own),
+    &[cmp!("cmp", own)],
+    larger!("larger", "smaller", own),
+];
 
-fn uuids(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
-    Ok(args[0].uuid()?.cmp(args[1].uuid()?))
-}
-
-fn jsonbs(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Ordering> {
-    Ok(jsonb::compare(args[0].bytes()?, args[1].bytes()?))
+/// The comparison functions of a type by PostgreSQL's names for them, `uuid_eq` and so on. A function that a family has
+/// comes before one of the same name from here: for types that are compared across types, or faster by hand.
+pub fn of_type(info: &TypeInfo) -> Vec<Function> {
+    let named = |function: &Function| {
+        let name = info.comparison(function.name)?;
+        Some(Function {
+            name: Box::leak(name.into_boxed_str()),
+            ..*function
+        })
+    };
+    OWN.iter().copied().flatten().filter_map(named).collect()
 }
 
 fn check_orderable(typ: Oid) -> Res<()> {
@@ -243,8 +250,6 @@ pub const FAMILIES: &[&[Function]] = &[
     six!("timestamptz_", "_date", timestamptz_date),
     six!("timestamp_", "_timestamptz", timestamp_timestamptz),
     six!("timestamptz_", "_timestamp", timestamptz_timestamp),
-    six!("timetz_", timetzs),
-    six!("interval_", intervals),
     six!("float4", floats),
     six!("float8", floats),
     six!("float48", floats),
@@ -258,10 +263,6 @@ pub const FAMILIES: &[&[Function]] = &[
     six!("text", "name", texts),
     six!("bpchar", bpchars),
     six!("bpchar_pattern_", bpchars),
-    six!("bytea", bytes),
-    six!("network_", bytes),
-    six!("uuid_", uuids),
-    six!("jsonb_", jsonbs),
     six!("array_", arrays),
     six!("oidvector", vectors),
     six!("record_", records),
@@ -301,8 +302,6 @@ pub const FAMILIES: &[&[Function]] = &[
         cmp!("timestamptz_cmp_date", timestamptz_date),
         cmp!("timestamp_cmp_timestamptz", timestamp_timestamptz),
         cmp!("timestamptz_cmp_timestamp", timestamptz_timestamp),
-        cmp!("timetz_cmp", timetzs),
-        cmp!("interval_cmp", intervals),
         cmp!("btfloat4cmp", floats),
         cmp!("btfloat8cmp", floats),
         cmp!("btfloat48cmp", floats),
@@ -315,10 +314,6 @@ pub const FAMILIES: &[&[Function]] = &[
         cmp!("bttextnamecmp", texts),
         cmp!("bpcharcmp", bpchars),
         cmp!("btbpchar_pattern_cmp", bpchars),
-        cmp!("byteacmp", bytes),
-        cmp!("network_cmp", bytes),
-        cmp!("uuid_cmp", uuids),
-        cmp!("jsonb_cmp", jsonbs),
         cmp!("btarraycmp", arrays),
         cmp!("btoidvectorcmp", vectors),
         cmp!("btrecordcmp", records),
@@ -337,9 +332,6 @@ pub const FAMILIES: &[&[Function]] = &[
     larger!("time_larger", "time_smaller", ints),
     larger!("timestamp_larger", "timestamp_smaller", ints),
     larger!("timestamptz_larger", "timestamptz_smaller", ints),
-    larger!("timetz_larger", "timetz_smaller", timetzs),
-    larger!("interval_larger", "interval_smaller", intervals),
-    larger!("network_larger", "network_smaller", bytes),
     larger!("array_larger", "array_smaller", arrays),
     &[
         pure("booland_statefunc", |_, args| {

@@ -2,7 +2,7 @@
 
 use super::ctx::Ctx;
 use crate::base::error::Res;
-use crate::types::Datum;
+use crate::types::{registry, Datum};
 use ahash::AHashMap;
 use std::sync::OnceLock;
 
@@ -93,22 +93,20 @@ const FAMILIES: &[&[&[Function]]] = &[
     super::timestamps::FAMILIES,
 ];
 
-fn entries() -> impl Iterator<Item = &'static Function> {
-    FAMILIES
-        .iter()
-        .flat_map(|module| module.iter())
-        .flat_map(|family| family.iter())
+fn table() -> &'static AHashMap<&'static str, Function> {
+    static TABLE: OnceLock<AHashMap<&'static str, Function>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let own = registry::all().iter().flat_map(super::compare::of_type);
+        let families = FAMILIES.iter().copied().flatten().copied().flatten();
+        own.chain(families.copied()).map(|f| (f.name, f)).collect()
+    })
 }
 
 pub fn lookup(prosrc: &str) -> Option<&'static Function> {
-    static TABLE: OnceLock<AHashMap<&'static str, &'static Function>> = OnceLock::new();
-    TABLE
-        .get_or_init(|| entries().map(|f| (f.name, f)).collect())
-        .get(prosrc)
-        .copied()
+    table().get(prosrc)
 }
 
 /// Every function there is, for tests against the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    entries()
+    table().values()
 }

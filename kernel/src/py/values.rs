@@ -38,7 +38,7 @@ pub fn to_python<'py>(
         Datum::Int(value) => value.into_bound_py_any(py),
         Datum::Float(value) => value.into_bound_py_any(py),
         Datum::Text(text) => text.as_str().into_bound_py_any(py),
-        Datum::Bytes(_) if info.oid == oids::JSONB => {
+        Datum::Bytes(_) if info.ops.is_text_in_python() => {
             plain(py, info.text(value, &Settings::default()))?.into_bound_py_any(py)
         }
         Datum::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),

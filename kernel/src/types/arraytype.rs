@@ -1,7 +1,7 @@
 //! Arrays as types, and int2vector and oidvector, which are arrays with a text form of their own.
 
 use super::array::{item_count, Array, MAX_DIMS};
-use super::registry::{self, TypeInfo, TypeOps};
+use super::registry::{self, Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::is_space;
 use super::wire::Reader;
@@ -13,6 +13,25 @@ use std::sync::Arc;
 
 pub struct Ops;
 pub struct VectorOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(
+        oids::INT2VECTOR,
+        Oid(1006),
+        "int2vector",
+        Repr::Array,
+        &VectorOps,
+    )
+    .elem(oids::INT2),
+    TypeInfo::new(
+        oids::OIDVECTOR,
+        Oid(1013),
+        "oidvector",
+        Repr::Array,
+        &VectorOps,
+    )
+    .elem(oids::OID),
+];
 
 fn recv(info: &TypeInfo, bytes: &[u8], typmod: i32, settings: &Settings) -> Res<Datum> {
     let mut reader = Reader::new(bytes);

@@ -1,12 +1,16 @@
 //! bool.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{hash, text, wire, Datum};
+use super::{hash, oids, text, wire, Datum};
 use crate::base::error::Res;
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] =
+    &[TypeInfo::new(oids::BOOL, Oid(1000), "bool", Repr::Bool, &Ops).shown("boolean")];
 
 /// Unique prefixes of true, false, yes, no, on, off, and 1, 0; case and outer whitespace don't count.
 pub fn parse(text: &str) -> Option<bool> {

@@ -1,13 +1,17 @@
 //! bytea: hex and escape forms.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::{ByteaOutput, Settings};
-use super::{hash, Datum};
+use super::{hash, oids, Datum};
 use crate::base::error::{alloc, fail, Res};
 use crate::base::pace;
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] =
+    &[TypeInfo::new(oids::BYTEA, Oid(1001), "bytea", Repr::Bytes, &Ops).comparisons("bytea")];
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Bytes that are made hex at once.

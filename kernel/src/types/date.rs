@@ -2,13 +2,22 @@
 
 use super::calendar::{self, DATE_EARLY, DATE_LATE};
 use super::dateparse::{self, Value};
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{dateput, hash, wire, Datum};
+use super::{dateput, hash, oids, wire, Datum};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    oids::DATE,
+    Oid(1182),
+    "date",
+    Repr::Int4,
+    &Ops,
+)];
 
 /// Days from 2000-01-01.
 pub fn parse(text: &str, settings: &Settings) -> Res<i64> {

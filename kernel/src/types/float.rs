@@ -1,13 +1,20 @@
 //! float4 and float8: shortest text that reads back exactly, in PostgreSQL's style; NaN is equal to itself and greatest.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{hash, text, wire, Datum};
+use super::{hash, oids, text, wire, Datum};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Float4;
 pub struct Float8;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(oids::FLOAT4, Oid(1021), "float4", Repr::Float4, &Float4).shown("real"),
+    TypeInfo::new(oids::FLOAT8, Oid(1022), "float8", Repr::Float8, &Float8)
+        .shown("double precision"),
+];
 
 #[inline]
 pub fn order(a: f64, b: f64) -> Ordering {

@@ -3,16 +3,22 @@
 //! A value is `[4 or 6][network][bits][address]`: the network is the address with all bits right of the mask cleared. Compared as
 //! bytes that is PostgreSQL's order: family, network, length of the mask, address.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::{hash, Datum};
 use crate::base::error::{corrupt, fail, Res, Stop};
+use crate::base::Oid;
 use crate::base::SqlError;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::cmp::Ordering;
 
 pub struct InetOps;
 pub struct CidrOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(Oid(650), Oid(651), "cidr", Repr::Bytes, &CidrOps).comparisons("network_"),
+    TypeInfo::new(Oid(869), Oid(1041), "inet", Repr::Bytes, &InetOps).comparisons("network_"),
+];
 
 /// An address with the length of its mask.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Integers and what is kept as one: int2, int4, int8, oid, xid, cid, xid8, tid, pg_lsn, and the reg* types as numbers
 //! (looking up their names is the catalogue's work).
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{hash, text, wire, Datum};
+use super::{hash, key, oids, text, wire, Datum};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Int2;
@@ -16,6 +17,29 @@ pub struct Xid8Ops;
 pub struct TidOps;
 pub struct LsnOps;
 pub struct RegOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(oids::INT8, Oid(1016), "int8", Repr::Int8, &Int8).shown("bigint"),
+    TypeInfo::new(oids::INT2, Oid(1005), "int2", Repr::Int2, &Int2).shown("smallint"),
+    TypeInfo::new(oids::INT4, Oid(1007), "int4", Repr::Int4, &Int4).shown("integer"),
+    TypeInfo::new(Oid(24), Oid(1008), "regproc", Repr::Oid, &RegOps),
+    TypeInfo::new(oids::OID, Oid(1028), "oid", Repr::Oid, &OidOps),
+    TypeInfo::new(Oid(27), Oid(1010), "tid", Repr::Int8, &TidOps).len(6),
+    TypeInfo::new(oids::XID, Oid(1011), "xid", Repr::Oid, &XidOps),
+    TypeInfo::new(oids::CID, Oid(1012), "cid", Repr::Oid, &XidOps),
+    TypeInfo::new(Oid(2202), Oid(2207), "regprocedure", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(2203), Oid(2208), "regoper", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(2204), Oid(2209), "regoperator", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(2205), Oid(2210), "regclass", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(2206), Oid(2211), "regtype", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(3220), Oid(3221), "pg_lsn", Repr::Int8, &LsnOps).key(key::unsigned),
+    TypeInfo::new(Oid(3734), Oid(3735), "regconfig", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(3769), Oid(3770), "regdictionary", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(4089), Oid(4090), "regnamespace", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(4096), Oid(4097), "regrole", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(4191), Oid(4192), "regcollation", Repr::Oid, &RegOps),
+    TypeInfo::new(Oid(5069), Oid(271), "xid8", Repr::Int8, &Xid8Ops).key(key::unsigned),
+];
 
 #[inline]
 fn value(datum: &Datum) -> i64 {

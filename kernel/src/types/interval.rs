@@ -3,13 +3,22 @@
 use super::calendar::{USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC};
 use super::dateput::put_fraction;
 use super::intervalparse::{self, DAY, FULL_RANGE, HOUR, MINUTE, MONTH, YEAR};
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::{IntervalStyle, Settings};
-use super::{dateparse, hash, key, time, wire, Datum, Interval};
+use super::{dateparse, hash, key, oids, time, wire, Datum, Interval};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    oids::INTERVAL,
+    Oid(1187),
+    "interval",
+    Repr::Interval,
+    &Ops,
+)];
 
 /// (fields, precision) of a typmod; −1 for a precision that isn't given.
 pub fn typmod_parts(typmod: i32) -> (i32, i32) {

@@ -2,15 +2,24 @@
 //!
 //! Errors are 22P02 `invalid input syntax for type json` with PostgreSQL's detail and its CONTEXT line.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::{text_common, utf8};
-use super::{hash, Datum, Text};
+use super::{hash, oids, Datum, Text};
 use crate::base::error::Res;
+use crate::base::Oid;
 use crate::base::{pace, SqlError, Stop};
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    oids::JSON,
+    Oid(199),
+    "json",
+    Repr::Text,
+    &Ops,
+)];
 
 /// What a text holds, told piece by piece. Strings come unescaped; numbers as written.
 pub trait Sink {

@@ -14,15 +14,19 @@
 
 use super::json::{check_depth, put_string, Parser, Sink};
 use super::key::{put_numeric, put_text};
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::utf8;
-use super::{hash, numeric, Datum, Numeric};
+use super::{hash, numeric, oids, Datum, Numeric};
 use crate::base::error::{corrupt, fail, Res};
 use crate::base::pace;
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] =
+    &[TypeInfo::new(oids::JSONB, Oid(3807), "jsonb", Repr::Bytes, &Ops).key(key)];
 
 /// What writing one value counts as, in steps of `pace`.
 const STEP: usize = 64;
@@ -546,8 +550,8 @@ pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
 }
 
 /// Order-preserving bytes: rank; then as `key` has it for the scalar; containers: count (u32), items.
-pub fn encode_key(bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
-    View::new(bytes).put_key(true, out)
+fn key(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
+    View::new(value.bytes()?).put_key(true, out)
 }
 
 pub fn parse(text: &str) -> Res<Datum> {
@@ -562,6 +566,10 @@ fn value(datum: &Datum) -> &[u8] {
 }
 
 impl TypeOps for Ops {
+    fn is_text_in_python(&self) -> bool {
+        true
+    }
+
     fn input(
         &self,
         _info: &TypeInfo,

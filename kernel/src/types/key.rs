@@ -13,11 +13,11 @@
 //! | interval | its length in µs (months of 30 days), 10 bytes |
 //! | timetz | UTC time, then zone |
 //! | array | (1, element \| 2 for null)…, 0, number of dimensions, dimensions |
-//! | jsonb | see `jsonb::encode_key` |
+//! | a type with a form of its own | see the type's file |
 
 use super::array::Array;
 use super::registry::{self, Repr, TypeInfo};
-use super::{jsonb, oids, text, Datum, Interval, Numeric, TimeTz};
+use super::{oids, Datum, Interval, Numeric, TimeTz};
 use crate::base::error::{fail, unsupported, Res};
 use crate::base::Oid;
 use num_traits::Signed;
@@ -59,28 +59,19 @@ pub fn check(typ: Oid) -> Res<()> {
 }
 
 fn body(value: &Datum, info: &TypeInfo, out: &mut Vec<u8>) -> Res<()> {
+    if let Some(own) = info.key {
+        return own(value, out);
+    }
     match info.repr {
         Repr::Bool => out.push(u8::from(value.bool()?)),
         Repr::Char => out.push(value.int()? as u8),
         Repr::Int2 => out.extend_from_slice(&(value.int()? as u16 ^ 1 << 15).to_be_bytes()),
         Repr::Int4 => out.extend_from_slice(&(value.int()? as u32 ^ 1 << 31).to_be_bytes()),
         Repr::Oid => out.extend_from_slice(&(value.int()? as u32).to_be_bytes()),
-        Repr::Int8 if matches!(info.oid, oids::XID8 | oids::PG_LSN) => {
-            out.extend_from_slice(&value.int()?.to_be_bytes());
-        }
         Repr::Int8 => int8(value.int()?, out),
         Repr::Float4 => float4(value.float()? as f32, out),
         Repr::Float8 => float8(value.float()?, out),
-        Repr::Text => {
-            let all = value.str()?;
-            let counted = if info.oid == oids::BPCHAR {
-                text::trimmed(all)
-            } else {
-                all
-            };
-            put_text(counted, out);
-        }
-        Repr::Bytes if info.oid == oids::JSONB => jsonb::encode_key(value.bytes()?, out)?,
+        Repr::Text => put_text(value.str()?, out),
         Repr::Bytes => put_bytes(value.bytes()?, out),
         Repr::Numeric => put_numeric(value.numeric()?, out),
         Repr::Interval => {
@@ -133,6 +124,12 @@ fn float8(value: f64, out: &mut Vec<u8>) {
         bits | 1 << 63
     };
     out.extend_from_slice(&bits.to_be_bytes());
+}
+
+/// Eight unsigned bytes in an i64.
+pub(super) fn unsigned(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
+    out.extend_from_slice(&value.int()?.to_be_bytes());
+    Ok(())
 }
 
 fn int8(value: i64, out: &mut Vec<u8>) {

@@ -39,6 +39,27 @@ pub mod uuid;
 pub mod wire;
 pub mod zone;
 
+/// The types of each file.
+const FAMILIES: &[&[TypeInfo]] = &[
+    arraytype::TYPES,
+    boolean::TYPES,
+    bytea::TYPES,
+    date::TYPES,
+    float::TYPES,
+    inet::TYPES,
+    int::TYPES,
+    interval::TYPES,
+    json::TYPES,
+    jsonb::TYPES,
+    name::TYPES,
+    numeric::TYPES,
+    record::TYPES,
+    text::TYPES,
+    time::TYPES,
+    timestamp::TYPES,
+    uuid::TYPES,
+];
+
 pub use datum::{Datum, Interval, Record, TimeTz};
 pub use numeric::Numeric;
 pub use registry::{Repr, TypeInfo};

@@ -1,14 +1,22 @@
 //! name (63 bytes at most) and "char" (one byte).
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::text::{text_common, utf8};
-use super::{hash, wire, Datum};
+use super::{hash, oids, wire, Datum};
 use crate::base::error::Res;
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct NameOps;
 pub struct CharOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(Oid(18), Oid(1002), "char", Repr::Char, &CharOps).shown("\"char\""),
+    TypeInfo::new(oids::NAME, Oid(1003), "name", Repr::Text, &NameOps)
+        .len(64)
+        .elem(Oid(18)),
+];
 
 /// The longest prefix of whole characters in 63 bytes.
 pub fn truncate(text: &str) -> &str {

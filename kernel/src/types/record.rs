@@ -1,13 +1,22 @@
 //! Row values: text form `(1,"a b",)`, binary form, order column by column.
 
 use super::datum::Record;
-use super::registry::{self, TypeInfo, TypeOps};
+use super::registry::{self, Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{hash, store, Datum};
+use super::{hash, oids, store, Datum};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    oids::RECORD,
+    Oid(2287),
+    "record",
+    Repr::Record,
+    &Ops,
+)];
 
 fn needs_quotes(text: &[u8]) -> bool {
     text.is_empty()

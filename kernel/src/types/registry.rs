@@ -1,12 +1,8 @@
-//! What the kernel knows of each type, by OID: one table, made at first use. A type is one `TypeOps` and one entry here.
+//! What the kernel knows of each type, by OID: one table, made at first use from what the types' own files say (`FAMILIES`
+//! in `mod.rs` lists them).
 
-use super::oids::*;
 use super::settings::Settings;
-use super::{
-    arraytype, boolean, bytea, date, float, inet, int, interval, json, jsonb, name, numeric,
-    record, text, time, timestamp, uuid,
-};
-use super::{Datum, NO_TYPMOD};
+use super::{arraytype, Datum, FAMILIES, NO_TYPMOD};
 use crate::base::error::{fail, unsupported, Res};
 use crate::base::Oid;
 use ahash::AHashMap;
@@ -52,7 +48,7 @@ pub enum Repr {
 
 impl Repr {
     /// Bytes in a stored row; `None`: variable.
-    pub fn width(self) -> Option<usize> {
+    pub const fn width(self) -> Option<usize> {
         Some(match self {
             Repr::Bool | Repr::Char => 1,
             Repr::Int2 => 2,
@@ -102,8 +98,17 @@ pub trait TypeOps: Sync {
     fn coerce(&self, _info: &TypeInfo, value: &Datum, _typmod: i32, _explicit: bool) -> Res<Datum> {
         Ok(value.clone())
     }
+    /// Python has the text form of a `Repr::Bytes` rather than its bytes.
+    fn is_text_in_python(&self) -> bool {
+        false
+    }
 }
 
+/// Append an index key's body for a value (`super::key`).
+pub type PutKey = fn(&Datum, &mut Vec<u8>) -> Res<()>;
+
+/// A type, as its own file declares it with `new` and what follows that.
+#[derive(Clone, Copy)]
 pub struct TypeInfo {
     pub oid: Oid,
     /// pg_type.typname.
@@ -118,6 +123,75 @@ pub struct TypeInfo {
     /// pg_type.typlen: bytes, or −1.
     pub len: i16,
     pub ops: &'static dyn TypeOps,
+    /// What its comparison functions' names begin with (`uuid_` of `uuid_eq`); empty: the type's name and `_`.
+    pub comparisons: &'static str,
+    /// Its own form in index keys; `None`: its repr's. Bytes must order as `TypeOps::compare` does.
+    pub key: Option<PutKey>,
+}
+
+/// Declaring a type.
+impl TypeInfo {
+    /// `array` 0: there is no array type.
+    pub const fn new(
+        oid: Oid,
+        array: Oid,
+        name: &'static str,
+        repr: Repr,
+        ops: &'static dyn TypeOps,
+    ) -> TypeInfo {
+        TypeInfo {
+            oid,
+            name,
+            display: name,
+            repr,
+            elem: Oid(0),
+            array,
+            len: match repr.width() {
+                Some(width) => width as i16,
+                None => -1,
+            },
+            ops,
+            comparisons: "",
+            key: None,
+        }
+    }
+
+    /// Where format_type() has another name.
+    pub const fn shown(self, display: &'static str) -> TypeInfo {
+        TypeInfo { display, ..self }
+    }
+
+    /// Where pg_type.typlen is not the width of what is stored.
+    pub const fn len(self, len: i16) -> TypeInfo {
+        TypeInfo { len, ..self }
+    }
+
+    pub const fn elem(self, elem: Oid) -> TypeInfo {
+        TypeInfo { elem, ..self }
+    }
+
+    pub const fn comparisons(self, comparisons: &'static str) -> TypeInfo {
+        TypeInfo {
+            comparisons,
+            ..self
+        }
+    }
+
+    pub const fn key(self, key: PutKey) -> TypeInfo {
+        TypeInfo {
+            key: Some(key),
+            ..self
+        }
+    }
+
+    /// Its array type, made once.
+    fn array_type(&self) -> TypeInfo {
+        let name = Box::leak(format!("_{}", self.name).into_boxed_str());
+        let display = Box::leak(format!("{}[]", self.display).into_boxed_str());
+        TypeInfo::new(self.array, Oid(0), name, Repr::Array, &arraytype::Ops)
+            .shown(display)
+            .elem(self.oid)
+    }
 }
 
 impl TypeInfo {
@@ -177,6 +251,18 @@ impl TypeInfo {
         self.ops.coerce(self, value, typmod, explicit)
     }
 
+    /// PostgreSQL's name of one of the functions that follow from the type's order: `eq` of uuid is `uuid_eq`.
+    /// `None`: its order is not all that there is to it.
+    pub fn comparison(&self, function: &str) -> Option<String> {
+        if !self.orderable() || matches!(self.repr, Repr::Array | Repr::Record) {
+            return None;
+        }
+        Some(match self.comparisons {
+            "" => format!("{}_{function}", self.name),
+            prefix => format!("{prefix}{function}"),
+        })
+    }
+
     pub fn is_array(&self) -> bool {
         self.repr == Repr::Array
     }
@@ -219,29 +305,10 @@ fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| {
         let mut types = Vec::new();
-        for &(oid, name, display, repr, len, elem, array, array_name, array_display, ops) in SCALARS
-        {
-            types.push(TypeInfo {
-                oid,
-                name,
-                display,
-                repr,
-                elem,
-                array,
-                len,
-                ops,
-            });
-            if array != Oid(0) {
-                types.push(TypeInfo {
-                    oid: array,
-                    name: array_name,
-                    display: array_display,
-                    repr: Repr::Array,
-                    elem: oid,
-                    array: Oid(0),
-                    len: -1,
-                    ops: &arraytype::Ops,
-                });
+        for info in FAMILIES.iter().copied().flatten() {
+            types.push(*info);
+            if info.array != Oid(0) {
+                types.push(info.array_type());
             }
         }
         let mut low = vec![0u16; 6200];
@@ -253,76 +320,3 @@ fn tables() -> &'static Tables {
         Tables { types, low, names }
     })
 }
-
-type Entry = (
-    Oid,
-    &'static str,
-    &'static str,
-    Repr,
-    i16,
-    Oid,
-    Oid,
-    &'static str,
-    &'static str,
-    &'static dyn TypeOps,
-);
-
-const NONE: Oid = Oid(0);
-
-#[rustfmt::skip]
-static SCALARS: &[Entry] = &[
-    (BOOL, "bool", "boolean", Repr::Bool, 1, NONE, BOOL_ARRAY, "_bool", "boolean[]", &boolean::Ops),
-    (BYTEA, "bytea", "bytea", Repr::Bytes, -1, NONE, BYTEA_ARRAY, "_bytea", "bytea[]", &bytea::Ops),
-    (CHAR, "char", "\"char\"", Repr::Char, 1, NONE, CHAR_ARRAY, "_char", "\"char\"[]", &name::CharOps),
-    (NAME, "name", "name", Repr::Text, 64, CHAR, NAME_ARRAY, "_name", "name[]", &name::NameOps),
-    (INT8, "int8", "bigint", Repr::Int8, 8, NONE, INT8_ARRAY, "_int8", "bigint[]", &int::Int8),
-    (INT2, "int2", "smallint", Repr::Int2, 2, NONE, INT2_ARRAY, "_int2", "smallint[]", &int::Int2),
-    (INT2VECTOR, "int2vector", "int2vector", Repr::Array, -1, INT2, INT2VECTOR_ARRAY, "_int2vector", "int2vector[]", &arraytype::VectorOps),
-    (INT4, "int4", "integer", Repr::Int4, 4, NONE, INT4_ARRAY, "_int4", "integer[]", &int::Int4),
-    (REGPROC, "regproc", "regproc", Repr::Oid, 4, NONE, REGPROC_ARRAY, "_regproc", "regproc[]", &int::RegOps),
-    (TEXT, "text", "text", Repr::Text, -1, NONE, TEXT_ARRAY, "_text", "text[]", &text::TextOps),
-    (OID, "oid", "oid", Repr::Oid, 4, NONE, OID_ARRAY, "_oid", "oid[]", &int::OidOps),
-    (TID, "tid", "tid", Repr::Int8, 6, NONE, TID_ARRAY, "_tid", "tid[]", &int::TidOps),
-    (XID, "xid", "xid", Repr::Oid, 4, NONE, XID_ARRAY, "_xid", "xid[]", &int::XidOps),
-    (CID, "cid", "cid", Repr::Oid, 4, NONE, CID_ARRAY, "_cid", "cid[]", &int::XidOps),
-    (OIDVECTOR, "oidvector", "oidvector", Repr::Array, -1, OID, OIDVECTOR_ARRAY, "_oidvector", "oidvector[]", &arraytype::VectorOps),
-    (JSON, "json", "json", Repr::Text, -1, NONE, JSON_ARRAY, "_json", "json[]", &json::Ops),
-    (PG_NODE_TREE, "pg_node_tree", "pg_node_tree", Repr::Text, -1, NONE, NONE, "", "", &text::TextOps),
-    (FLOAT4, "float4", "real", Repr::Float4, 4, NONE, FLOAT4_ARRAY, "_float4", "real[]", &float::Float4),
-    (FLOAT8, "float8", "double precision", Repr::Float8, 8, NONE, FLOAT8_ARRAY, "_float8", "double precision[]", &float::Float8),
-    (UNKNOWN, "unknown", "unknown", Repr::Text, -2, NONE, NONE, "", "", &text::TextOps),
-    (ACLITEM, "aclitem", "aclitem", Repr::Text, 12, NONE, ACLITEM_ARRAY, "_aclitem", "aclitem[]", &text::TextOps),
-    (BPCHAR, "bpchar", "character", Repr::Text, -1, NONE, BPCHAR_ARRAY, "_bpchar", "character[]", &text::BpcharOps),
-    (VARCHAR, "varchar", "character varying", Repr::Text, -1, NONE, VARCHAR_ARRAY, "_varchar", "character varying[]", &text::VarcharOps),
-    (DATE, "date", "date", Repr::Int4, 4, NONE, DATE_ARRAY, "_date", "date[]", &date::Ops),
-    (TIME, "time", "time without time zone", Repr::Int8, 8, NONE, TIME_ARRAY, "_time", "time without time zone[]", &time::TimeOps),
-    (TIMESTAMP, "timestamp", "timestamp without time zone", Repr::Int8, 8, NONE, TIMESTAMP_ARRAY, "_timestamp", "timestamp without time zone[]", &timestamp::Ops),
-    (TIMESTAMPTZ, "timestamptz", "timestamp with time zone", Repr::Int8, 8, NONE, TIMESTAMPTZ_ARRAY, "_timestamptz", "timestamp with time zone[]", &timestamp::TzOps),
-    (INTERVAL, "interval", "interval", Repr::Interval, 16, NONE, INTERVAL_ARRAY, "_interval", "interval[]", &interval::Ops),
-    (TIMETZ, "timetz", "time with time zone", Repr::TimeTz, 12, NONE, TIMETZ_ARRAY, "_timetz", "time with time zone[]", &time::TimeTzOps),
-    (NUMERIC, "numeric", "numeric", Repr::Numeric, -1, NONE, NUMERIC_ARRAY, "_numeric", "numeric[]", &numeric::Ops),
-    (REFCURSOR, "refcursor", "refcursor", Repr::Text, -1, NONE, REFCURSOR_ARRAY, "_refcursor", "refcursor[]", &text::TextOps),
-    (REGPROCEDURE, "regprocedure", "regprocedure", Repr::Oid, 4, NONE, REGPROCEDURE_ARRAY, "_regprocedure", "regprocedure[]", &int::RegOps),
-    (REGOPER, "regoper", "regoper", Repr::Oid, 4, NONE, REGOPER_ARRAY, "_regoper", "regoper[]", &int::RegOps),
-    (REGOPERATOR, "regoperator", "regoperator", Repr::Oid, 4, NONE, REGOPERATOR_ARRAY, "_regoperator", "regoperator[]", &int::RegOps),
-    (REGCLASS, "regclass", "regclass", Repr::Oid, 4, NONE, REGCLASS_ARRAY, "_regclass", "regclass[]", &int::RegOps),
-    (REGTYPE, "regtype", "regtype", Repr::Oid, 4, NONE, REGTYPE_ARRAY, "_regtype", "regtype[]", &int::RegOps),
-    (RECORD, "record", "record", Repr::Record, -1, NONE, RECORD_ARRAY, "_record", "record[]", &record::Ops),
-    (CSTRING, "cstring", "cstring", Repr::Text, -2, NONE, CSTRING_ARRAY, "_cstring", "cstring[]", &text::TextOps),
-    (ANY, "any", "\"any\"", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
-    (ANYARRAY, "anyarray", "anyarray", Repr::Pseudo, -1, NONE, NONE, "", "", &text::PseudoOps),
-    (VOID, "void", "void", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
-    (ANYELEMENT, "anyelement", "anyelement", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
-    (ANYNONARRAY, "anynonarray", "anynonarray", Repr::Pseudo, 4, NONE, NONE, "", "", &text::PseudoOps),
-    (CIDR, "cidr", "cidr", Repr::Bytes, -1, NONE, CIDR_ARRAY, "_cidr", "cidr[]", &inet::CidrOps),
-    (INET, "inet", "inet", Repr::Bytes, -1, NONE, INET_ARRAY, "_inet", "inet[]", &inet::InetOps),
-    (UUID, "uuid", "uuid", Repr::Uuid, 16, NONE, UUID_ARRAY, "_uuid", "uuid[]", &uuid::Ops),
-    (PG_LSN, "pg_lsn", "pg_lsn", Repr::Int8, 8, NONE, PG_LSN_ARRAY, "_pg_lsn", "pg_lsn[]", &int::LsnOps),
-    (REGCONFIG, "regconfig", "regconfig", Repr::Oid, 4, NONE, REGCONFIG_ARRAY, "_regconfig", "regconfig[]", &int::RegOps),
-    (REGDICTIONARY, "regdictionary", "regdictionary", Repr::Oid, 4, NONE, REGDICTIONARY_ARRAY, "_regdictionary", "regdictionary[]", &int::RegOps),
-    (JSONB, "jsonb", "jsonb", Repr::Bytes, -1, NONE, JSONB_ARRAY, "_jsonb", "jsonb[]", &jsonb::Ops),
-    (REGNAMESPACE, "regnamespace", "regnamespace", Repr::Oid, 4, NONE, REGNAMESPACE_ARRAY, "_regnamespace", "regnamespace[]", &int::RegOps),
-    (REGROLE, "regrole", "regrole", Repr::Oid, 4, NONE, REGROLE_ARRAY, "_regrole", "regrole[]", &int::RegOps),
-    (REGCOLLATION, "regcollation", "regcollation", Repr::Oid, 4, NONE, REGCOLLATION_ARRAY, "_regcollation", "regcollation[]", &int::RegOps),
-    (XID8, "xid8", "xid8", Repr::Int8, 8, NONE, XID8_ARRAY, "_xid8", "xid8[]", &int::Xid8Ops),
-];

@@ -1,9 +1,10 @@
 //! text, varchar(n), char(n), and the types that are text to the kernel; encoding checks and shared error wording.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{hash, Datum, Text, NO_TYPMOD};
+use super::{hash, key, oids, Datum, Text, NO_TYPMOD};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct TextOps;
@@ -11,6 +12,27 @@ pub struct VarcharOps;
 pub struct BpcharOps;
 /// Types without values: any, trigger…; void's only value is null-like empty text.
 pub struct PseudoOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(oids::TEXT, Oid(1009), "text", Repr::Text, &TextOps),
+    TypeInfo::new(Oid(194), Oid(0), "pg_node_tree", Repr::Text, &TextOps),
+    TypeInfo::new(oids::UNKNOWN, Oid(0), "unknown", Repr::Text, &TextOps).len(-2),
+    TypeInfo::new(Oid(1033), Oid(1034), "aclitem", Repr::Text, &TextOps).len(12),
+    TypeInfo::new(oids::BPCHAR, Oid(1014), "bpchar", Repr::Text, &BpcharOps)
+        .shown("character")
+        .key(bpchar_key),
+    TypeInfo::new(oids::VARCHAR, Oid(1015), "varchar", Repr::Text, &VarcharOps)
+        .shown("character varying"),
+    TypeInfo::new(Oid(1790), Oid(2201), "refcursor", Repr::Text, &TextOps),
+    TypeInfo::new(Oid(2275), Oid(1263), "cstring", Repr::Text, &TextOps).len(-2),
+    TypeInfo::new(oids::ANY, Oid(0), "any", Repr::Pseudo, &PseudoOps)
+        .shown("\"any\"")
+        .len(4),
+    TypeInfo::new(Oid(2277), Oid(0), "anyarray", Repr::Pseudo, &PseudoOps),
+    TypeInfo::new(oids::VOID, Oid(0), "void", Repr::Pseudo, &PseudoOps).len(4),
+    TypeInfo::new(Oid(2283), Oid(0), "anyelement", Repr::Pseudo, &PseudoOps).len(4),
+    TypeInfo::new(Oid(2776), Oid(0), "anynonarray", Repr::Pseudo, &PseudoOps).len(4),
+];
 
 /// C's isspace in the C locale.
 pub fn is_space(c: char) -> bool {
@@ -230,6 +252,12 @@ impl TypeOps for VarcharOps {
     fn coerce(&self, _info: &TypeInfo, value: &Datum, typmod: i32, explicit: bool) -> Res<Datum> {
         to_varchar(value, typmod, explicit)
     }
+}
+
+/// Spaces at the end don't count.
+fn bpchar_key(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
+    key::put_text(trimmed(value.str()?), out);
+    Ok(())
 }
 
 impl TypeOps for BpcharOps {

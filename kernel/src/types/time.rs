@@ -1,14 +1,22 @@
 //! time and timetz.
 
 use super::calendar::USECS_PER_DAY;
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
-use super::{dateparse, dateput, hash, wire, Datum, TimeTz};
+use super::{dateparse, dateput, hash, oids, wire, Datum, TimeTz};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct TimeOps;
 pub struct TimeTzOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(oids::TIME, Oid(1183), "time", Repr::Int8, &TimeOps)
+        .shown("time without time zone"),
+    TypeInfo::new(oids::TIMETZ, Oid(1270), "timetz", Repr::TimeTz, &TimeTzOps)
+        .shown("time with time zone"),
+];
 
 /// To `typmod` digits of a second, half away from zero. −1: as it is.
 pub fn round_micros(micros: i64, typmod: i32) -> i64 {

@@ -2,15 +2,29 @@
 
 use super::calendar::{self, EARLY, LATE, UNIX_2000, USECS_PER_SEC};
 use super::dateparse::{self, Value};
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::time::round_micros;
-use super::{dateput, hash, wire, Datum};
+use super::{dateput, hash, oids, wire, Datum};
 use crate::base::error::{fail, Res};
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
 pub struct TzOps;
+
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::new(oids::TIMESTAMP, Oid(1115), "timestamp", Repr::Int8, &Ops)
+        .shown("timestamp without time zone"),
+    TypeInfo::new(
+        oids::TIMESTAMPTZ,
+        Oid(1185),
+        "timestamptz",
+        Repr::Int8,
+        &TzOps,
+    )
+    .shown("timestamp with time zone"),
+];
 
 const EPOCH: i64 = -UNIX_2000 * USECS_PER_SEC;
 

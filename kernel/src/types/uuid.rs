@@ -1,12 +1,21 @@
 //! uuid.
 
-use super::registry::{TypeInfo, TypeOps};
+use super::registry::{Repr, TypeInfo, TypeOps};
 use super::settings::Settings;
 use super::{bytea, hash, text, wire, Datum};
 use crate::base::error::Res;
+use crate::base::Oid;
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    Oid(2950),
+    Oid(2951),
+    "uuid",
+    Repr::Uuid,
+    &Ops,
+)];
 
 /// Thirty-two hex digits; a hyphen may follow each group of four; braces may stand around it all.
 pub fn parse(text: &str) -> Option<[u8; 16]> {

@@ -9,7 +9,7 @@ mod ops;
 mod text;
 mod wire;
 
-pub use ops::Ops;
+pub use ops::TYPES;
 pub use wire::{decode, encode};
 
 use super::hash;

@@ -2,12 +2,21 @@
 
 use super::{wire, Numeric};
 use crate::base::error::Res;
-use crate::types::registry::{TypeInfo, TypeOps};
+use crate::base::Oid;
+use crate::types::registry::{Repr, TypeInfo, TypeOps};
 use crate::types::settings::Settings;
-use crate::types::Datum;
+use crate::types::{oids, Datum};
 use std::cmp::Ordering;
 
 pub struct Ops;
+
+pub const TYPES: &[TypeInfo] = &[TypeInfo::new(
+    oids::NUMERIC,
+    Oid(1231),
+    "numeric",
+    Repr::Numeric,
+    &Ops,
+)];
 
 const NOTHING: Numeric = Numeric::ZERO;
 
