@@ -460,6 +460,11 @@ class Session:
         """SET CONSTRAINTS (None: ALL); IMMEDIATE runs what is pending now. Done: None."""
 
     def set_constraints_detached(self, oids: Sequence[int] | None, deferred: bool, budget_us: int = 100000) -> Step: ...
+    def drop_checks(self, oid: int) -> None:
+        """This constraint is dropped: its checks that were put off are too."""
+
+    def put_off_checks(self) -> list[tuple[int, bool]]:
+        """Constraints that have checks put off: of changes of the referencing table (True), of the referenced one (False)."""
 
     catalog_version: tuple[int, int] | None
     """None: the volume's. While this transaction has changed the catalogue: a number of Python's own, and the version of the
@@ -550,7 +555,7 @@ class Session:
         the type's input form, where the type's value is not a str). `formats` as in Bind: none = all text, one, or one a column."""
 
     def cursor(self, plan: Plan, params: Sequence[Any] = (), *, scroll: bool = True) -> Cursor:
-        """A cursor over a plan's rows, which takes locks and the snapshot at its first step. `scroll`: it may go back."""
+        """A cursor over a plan's rows, which takes locks and the snapshot at its first step, even if that is to read none. `scroll`: it may go back."""
 
     def build_index(self, table: Table, index: int, memory: int) -> Job:
         """Fill `table.indexes[index]` (an empty tree) from the table's rows, with so many bytes of them in memory; 23505 for duplicates. Hold
@@ -817,6 +822,9 @@ class Wire:
         """Done: by how many rows the protocol's portal of this name was moved, unsent; at most `count` (0: all)."""
 
     def move_portal_detached(self, name: str, count: int, budget_us: int = 100000) -> Step: ...
+    def reads(self, relation: int) -> bool:
+        """Is there a query of this relation under a name that Bind has given?"""
+
     def close_portal(self, name: str) -> None: ...
     def close_portals(self) -> None: ...
     # -- writers -----------------------------------------------------------------------------------------------

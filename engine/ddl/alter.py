@@ -76,6 +76,8 @@ async def alter_table(session: Session, node: Any, context: Context) -> None:
         context.reply.complete(tag)
         return
     await change.lock(table.oid)
+    if table.kind in "rm":
+        change.check_not_in_use(table, "ALTER TABLE")
     # PostgreSQL's passes: what drops goes first, then types, columns, constraints.
     order = {
         AT.AT_DropConstraint: 0,
@@ -422,6 +424,9 @@ async def _drop_constraint(change: Change, table: Relation, command: Any) -> Non
             change.session.notice(f'constraint "{command.name}" of relation "{table.name}" does not exist, skipping')
             return
         raise SqlError("42704", f'constraint "{command.name}" of relation "{table.name}" does not exist')
+    if found.kind == "f" and found.foreign_relation != table.oid:
+        await change.lock(found.foreign_relation)
+        change.check_not_in_use(change.must_oid(found.foreign_relation), "ALTER TABLE")
     dropper = Dropper(change)
     dropper.add((CONSTRAINT, found.oid, 0))
     await dropper.run(cascade=command.behavior == CASCADE)

@@ -90,6 +90,20 @@ class Change:
         if restart and session.snapshot is not before and self._extent() == self._begun:
             raise Restart
 
+    def check_not_in_use(self, table: Relation, what: str) -> None:
+        """55006 for a table that an open cursor of this session reads, or that has checks of constraints put off."""
+        session = self.session
+        cursors = (c for c in session.cursors.values() if not (c.held or c.failed))
+        if session.wire.reads(table.oid) or any(table.oid in cursor.prepared.relations for cursor in cursors):
+            raise SqlError(
+                "55006",
+                f'cannot {what} "{table.name}" because it is being used by active queries in this session',
+            )
+        for oid, child in session.kernel.put_off_checks():
+            row = self.rows["pg_constraint"].get(oid)
+            if row is not None and row["conrelid" if child else "confrelid"] == table.oid:
+                raise SqlError("55006", f'cannot {what} "{table.name}" because it has pending trigger events')
+
     def _extent(self) -> tuple[int, ...]:
         """How much the transaction has changed."""
         work = self.work

@@ -91,6 +91,8 @@ class Dropper:
             )
         if reported and not quiet:
             self._tell(reported)
+        if not quiet:
+            self._check_not_in_use(found)
         session = self._change.session
         for item in reversed(list(found)):
             await remove(self._change, item)
@@ -105,6 +107,13 @@ class Dropper:
             self._change.session.notice(texts[0])
         else:
             self._change.session.notice(f"drop cascades to {len(texts)} other objects", detail="\n".join(texts))
+
+    def _check_not_in_use(self, found: dict[Object, None]) -> None:
+        """Before a constraint goes, and its checks with it."""
+        for classid, oid, sub in reversed(list(found)):
+            row = self._change.rows["pg_class"].get(oid) if classid == CLASS and not sub else None
+            if row is not None and row["relkind"] in "rm" and is_user(oid):
+                self._change.check_not_in_use(self._change.must_oid(oid), "DROP TABLE")
 
     def _check_internal(self, item: Object, found: dict[Object, None]) -> None:
         """What is part of another object can not be dropped alone."""
@@ -190,6 +199,7 @@ async def _remove_constraint(change: Change, oid: int) -> None:
     row = change.rows["pg_constraint"].get(oid)
     table = change.rows["pg_class"].get(row["conrelid"]) if row is not None else None
     await _remove_row(change, "pg_constraint", oid)
+    change.session.kernel.drop_checks(oid)
     if row is not None and row["contype"] == "c" and table is not None:
         await change.writer.update("pg_class", table, relchecks=max(table["relchecks"] - 1, 0))
 

@@ -200,6 +200,8 @@ async def truncate(session: Session, node: Any, context: Context) -> None:
             queue.append(child)
     for table in tables.values():
         await change.lock(table.oid)
+        change.check_not_in_use(table, "TRUNCATE")
+    for table in tables.values():
         await empty(change, change.must_oid(table.oid))
         if node.restart_seqs:
             await _restart(change, table)

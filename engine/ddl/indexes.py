@@ -242,6 +242,7 @@ async def create_index(session: Session, node: Any, context: Context) -> None:
     if node.indexIncludingParams:
         raise not_built("INCLUDE in an index")
     await change.lock(table.oid, SHARE)
+    change.check_not_in_use(table, "CREATE INDEX")
     table = change.must_oid(table.oid)
     name = truncated(node.idxname) if node.idxname else None
     if name is not None and change.is_taken(table.namespace, name):

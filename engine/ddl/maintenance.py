@@ -234,6 +234,7 @@ async def cluster(session: Session, node: Any, context: Context) -> None:
         if node.indexname is not None and not any(index.name == node.indexname for index in table.indexes):
             raise SqlError("42704", f'index "{node.indexname}" for table "{table.name}" does not exist')
         await change.lock(table.oid)
+        change.check_not_in_use(table, "CLUSTER")
         await rewrite(change, table, {})
         change.end()
     context.reply.complete("CLUSTER")

@@ -4,7 +4,7 @@
 use super::batch::Batch;
 use super::plan::LockMode;
 use crate::base::error::fail;
-use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId, Xid};
+use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId};
 use crate::types::Datum;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -59,8 +59,6 @@ pub struct View {
     pub session: SessionId,
     /// Visible: commits with CSN ≤ this.
     pub snapshot: Lsn,
-    /// Own top transaction and live subtransactions, newest last; empty before the first write.
-    pub own: Arc<[Xid]>,
     /// Own changes with a command id below this are visible.
     pub command: u32,
     /// REPEATABLE READ: a newer committed version is an error 40001, not `Changed`.

@@ -119,7 +119,6 @@ impl Setup {
             view: View {
                 session: crate::base::SessionId(0),
                 snapshot: Lsn::ZERO,
-                own: Arc::from([]),
                 command: 0,
                 strict: false,
                 crosscheck: None,

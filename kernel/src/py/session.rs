@@ -262,6 +262,19 @@ impl Session {
         self.set_constraints_in(py, oids, deferred, slices(budget_us), true)
     }
 
+    fn drop_checks(&self, oid: u32) -> PyResult<()> {
+        lock(&self.core)?.drop_checks(Oid(oid));
+        Ok(())
+    }
+
+    fn put_off_checks(&self) -> PyResult<Vec<(u32, bool)>> {
+        let found = lock(&self.core)?.put_off_checks();
+        Ok(found
+            .into_iter()
+            .map(|(oid, child)| (oid.0, child))
+            .collect())
+    }
+
     #[getter]
     fn get_catalog_version(&self) -> PyResult<Option<(u64, u64)>> {
         Ok(lock(&self.core)?.catalog_version)

@@ -424,6 +424,12 @@ impl Wire {
         self.pass(py, name, count, slices(budget_us), true)
     }
 
+    fn reads(&self, relation: u32) -> PyResult<bool> {
+        let session = lock(&self.session)?;
+        let reads = lock(&self.connection)?.reads(&session, Oid(relation));
+        Ok(reads)
+    }
+
     fn close_portal(&self, name: &str) -> PyResult<()> {
         lock(&self.connection)?.close_portal(name);
         Ok(())

@@ -16,8 +16,8 @@ pub trait Backend: Send + Sync {
     fn peek_snapshot(&self) -> Lsn;
     fn release_snapshot(&self, session: SessionId, snapshot: Lsn);
 
-    /// The session's live xids, oldest first; empty before its first write.
-    fn own(&self, session: SessionId) -> Arc<[Xid]>;
+    /// The transaction's own xid; none before its first write.
+    fn top(&self, session: SessionId) -> Option<Xid>;
     /// The xid that a write carries now, assigned if there is none.
     fn assign_xid(&self, session: SessionId) -> Res<Xid>;
     /// Begin a savepoint: its level, 1 for the first.

@@ -3,7 +3,7 @@
 use super::connection::{Cached, Connection, Event, Queries, Statement, What};
 use super::node::Node;
 use super::tests::{code, flush, message, node, session};
-use super::{Backend, Session};
+use super::Session;
 use crate::base::lexer;
 use crate::base::{Lsn, Need, Oid, Res, SessionId, SqlError, Stop};
 use crate::exec::run::Prepared;
@@ -518,5 +518,5 @@ fn nobody_deadlocks_with_a_session_for_what_it_has_given_up() {
     ));
     world.log_goes_on();
     assert_eq!(world.node.txns.locks.take_woken(), [two.id]);
-    assert!(world.node.own(one.id).is_empty());
+    assert!(world.node.txns.running.own(one.id).is_empty());
 }

@@ -91,7 +91,6 @@ impl Host {
         View {
             session: self.session,
             snapshot: Lsn::MAX,
-            own: Arc::from([]),
             command: 0,
             strict: false,
             crosscheck: None,
@@ -256,13 +255,7 @@ impl crate::func::ctx::Host for Host {
 
     fn current_xid(&self) -> Res<u64> {
         let current = self.backend.assign_xid(self.session)?;
-        Ok(self
-            .backend
-            .own(self.session)
-            .first()
-            .copied()
-            .unwrap_or(current)
-            .0)
+        Ok(self.backend.top(self.session).unwrap_or(current).0)
     }
 }
 

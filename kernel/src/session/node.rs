@@ -66,8 +66,8 @@ impl Backend for Node {
         self.txns.release_snapshot(snapshot);
     }
 
-    fn own(&self, session: SessionId) -> Arc<[Xid]> {
-        self.txns.running.own(session)
+    fn top(&self, session: SessionId) -> Option<Xid> {
+        self.txns.running.top(session)
     }
 
     fn assign_xid(&self, session: SessionId) -> Res<Xid> {

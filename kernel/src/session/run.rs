@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::state::Session;
 use super::txn::Put;
 use crate::base::error::{fail, Res};
-use crate::base::{Lsn, Need, SessionId, Stop};
+use crate::base::{Lsn, Need, Oid, SessionId, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::kept::{Kept, Room};
 use crate::exec::run::{Execution, Prepared};
@@ -391,6 +391,12 @@ impl Run {
     /// A finished portal is executed again: it has no more rows to count.
     pub fn again(&mut self) {
         self.part = 0;
+    }
+
+    /// Is it a query of this relation?
+    pub fn reads(&self, relation: Oid) -> bool {
+        let plan = &self.prepared;
+        !plan.writes && plan.locks.iter().any(|(oid, _)| *oid == relation)
     }
 
     pub fn started(&self) -> bool {

@@ -124,7 +124,7 @@ impl Session {
 
     pub fn xid(&self) -> Option<Xid> {
         self.txn.as_ref()?;
-        self.backend.own(self.id).first().copied()
+        self.backend.top(self.id)
     }
 
     pub fn isolation(&self) -> Isolation {
@@ -202,12 +202,7 @@ impl Session {
         self.check_usable()?;
         self.begin_implicit();
         let current = self.backend.assign_xid(self.id)?;
-        Ok(self
-            .backend
-            .own(self.id)
-            .first()
-            .copied()
-            .unwrap_or(current))
+        Ok(self.backend.top(self.id).unwrap_or(current))
     }
 
     /// The highest CSN of others that this transaction has built on.
@@ -262,7 +257,6 @@ impl Session {
         let view = View {
             session: id,
             snapshot,
-            own: backend.own(id),
             command: txn.command,
             strict,
             crosscheck: None,
@@ -438,12 +432,12 @@ impl Session {
             return;
         }
         txn.failed = true;
-        match txn.savepoints.last() {
-            Some(savepoint) => {
-                txn.deferred.truncate(savepoint.deferred);
-                self.backend.rollback_to(self.id, txn.savepoints.len());
+        match txn.savepoints.len() {
+            inner @ 1.. => {
+                txn.restore_deferred(inner - 1);
+                self.backend.rollback_to(self.id, inner);
             }
-            None => {
+            0 => {
                 txn.deferred.clear();
                 txn.snapshot = None;
                 self.ended += 1;
@@ -461,6 +455,7 @@ impl Session {
         txn.savepoints.push(Savepoint {
             name: name.to_owned(),
             deferred,
+            before: None,
             deferral: txn.deferral.clone(),
         });
         txn.command += 1;
@@ -471,7 +466,7 @@ impl Session {
         self.need_block("RELEASE SAVEPOINT")?;
         self.check_usable()?;
         let at = self.find_savepoint(name)?;
-        self.txn().savepoints.truncate(at);
+        self.txn().release(at);
         self.backend.release(self.id, at + 1);
         Ok(())
     }
@@ -480,9 +475,9 @@ impl Session {
         self.need_block("ROLLBACK TO SAVEPOINT")?;
         let at = self.find_savepoint(name)?;
         let txn = self.txn();
+        txn.restore_deferred(at);
         txn.savepoints.truncate(at + 1);
         if let Some(savepoint) = txn.savepoints.last() {
-            txn.deferred.truncate(savepoint.deferred);
             txn.deferral = savepoint.deferral.clone();
         }
         txn.failed = false;

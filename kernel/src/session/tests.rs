@@ -2,7 +2,7 @@
 
 use super::connection::{Cached, Connection, Event, Queries, Statement, What};
 use super::node::Node;
-use super::{Backend, Isolation, Session};
+use super::{Isolation, Session};
 use crate::base::lexer;
 use crate::base::{Lsn, Need, Oid, Res, SessionId, SqlError, Stop, Xid};
 use crate::exec::run::Prepared;
@@ -127,10 +127,10 @@ fn savepoints_abort_and_merge() {
     let top = one.assign_xid().unwrap();
     one.savepoint("a").unwrap();
     one.assign_xid().unwrap();
-    let inner = *node.own(one.id).last().unwrap();
+    let inner = *node.txns.running.own(one.id).last().unwrap();
     one.savepoint("b").unwrap();
     one.assign_xid().unwrap();
-    let innermost = *node.own(one.id).last().unwrap();
+    let innermost = *node.txns.running.own(one.id).last().unwrap();
     one.fail();
     assert_eq!(
         (one.status(), code(one.check_usable())),

@@ -43,6 +43,7 @@ impl Isolation {
 }
 
 /// Work for COMMIT, with the plan that it belongs to.
+#[derive(Clone)]
 pub struct Put {
     pub plan: Arc<Prepared>,
     pub actions: Queue,
@@ -53,6 +54,8 @@ pub struct Savepoint {
     pub name: String,
     /// Deferred work put off before it.
     pub deferred: usize,
+    /// That work, once some of it has been done or dropped.
+    pub before: Option<VecDeque<Put>>,
     /// What SET CONSTRAINTS had said before it.
     pub deferral: Arc<Deferral>,
 }
@@ -97,6 +100,39 @@ impl Txn {
             catalog: false,
             committing: None,
             passed: Arc::default(),
+        }
+    }
+
+    /// Some of the deferred work is about to go: a savepoint brings it back.
+    pub fn keep_deferred(&mut self) {
+        if let Some(last) = self.savepoints.last_mut() {
+            if last.before.is_none() && last.deferred > 0 {
+                let before = self.deferred.iter().take(last.deferred);
+                last.before = Some(before.cloned().collect());
+            }
+        }
+    }
+
+    /// What was put off when this savepoint was set.
+    pub fn restore_deferred(&mut self, at: usize) {
+        let mut inside = self.savepoints.iter_mut().skip(at);
+        if let Some(before) = inside.find_map(|savepoint| savepoint.before.take()) {
+            self.deferred = before;
+        }
+        let deferred = self.savepoints.get(at).map(|savepoint| savepoint.deferred);
+        self.deferred.truncate(deferred.unwrap_or(0));
+    }
+
+    /// This savepoint and those inside are no more.
+    pub fn release(&mut self, at: usize) {
+        let mut gone = self.savepoints.drain(at..);
+        let before = gone.find_map(|savepoint| savepoint.before);
+        drop(gone);
+        if let (Some(last), Some(mut before)) = (self.savepoints.last_mut(), before) {
+            if last.before.is_none() && last.deferred > 0 {
+                before.truncate(last.deferred);
+                last.before = Some(before);
+            }
         }
     }
 

@@ -81,7 +81,6 @@ impl Tables {
         View {
             session,
             snapshot,
-            own: self.core.txns.running.own(session),
             command,
             strict,
             crosscheck: None,

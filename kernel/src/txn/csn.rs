@@ -130,7 +130,7 @@ impl Commits {
             let Some(no) = self.page_of(mtr, number)? else {
                 return corrupt(format!("transaction {xid} has no commit page"));
             };
-            match out.iter_mut().find(|(page, _)| *page == no) {
+            match out.iter_mut().rfind(|(page, _)| *page == no) {
                 Some((_, indexes)) => indexes.push(index),
                 None => {
                     mtr.page(no)?;

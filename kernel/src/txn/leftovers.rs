@@ -76,6 +76,8 @@ struct Written {
 #[derive(Debug, Default)]
 struct Open {
     written: Vec<Written>,
+    /// Where of a table and an xid is.
+    places: AHashMap<(PageNo, Xid), usize>,
 }
 
 #[derive(Debug, Default)]
@@ -161,13 +163,13 @@ impl Leftovers {
         }
     }
 
-    /// The session's transaction has ended: `csn` when it has committed, with these xids.
+    /// The session's transaction has ended: `csn` when it has committed, with these xids, which rise.
     pub fn ended(&self, session: SessionId, csn: Option<Lsn>, xids: &[Xid]) {
         let mut state = self.state.lock();
         let Some(open) = state.open.remove(&session) else {
             return;
         };
-        let csn_of = |xid: Xid| csn.filter(|_| xids.contains(&xid));
+        let csn_of = |xid: Xid| csn.filter(|_| xids.binary_search(&xid).is_ok());
         for written in open.written {
             let csn = csn_of(written.xid);
             let table = state.tables.entry(written.table).or_default();
@@ -252,23 +254,20 @@ impl Leftovers {
 
 impl Open {
     fn written(&mut self, table: PageNo, xid: Xid) -> &mut Written {
-        let known = |w: &Written| w.table == table && w.xid == xid;
-        let at = match self.written.iter().rposition(known) {
-            Some(at) => at,
-            None => {
-                self.written.push(Written {
-                    table,
-                    xid,
-                    inserted: 0,
-                    updated: 0,
-                    deleted: 0,
-                    chunks: Vec::new(),
-                    forgotten: false,
-                });
-                self.written.len() - 1
-            }
-        };
-        &mut self.written[at]
+        let Open { written, places } = self;
+        let at = *places.entry((table, xid)).or_insert_with(|| {
+            written.push(Written {
+                table,
+                xid,
+                inserted: 0,
+                updated: 0,
+                deleted: 0,
+                chunks: Vec::new(),
+                forgotten: false,
+            });
+            written.len() - 1
+        });
+        &mut written[at]
     }
 }
 

@@ -6,7 +6,6 @@ use crate::base::{Lsn, SessionId, Xid};
 use ahash::AHashMap;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
 
 /// What the running table knows of an xid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 struct Level {
     xid: Option<Xid>,
-    /// Of released savepoints inside: they share this level's fate.
-    merged: Vec<Xid>,
+    /// How many of `Txn::inner` were there when the level began: the others share its fate.
+    from: usize,
     /// Locks held when the level began.
     mark: Mark,
 }
@@ -29,19 +28,27 @@ struct Level {
 #[derive(Debug, Default)]
 struct Txn {
     levels: Vec<Level>,
-    /// All live xids, oldest first, as `View::own` wants them.
-    own: Option<Arc<[Xid]>>,
+    /// Live xids but the transaction's own, oldest first: of savepoints, released ones too.
+    inner: Vec<Xid>,
 }
 
 impl Txn {
+    fn top(&self) -> Option<Xid> {
+        self.levels.first()?.xid
+    }
+
+    /// All live xids. The transaction's own is the oldest: it is given out before any inside.
     fn xids(&self) -> Vec<Xid> {
-        let mut out: Vec<Xid> = self
-            .levels
-            .iter()
-            .flat_map(|l| l.xid.iter().chain(&l.merged).copied())
-            .collect();
-        out.sort_unstable();
-        out
+        self.top().iter().chain(&self.inner).copied().collect()
+    }
+
+    /// The innermost level begins.
+    fn open(&mut self, mark: Mark) {
+        self.levels.push(Level {
+            xid: None,
+            from: self.inner.len(),
+            mark,
+        });
     }
 }
 
@@ -80,13 +87,7 @@ impl Running {
 
     /// The transaction's own xid, before any savepoint's.
     pub fn top(&self, session: SessionId) -> Option<Xid> {
-        self.state
-            .read()
-            .sessions
-            .get(&session)?
-            .levels
-            .first()?
-            .xid
+        self.state.read().sessions.get(&session)?.top()
     }
 
     /// The xid that a write of `session` carries now, if it has one already.
@@ -115,44 +116,31 @@ impl Running {
         let State { xids, sessions } = &mut *state;
         let txn = sessions.entry(session).or_default();
         if txn.levels.is_empty() {
-            txn.levels.push(Level::default());
+            txn.open(Mark::default());
         }
         let last = txn.levels.len() - 1;
         let mut current = Xid(0);
         for index in [0, last] {
-            if let Some(level) = txn.levels.get_mut(index) {
-                current = *level.xid.get_or_insert_with(|| {
-                    let xid = Xid(*next);
-                    *next += 1;
-                    xids.insert(xid, Entry { session, csn: None });
-                    txn.own = None;
-                    xid
-                });
-            }
+            let Some(level) = txn.levels.get_mut(index) else {
+                continue;
+            };
+            current = *level.xid.get_or_insert_with(|| {
+                let xid = Xid(*next);
+                *next += 1;
+                xids.insert(xid, Entry { session, csn: None });
+                if index > 0 {
+                    txn.inner.push(xid);
+                }
+                xid
+            });
         }
         current
     }
 
     /// All live xids of the session, oldest first.
-    pub fn own(&self, session: SessionId) -> Arc<[Xid]> {
-        {
-            let state = self.state.read();
-            match state.sessions.get(&session) {
-                None => return Arc::from([]),
-                Some(txn) => {
-                    if let Some(own) = &txn.own {
-                        return own.clone();
-                    }
-                }
-            }
-        }
-        let mut state = self.state.write();
-        let Some(txn) = state.sessions.get_mut(&session) else {
-            return Arc::from([]);
-        };
-        let own: Arc<[Xid]> = txn.xids().into();
-        txn.own = Some(own.clone());
-        own
+    pub fn own(&self, session: SessionId) -> Vec<Xid> {
+        let state = self.state.read();
+        state.sessions.get(&session).map_or(Vec::new(), Txn::xids)
     }
 
     /// Begin a savepoint; returns its level (1 is the first).
@@ -160,27 +148,17 @@ impl Running {
         let mut state = self.state.write();
         let txn = state.sessions.entry(session).or_default();
         if txn.levels.is_empty() {
-            txn.levels.push(Level::default());
+            txn.open(Mark::default());
         }
-        txn.levels.push(Level {
-            mark,
-            ..Level::default()
-        });
+        txn.open(mark);
         txn.levels.len() - 1
     }
 
     /// Release level `level` and all inside it: their xids belong to the level below now.
     pub fn release(&self, session: SessionId, level: usize) {
         let mut state = self.state.write();
-        let Some(txn) = state.sessions.get_mut(&session) else {
-            return;
-        };
-        while txn.levels.len() > level.max(1) {
-            if let Some(gone) = txn.levels.pop() {
-                if let Some(under) = txn.levels.last_mut() {
-                    under.merged.extend(gone.xid.iter().chain(&gone.merged));
-                }
-            }
+        if let Some(txn) = state.sessions.get_mut(&session) {
+            txn.levels.truncate(level.max(1));
         }
     }
 
@@ -189,23 +167,16 @@ impl Running {
         let mut state = self.state.write();
         let State { xids, sessions } = &mut *state;
         let txn = sessions.get_mut(&session)?;
-        if level == 0 || level >= txn.levels.len() {
+        if level == 0 {
             return None;
         }
-        let gone = txn.levels.split_off(level);
-        let mark = gone.first()?.mark;
-        let aborted: Vec<Xid> = gone
-            .iter()
-            .flat_map(|l| l.xid.iter().chain(&l.merged).copied())
-            .collect();
+        let &Level { from, mark, .. } = txn.levels.get(level)?;
+        let aborted = txn.inner.split_off(from);
+        txn.levels.truncate(level);
+        txn.open(mark);
         for xid in &aborted {
             xids.remove(xid);
         }
-        txn.levels.push(Level {
-            mark,
-            ..Level::default()
-        });
-        txn.own = None;
         self.raise_floor(xids);
         Some((mark, aborted))
     }
@@ -301,12 +272,12 @@ mod tests {
         assert_eq!(running.savepoint(S, Mark::default()), 2);
         assert_eq!(running.assign(S, &mut next), Xid(102));
         running.release(S, 2);
-        assert_eq!(running.own(S).as_ref(), &[Xid(100), Xid(101), Xid(102)]);
+        assert_eq!(running.own(S), [Xid(100), Xid(101), Xid(102)]);
         assert_eq!(
             running.rollback_to(S, 1),
             Some((mark, vec![Xid(101), Xid(102)]))
         );
-        assert_eq!(running.own(S).as_ref(), &[Xid(100)]);
+        assert_eq!(running.own(S), [Xid(100)]);
         assert_eq!(running.wanting(S), 1);
         assert!(running.contains(Xid(100)) && !running.contains(Xid(102)));
         assert_eq!(running.assign(S, &mut next), Xid(103));

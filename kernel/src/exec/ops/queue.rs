@@ -17,6 +17,7 @@ pub struct Queued {
     pub params: Vec<Datum>,
 }
 
+#[derive(Clone)]
 enum Rows {
     Memory(Batch),
     File(Arc<Mutex<SpillFile>>, usize),
@@ -25,7 +26,7 @@ enum Rows {
 /// Rows of parameters of one kind of action.
 type Actions = (Arc<AfterNode>, Batch);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Queue {
     stored: VecDeque<(Arc<AfterNode>, Rows)>,
     /// Bytes of what is stored in memory.
@@ -116,6 +117,13 @@ impl Queue {
             }
             self.at = 0;
         }
+    }
+
+    /// What there are actions of.
+    pub fn kinds(&self) -> impl Iterator<Item = &AfterNode> {
+        let stored = self.stored.iter().map(|(after, _)| after);
+        let rest = self.closed.iter().chain(&self.open).chain(&self.current);
+        stored.chain(rest.map(|(after, _)| after)).map(Arc::as_ref)
     }
 
     /// Actions of these constraints, and the others. Of a queue that nothing was taken from.

@@ -237,6 +237,16 @@ impl Connection {
         self.portals.get_mut(name).filter(|portal| !portal.cursor)
     }
 
+    /// Does a portal that Bind made under a name read this relation?
+    pub fn reads(&mut self, session: &Session, relation: Oid) -> bool {
+        self.sweep(session);
+        let mut runs = self
+            .portals
+            .values()
+            .filter_map(|portal| portal.run.as_ref());
+        runs.any(|run| run.reads(relation))
+    }
+
     pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
     }
