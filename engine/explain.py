@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .cursors import execute_params, known_text, prepared_statement
 from .deparse import position_of
 from .errors import SqlError, not_built
-from .explain_nodes import Actual, Shown, show_plan
+from .explain_nodes import show_plan
+from .explain_printer import Actual, Shown
 from .plans import Prepared, prepare
 from .reply import JSON, TEXT, Column, column
 from .utility import Context, entry

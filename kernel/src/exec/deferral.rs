@@ -1,6 +1,6 @@
 //! Which checks of constraints wait for the transaction's end: what the constraints say of themselves, and SET CONSTRAINTS over that.
 
-use super::nodes::AfterNode;
+use super::ops::AfterNode;
 use crate::base::Oid;
 use ahash::AHashMap;
 

@@ -16,7 +16,6 @@ pub mod run;
 mod runs;
 mod sorter;
 pub mod spill;
-pub mod width;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,8 +5,8 @@ use super::compile::{self, SubPlan};
 use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Room;
-use super::nodes::{AfterNode, Expect, Kind, PNode};
-use super::ops::{shared, Member, Op, Opener, Queue, Queued, Shared};
+use super::nodes::PNode;
+use super::ops::{shared, AfterNode, Expect, Member, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
 use crate::base::{pace, Oid, Res, Stop};
@@ -117,25 +117,12 @@ impl Prepared {
 
     /// UPDATE or DELETE of one table that gives no rows back: all that it learns of a row is what it makes of it.
     pub fn passes(&self) -> bool {
-        let returning = match &self.root.kind {
-            Kind::Update(node) => &node.returning,
-            Kind::Delete(node) => &node.returning,
-            _ => return false,
-        };
-        returning.is_none() && self.subplans.is_empty()
+        self.root.passes() && self.subplans.is_empty()
     }
 
     /// INSERT of values that come from no table, into one that has no rules about others.
     pub fn is_blind(&self) -> bool {
-        let Kind::Insert(node) = &self.root.kind else {
-            return false;
-        };
-        let mut input = &node.input.kind;
-        while let Kind::Project(project) = input {
-            input = &project.input.kind;
-        }
-        let values = matches!(input, Kind::Single | Kind::Values(_) | Kind::LiteralRows(_));
-        values && node.conflict.is_none() && self.subplans.is_empty()
+        self.root.is_blind() && self.subplans.is_empty()
     }
 
     pub fn from_plan(plan: Plan) -> Res<Arc<Prepared>> {

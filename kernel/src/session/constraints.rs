@@ -3,7 +3,7 @@
 use super::txn::Put;
 use super::Session;
 use crate::base::{Oid, Res};
-use crate::exec::nodes::Expect;
+use crate::exec::ops::Expect;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -1,23 +1,18 @@
 //! From a plan to compiled nodes. Every function, type and aggregate that the plan names is looked up here, once.
 
-mod join;
-mod literals;
-mod modify;
 mod table;
-mod window;
 
 pub use table::table_def;
 
 use super::access::TableDef;
 use super::keys::Order;
-use super::nodes::*;
-use super::plan::{self, Expr, Node};
-use crate::base::error::{fail, unsupported};
+use super::nodes::{self, Above, PNode, Wanted};
+use super::ops::{Node, Single};
+use super::plan::{self, Expr, SortKey};
+use crate::base::error::fail;
 use crate::base::{Oid, Res};
 use crate::expr::compile::ordered;
 use crate::expr::{Compiler, Program, SubPlans};
-use crate::func::{agg, set, CallInfo};
-use crate::types::oids;
 use crate::types::registry;
 use crate::types::settings::Settings;
 use std::collections::BTreeSet;
@@ -42,16 +37,6 @@ pub struct PlanCompiler {
     reads: BTreeSet<usize>,
     volatile: bool,
     tables: Vec<Arc<TableDef>>,
-    /// Which columns of the node that is compiled next somebody looks at; none: all.
-    wanted: Wanted,
-}
-
-type Wanted = Option<BTreeSet<usize>>;
-
-/// What is wanted below a node that looks at some columns and hands all on.
-fn and(wanted: &Wanted, program: &Program) -> Wanted {
-    let wanted = wanted.as_ref()?;
-    Some(wanted.union(&program.looks_at).copied().collect())
 }
 
 impl SubPlans for PlanCompiler {
@@ -67,11 +52,11 @@ impl SubPlans for PlanCompiler {
 /// The plan's root and its subplans, and how many nodes there are.
 pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, usize)> {
     let count = subplans.len();
-    let mut total = crate::exec::width::count(root);
+    let mut total = nodes::count(root);
     let mut bases = Vec::with_capacity(count);
     for subplan in &subplans {
         bases.push(total);
-        total += crate::exec::width::count(subplan);
+        total += nodes::count(subplan);
     }
     let mut compiler = PlanCompiler {
         sources: subplans,
@@ -83,9 +68,12 @@ pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, us
         reads: BTreeSet::new(),
         volatile: false,
         tables: Vec::new(),
+    };
+    let top = Above {
+        top: true,
         wanted: None,
     };
-    let root = compiler.node(root, true)?;
+    let root = compiler.place(root, &top)?;
     for i in 0..count {
         compiler.compile_sub(i)?;
     }
@@ -95,7 +83,7 @@ pub fn compile(root: &Node, subplans: Vec<Node>) -> Res<(PNode, Vec<SubPlan>, us
 
 impl PlanCompiler {
     fn compile_sub(&mut self, i: usize) -> Res<()> {
-        if i >= self.sources.len() {
+        if !self.has_subplan(i) {
             return fail("XX000", format!("plan has no subplan {i}"));
         }
         if self.done[i].is_some() {
@@ -104,11 +92,11 @@ impl PlanCompiler {
         if std::mem::replace(&mut self.busy[i], true) {
             return fail("XX000", format!("subplan {i} refers to itself"));
         }
-        let source = std::mem::replace(&mut self.sources[i], Node::Single {});
+        let source = std::mem::replace(&mut self.sources[i], Node::Single(Box::new(Single {})));
         let reads = std::mem::take(&mut self.reads);
         let volatile = std::mem::take(&mut self.volatile);
         let next = std::mem::replace(&mut self.nodes, self.bases[i]);
-        let node = self.node(&source, false)?;
+        let node = self.node(&source)?;
         self.nodes = next;
         let free = std::mem::replace(&mut self.reads, reads)
             .into_iter()
@@ -122,7 +110,8 @@ impl PlanCompiler {
         Ok(())
     }
 
-    fn program<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> Res<Program> {
+    /// Expressions that are evaluated together.
+    pub fn program<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> Res<Program> {
         let settings = self.settings.clone();
         let (program, reads) = Compiler::new(self, &settings).program(exprs)?;
         self.reads.extend(reads);
@@ -130,500 +119,75 @@ impl PlanCompiler {
         Ok(program)
     }
 
-    fn optional(&mut self, expr: &Option<Expr>) -> Res<Option<Program>> {
+    pub fn optional(&mut self, expr: &Option<Expr>) -> Res<Option<Program>> {
         expr.as_ref().map(|e| self.program([e])).transpose()
     }
 
-    fn node(&mut self, node: &Node, top: bool) -> Res<PNode> {
+    pub fn optional_list(&mut self, exprs: &Option<Vec<Expr>>) -> Res<Option<Program>> {
+        exprs.as_ref().map(|e| self.program(e)).transpose()
+    }
+
+    /// A node below, of which all columns are looked at.
+    pub fn node(&mut self, node: &Node) -> Res<PNode> {
+        self.place(node, &Above::default())
+    }
+
+    /// A node below, of which these columns are looked at.
+    pub fn below(&mut self, node: &Node, wanted: Wanted) -> Res<PNode> {
+        self.place(node, &Above { top: false, wanted })
+    }
+
+    /// A node below that is the statement itself where the one above it is.
+    pub fn instead(&mut self, node: &Node, above: &Above) -> Res<PNode> {
+        let top = above.top;
+        self.place(node, &Above { top, wanted: None })
+    }
+
+    fn place(&mut self, node: &Node, above: &Above) -> Res<PNode> {
         let reads = std::mem::take(&mut self.reads);
         let volatile = std::mem::take(&mut self.volatile);
-        let wanted = self.wanted.take();
         let id = self.nodes;
         self.nodes += 1;
-        let kind = match self.source(node)? {
-            Some(kind) => kind,
-            None => match self.transform(node, top, &wanted)? {
-                Some(kind) => kind,
-                None => self.combine(node, top, &wanted)?,
-            },
-        };
+        let node = node.compile(self, above)?;
         let repeatable = self.reads.is_empty() && !self.volatile;
         self.reads.extend(reads);
         self.volatile |= volatile;
         Ok(PNode {
             id,
             repeatable,
-            kind,
+            node,
         })
     }
 
-    /// Nodes without inputs.
-    fn source(&mut self, node: &Node) -> Res<Option<Kind>> {
-        Ok(Some(match node {
-            Node::Single {} => Kind::Single,
-            Node::Empty { .. } => Kind::Empty,
-            Node::Values { rows, types } => {
-                let rows = rows
-                    .iter()
-                    .map(|r| self.program(r))
-                    .collect::<Res<Vec<_>>>()?;
-                Kind::Values(Arc::new(ValuesNode {
-                    rows,
-                    types: types.clone(),
-                }))
-            }
-            Node::LiteralRows { .. } => Kind::LiteralRows(Arc::new(self.literal_rows(node)?)),
-            Node::FunctionScan { calls, ordinality } => {
-                let calls = calls
-                    .iter()
-                    .map(|c| self.set_call(c))
-                    .collect::<Res<Vec<_>>>()?;
-                Kind::FunctionScan(Arc::new(FunctionScanNode {
-                    calls,
-                    ordinality: *ordinality,
-                }))
-            }
-            Node::HostScan { name, types, args } => {
-                let args = self.program(args)?;
-                Kind::HostScan(Arc::new(HostScanNode {
-                    name: name.clone(),
-                    types: types.clone(),
-                    args,
-                }))
-            }
-            Node::Scan {
-                table,
-                columns,
-                filter,
-            } => Kind::Scan(Arc::new(self.scan(table, columns, filter)?)),
-            Node::IndexScan { .. } => Kind::IndexScan(Arc::new(self.index_scan(node)?)),
-            Node::CteScan { id, .. } => {
-                self.volatile = true;
-                Kind::CteScan(*id)
-            }
-            Node::WorkScan { id, .. } => {
-                self.volatile = true;
-                Kind::WorkScan(*id)
-            }
-            _ => return Ok(None),
-        }))
+    /// The node that is compiled now need not give the same rows when it is run again.
+    pub fn set_volatile(&mut self) {
+        self.volatile = true;
     }
 
-    /// A node below, of which these columns are looked at.
-    fn below(&mut self, node: &Node, wanted: Wanted) -> Res<PNode> {
-        self.wanted = wanted;
-        self.node(node, false)
-    }
-
-    /// Nodes with one input.
-    fn transform(&mut self, node: &Node, top: bool, wanted: &Wanted) -> Res<Option<Kind>> {
-        Ok(Some(match node {
-            Node::Filter { input, test } => {
-                let test = self.program([test])?;
-                let input = self.below(input, and(wanted, &test))?;
-                Kind::Filter(Arc::new(FilterNode { input, test }))
-            }
-            Node::Project { input, exprs } => {
-                let exprs = self.program(exprs)?;
-                let input = self.below(input, Some(exprs.looks_at.clone()))?;
-                let moves = exprs
-                    .columns()
-                    .filter(|c| c.iter().collect::<BTreeSet<_>>().len() == c.len());
-                Kind::Project(Arc::new(ProjectNode {
-                    input,
-                    exprs,
-                    moves,
-                }))
-            }
-            Node::ProjectSet { input, exprs } => self.project_set(input, exprs)?,
-            Node::Sort { input, keys, limit } => {
-                let (keys, orders) = self.sort_keys(keys)?;
-                let limit = self.optional(limit)?;
-                let input = self.below(input, and(wanted, &keys))?;
-                Kind::Sort(Arc::new(SortNode {
-                    input,
-                    keys,
-                    orders,
-                    limit,
-                }))
-            }
-            Node::Aggregate { .. } => Kind::Aggregate(Arc::new(self.aggregate(node)?)),
-            Node::Window { .. } => Kind::Window(Arc::new(self.window(node)?)),
-            Node::Limit { .. } => self.limit(node)?,
-            Node::Distinct { input, keys, types } => {
-                let input = self.node(input, false)?;
-                let keys = keys.as_ref().map(|k| self.program(k)).transpose()?;
-                Kind::Distinct(Arc::new(DistinctNode {
-                    input,
-                    keys,
-                    infos: infos(types)?,
-                }))
-            }
-            Node::LockRows {
-                input,
-                locks,
-                outer,
-            } => {
-                let input = self.node(input, false)?;
-                let locks = locks
-                    .iter()
-                    .map(|l| self.row_lock(l))
-                    .collect::<Res<Vec<_>>>()?;
-                let outer = outer
-                    .iter()
-                    .map(|o| Ok((self.program([&o.0])?, o.1.clone())))
-                    .collect::<Res<Vec<_>>>()?;
-                self.volatile = true;
-                Kind::LockRows(Arc::new(LockRowsNode {
-                    input,
-                    locks,
-                    outer,
-                }))
-            }
-            Node::Insert(insert) => Kind::Insert(Arc::new(self.insert(insert, top)?)),
-            Node::Update(update) => Kind::Update(Arc::new(self.update(update, top)?)),
-            Node::Delete(delete) => Kind::Delete(Arc::new(self.delete(delete, top)?)),
-            _ => return Ok(None),
-        }))
-    }
-
-    /// Nodes with several inputs.
-    fn combine(&mut self, node: &Node, top: bool, wanted: &Wanted) -> Res<Kind> {
-        Ok(match node {
-            Node::NestedLoop { .. } => self.nested_loop(node)?,
-            Node::HashJoin { .. } | Node::MergeJoin { .. } => self.key_join(node, wanted)?,
-            Node::Append { inputs } => {
-                let inputs = inputs
-                    .iter()
-                    .map(|n| self.node(n, false))
-                    .collect::<Res<Vec<_>>>()?;
-                Kind::Append(Arc::new(AppendNode { inputs }))
-            }
-            Node::SetOp { .. } => self.set_op(node)?,
-            Node::With {
-                id,
-                cte,
-                input,
-                writes,
-            } => Kind::With(Arc::new(WithNode {
-                id: *id,
-                cte: self.node(cte, false)?,
-                input: self.node(input, top)?,
-                writes: *writes,
-            })),
-            Node::Recursive {
-                id,
-                start,
-                step,
-                distinct,
-                types,
-            } => Kind::Recursive(Arc::new(RecursiveNode {
-                id: *id,
-                start: self.node(start, false)?,
-                step: self.node(step, false)?,
-                distinct: *distinct,
-                infos: infos(types)?,
-            })),
-            // Those of `source` and `transform`. All are named, so that a new kind does not compile before it is dealt with.
-            Node::Single {}
-            | Node::Empty { .. }
-            | Node::Values { .. }
-            | Node::LiteralRows { .. }
-            | Node::FunctionScan { .. }
-            | Node::HostScan { .. }
-            | Node::Scan { .. }
-            | Node::IndexScan { .. }
-            | Node::CteScan { .. }
-            | Node::WorkScan { .. }
-            | Node::Filter { .. }
-            | Node::Project { .. }
-            | Node::ProjectSet { .. }
-            | Node::Sort { .. }
-            | Node::Aggregate { .. }
-            | Node::Window { .. }
-            | Node::Limit { .. }
-            | Node::Distinct { .. }
-            | Node::LockRows { .. }
-            | Node::Insert(_)
-            | Node::Update(_)
-            | Node::Delete(_) => return unsupported("this kind of plan node"),
-        })
-    }
-
-    fn set_op(&mut self, node: &Node) -> Res<Kind> {
-        let Node::SetOp {
-            kind,
-            all,
-            left,
-            right,
-            types,
-        } = node
-        else {
-            return unsupported("this kind of plan node");
-        };
-        Ok(Kind::SetOp(Arc::new(SetOpNode {
-            kind: *kind,
-            all: *all,
-            left: self.node(left, false)?,
-            right: self.node(right, false)?,
-            infos: infos(types)?,
-        })))
-    }
-
-    fn nested_loop(&mut self, node: &Node) -> Res<Kind> {
-        let Node::NestedLoop {
-            kind,
-            left,
-            right,
-            on,
-            params,
-            right_width,
-        } = node
-        else {
-            return fail("XX000", "not a join");
-        };
-        let left_width = crate::exec::width::width(left);
-        let left = self.node(left, false)?;
+    /// What is compiled here may read these executor parameters, which the node above it sets: it does not read them itself.
+    pub fn binding<T>(
+        &mut self,
+        params: &[usize],
+        compile: impl FnOnce(&mut PlanCompiler) -> Res<T>,
+    ) -> Res<T> {
         let outer = std::mem::take(&mut self.reads);
-        let right = self.node(right, false)?;
-        let on = self.optional(on)?;
-        let numbers: Vec<usize> = params.iter().map(|(n, _)| *n).collect();
-        self.reads.retain(|n| !numbers.contains(n));
+        let compiled = compile(self)?;
+        self.reads.retain(|n| !params.contains(n));
         self.reads.extend(outer);
-        let params = self.program(params.iter().map(|(_, e)| e))?;
-        Ok(Kind::NestedLoop(Arc::new(NestedLoopNode {
-            kind: *kind,
-            left,
-            right,
-            on,
-            params,
-            param_numbers: numbers,
-            left_width,
-            right_width: *right_width,
-        })))
+        Ok(compiled)
     }
 
-    fn limit(&mut self, node: &Node) -> Res<Kind> {
-        let Node::Limit {
-            input,
-            count,
-            offset,
-            with_ties,
-        } = node
-        else {
-            return fail("XX000", "not a limit");
-        };
-        let input = self.node(input, false)?;
-        let (ties, orders) = self.sort_keys(with_ties)?;
-        Ok(Kind::Limit(Arc::new(LimitNode {
-            input,
-            count: self.optional(count)?,
-            offset: self.optional(offset)?,
-            ties,
-            tie_infos: orders.iter().map(|o| o.info).collect(),
-        })))
+    pub fn has_subplan(&self, number: usize) -> bool {
+        number < self.sources.len()
     }
 
-    fn sort_keys(&mut self, keys: &[plan::SortKey]) -> Res<(Program, Vec<Order>)> {
+    pub fn sort_keys(&mut self, keys: &[SortKey]) -> Res<(Program, Vec<Order>)> {
         let program = self.program(keys.iter().map(|k| &k.expr))?;
-        let orders = keys
-            .iter()
-            .map(|k| {
-                Ok(Order {
-                    info: ordered(k.typ)?,
-                    desc: k.desc,
-                    nulls_first: k.nulls_first,
-                })
-            })
-            .collect::<Res<Vec<_>>>()?;
+        let orders = keys.iter().map(order).collect::<Res<Vec<_>>>()?;
         Ok((program, orders))
     }
 
-    fn set_call(&mut self, call: &plan::SetCall) -> Res<SetCallNode> {
-        let Some(function) = find_set(&call.func) else {
-            return unsupported(format_args!("set-returning function {}", call.func));
-        };
-        let typ = match call.types.as_slice() {
-            [one] => *one,
-            _ => oids::RECORD,
-        };
-        let info = CallInfo {
-            columns: call.types.clone(),
-            ..CallInfo::new(&call.arg_types, typ)
-        };
-        Ok(SetCallNode {
-            function,
-            info,
-            args: self.program(&call.args)?,
-            types: call.types.clone(),
-        })
-    }
-
-    fn project_set(&mut self, input: &Node, items: &[plan::ProjectItem]) -> Res<Kind> {
-        let input = self.node(input, false)?;
-        let (mut exprs, mut sets, mut out) = (Vec::new(), Vec::new(), Vec::new());
-        for item in items {
-            match item {
-                plan::ProjectItem::Expr(e) => {
-                    out.push(Item::Expr(exprs.len()));
-                    exprs.push(e);
-                }
-                plan::ProjectItem::Set(call) => {
-                    out.push(Item::Set(sets.len()));
-                    sets.push(self.set_call(call)?);
-                }
-            }
-        }
-        let exprs = self.program(exprs)?;
-        Ok(Kind::ProjectSet(Arc::new(ProjectSetNode {
-            input,
-            items: out,
-            exprs,
-            sets,
-        })))
-    }
-
-    fn scan(
-        &mut self,
-        table: &plan::Table,
-        columns: &[usize],
-        filter: &Option<Expr>,
-    ) -> Res<ScanNode> {
-        let table = self.table(table)?;
-        let mut types = Vec::with_capacity(columns.len() + 1);
-        for &c in columns {
-            match table.columns.get(c) {
-                Some(column) => types.push(column.typ),
-                None => {
-                    return fail(
-                        "XX000",
-                        format!("plan scans column {c} of table {}", table.name),
-                    )
-                }
-            }
-        }
-        types.push(oids::INT8);
-        Ok(ScanNode {
-            table,
-            columns: columns.to_vec(),
-            types,
-            filter: self.optional(filter)?,
-        })
-    }
-
-    fn index_scan(&mut self, node: &Node) -> Res<IndexScanNode> {
-        let Node::IndexScan {
-            table,
-            index,
-            low,
-            high,
-            any,
-            backward,
-            columns,
-            filter,
-        } = node
-        else {
-            return fail("XX000", "not an index scan");
-        };
-        let scan = self.scan(table, columns, filter)?;
-        let prefix = low.as_ref().map_or(0, |b| b.values.len());
-        let any_type = match (any, scan.table.indexes.get(*index)) {
-            (_, None) => {
-                return fail(
-                    "XX000",
-                    format!("table {} has no index {index}", scan.table.name),
-                )
-            }
-            (None, _) => None,
-            (Some(_), Some(def)) => match def.keys.get(prefix) {
-                Some(key) => Some(registry::get(key.typ)?),
-                None => return fail("XX000", "an index probe beyond the index's columns"),
-            },
-        };
-        let mut bound = |b: &Option<plan::Bound>| -> Res<Option<BoundNode>> {
-            let Some(b) = b else { return Ok(None) };
-            Ok(Some(BoundNode {
-                values: self.program(&b.values)?,
-                inclusive: b.inclusive,
-                nulls: b.nulls.clone(),
-            }))
-        };
-        let (low, high) = (bound(low)?, bound(high)?);
-        let any = self.optional(any)?;
-        Ok(IndexScanNode {
-            scan,
-            index: *index,
-            low,
-            high,
-            any,
-            any_type,
-            backward: *backward,
-        })
-    }
-
-    fn aggregate(&mut self, node: &Node) -> Res<AggregateNode> {
-        let Node::Aggregate {
-            input,
-            keys,
-            key_types,
-            aggs,
-            sorted,
-            sets,
-        } = node
-        else {
-            return fail("XX000", "not an aggregate");
-        };
-        let keys = self.program(keys)?;
-        let aggs = aggs.iter().map(|a| self.agg(a)).collect::<Res<Vec<_>>>()?;
-        let mut wanted = keys.looks_at.clone();
-        for agg in &aggs {
-            wanted.extend(&agg.args.looks_at);
-            wanted.extend(agg.filter.iter().flat_map(|f| &f.looks_at));
-        }
-        Ok(AggregateNode {
-            input: self.below(input, Some(wanted))?,
-            keys,
-            infos: infos(key_types)?,
-            aggs,
-            sorted: *sorted,
-            sets: sets.clone(),
-        })
-    }
-
-    fn agg(&mut self, call: &plan::Agg) -> Res<AggCall> {
-        let orders = call
-            .order
-            .iter()
-            .map(|k| {
-                Ok(Order {
-                    info: ordered(k.typ)?,
-                    desc: k.desc,
-                    nulls_first: k.nulls_first,
-                })
-            })
-            .collect::<Res<Vec<_>>>()?;
-        let args = self.program(call.args.iter().chain(call.order.iter().map(|k| &k.expr)))?;
-        let arg_infos = if call.distinct {
-            call.arg_types
-                .iter()
-                .map(|&t| ordered(t))
-                .collect::<Res<Vec<_>>>()?
-        } else {
-            Vec::new()
-        };
-        Ok(AggCall {
-            aggregate: agg::lookup(&call.func, &call.arg_types)?,
-            info: CallInfo::new(&call.arg_types, call.typ),
-            args,
-            arg_count: call.args.len(),
-            distinct: call.distinct,
-            arg_infos,
-            orders,
-            filter: self.optional(&call.filter)?,
-        })
-    }
-
-    fn table(&mut self, table: &plan::Table) -> Res<Arc<TableDef>> {
+    pub fn table(&mut self, table: &plan::Table) -> Res<Arc<TableDef>> {
         if let Some(known) = self
             .tables
             .iter()
@@ -637,15 +201,15 @@ impl PlanCompiler {
     }
 }
 
-#[cfg(not(test))]
-use self::set::lookup as find_set;
-
-/// Tests of the executor bring one along.
-#[cfg(test)]
-fn find_set(func: &str) -> Option<&'static set::SetFunction> {
-    crate::exec::tests::find_set(func).or_else(|| set::lookup(func))
+/// How a key is sorted.
+pub fn order(key: &SortKey) -> Res<Order> {
+    Ok(Order {
+        info: ordered(key.typ)?,
+        desc: key.desc,
+        nulls_first: key.nulls_first,
+    })
 }
 
-fn infos(types: &[Oid]) -> Res<Vec<&'static registry::TypeInfo>> {
+pub fn infos(types: &[Oid]) -> Res<Vec<&'static registry::TypeInfo>> {
     types.iter().map(|&t| registry::get(t)).collect()
 }

@@ -2,29 +2,140 @@
 
 use super::aggstate::{Arguments, Evaluated, States};
 use super::hashagg::HashAggregate;
+use super::parallel::{self, ParallelAggregate};
 use super::{Input, Op, Opener};
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
+use crate::exec::compile::{infos, order};
 use crate::exec::keys::same_rows;
-use crate::exec::nodes::AggregateNode;
+use crate::exec::keys::Order;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, SortKey};
+use crate::expr::compile::ordered;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
+use crate::func::{agg, CallInfo};
+use crate::types::registry::TypeInfo;
+use serde::Deserialize;
 use std::sync::Arc;
 
-pub fn open(node: &Arc<AggregateNode>, opener: &Opener) -> Op {
-    let input = opener.open(&node.input);
-    let operator: Op = if node.keys.is_empty() && node.sets.is_none() {
-        Box::new(PlainAggregate::new(node.clone(), input))
-    } else if node.sorted && node.sets.is_none() {
-        Box::new(SortedAggregate::new(node.clone(), input))
-    } else {
-        Box::new(HashAggregate::new(node.clone(), input))
-    };
-    match super::parallel::eligible(node) && opener.counters.is_none() {
-        true => Box::new(super::parallel::ParallelAggregate::new(
-            node.clone(),
-            operator,
-        )),
-        false => operator,
+/// Output: group keys, then aggregates. `sorted`: input is sorted by the keys. `sets`: grouping sets, as lists of
+/// key indexes (keys outside the set read as null).
+#[derive(Debug, Deserialize)]
+pub struct Aggregate {
+    pub input: Node,
+    pub keys: Vec<Expr>,
+    pub key_types: Vec<Oid>,
+    pub aggs: Vec<Agg>,
+    pub sorted: bool,
+    pub sets: Option<Vec<Vec<usize>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Agg {
+    /// pg_proc name and argument types pick the aggregate: `sum(int4)` is func "sum", arg_types [23].
+    pub func: String,
+    pub args: Vec<Expr>,
+    pub arg_types: Vec<Oid>,
+    pub typ: Oid,
+    pub distinct: bool,
+    pub filter: Option<Expr>,
+    pub order: Vec<SortKey>,
+}
+
+impl Agg {
+    fn compile(&self, compiler: &mut PlanCompiler) -> Res<AggCall> {
+        let orders = self.order.iter().map(order);
+        let orders = orders.collect::<Res<_>>()?;
+        let args = self.args.iter().chain(self.order.iter().map(|k| &k.expr));
+        let args = compiler.program(args)?;
+        let arg_infos = match self.distinct {
+            true => self
+                .arg_types
+                .iter()
+                .map(|&t| ordered(t))
+                .collect::<Res<_>>()?,
+            false => Vec::new(),
+        };
+        Ok(AggCall {
+            aggregate: agg::lookup(&self.func, &self.arg_types)?,
+            info: CallInfo::new(&self.arg_types, self.typ),
+            args,
+            arg_count: self.args.len(),
+            distinct: self.distinct,
+            arg_infos,
+            orders,
+            filter: compiler.optional(&self.filter)?,
+        })
+    }
+}
+
+impl PlanNode for Aggregate {
+    fn width(&self) -> usize {
+        self.keys.len() + self.aggs.len()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let keys = compiler.program(&self.keys)?;
+        let aggs = self.aggs.iter().map(|a| a.compile(compiler));
+        let aggs = aggs.collect::<Res<Vec<_>>>()?;
+        let mut wanted = keys.looks_at.clone();
+        for agg in &aggs {
+            wanted.extend(&agg.args.looks_at);
+            wanted.extend(agg.filter.iter().flat_map(|f| &f.looks_at));
+        }
+        Ok(Arc::new(AggregateNode {
+            input: compiler.below(&self.input, Some(wanted))?,
+            keys,
+            infos: infos(&self.key_types)?,
+            aggs,
+            sorted: self.sorted,
+            sets: self.sets.clone(),
+        }))
+    }
+}
+
+pub struct AggCall {
+    pub aggregate: &'static agg::Aggregate,
+    pub info: CallInfo,
+    /// Arguments, then the ORDER BY's expressions.
+    pub args: Program,
+    pub arg_count: usize,
+    pub distinct: bool,
+    /// Types of the arguments, for DISTINCT.
+    pub arg_infos: Vec<&'static TypeInfo>,
+    pub orders: Vec<Order>,
+    pub filter: Option<Program>,
+}
+
+pub struct AggregateNode {
+    pub input: PNode,
+    pub keys: Program,
+    pub infos: Vec<&'static TypeInfo>,
+    pub aggs: Vec<AggCall>,
+    pub sorted: bool,
+    pub sets: Option<Vec<Vec<usize>>>,
+}
+
+impl CompiledNode for AggregateNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        let operator: Op = if self.keys.is_empty() && self.sets.is_none() {
+            Box::new(PlainAggregate::new(self.clone(), input))
+        } else if self.sorted && self.sets.is_none() {
+            Box::new(SortedAggregate::new(self.clone(), input))
+        } else {
+            Box::new(HashAggregate::new(self.clone(), input))
+        };
+        match parallel::eligible(&self) && opener.counters.is_none() {
+            true => Box::new(ParallelAggregate::new(self, operator)),
+            false => operator,
+        }
     }
 }
 

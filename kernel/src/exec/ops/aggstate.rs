@@ -1,10 +1,10 @@
 //! States of aggregates for many groups: counters where that is enough, accumulators otherwise, and whole rows where
 //! DISTINCT or ORDER BY must see them all first.
 
+use super::aggregate::{AggCall, AggregateNode};
 use super::inorder::InOrder;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::nodes::{AggCall, AggregateNode};
 use crate::expr::{Env, State};
 use crate::func::agg::Accumulator;
 

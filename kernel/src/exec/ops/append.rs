@@ -3,7 +3,40 @@
 use super::Op;
 use crate::base::Res;
 use crate::exec::batch::Batch;
+use crate::exec::nodes::*;
 use crate::expr::{Env, Operator};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// One input after the other.
+#[derive(Debug, Deserialize)]
+pub struct Append {
+    pub inputs: Vec<Node>,
+}
+
+impl PlanNode for Append {
+    fn width(&self) -> usize {
+        self.inputs.first().map_or(0, |input| input.width())
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        self.inputs.iter().collect()
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let inputs = self.inputs.iter().map(|input| compiler.node(input));
+        Ok(Arc::new(AppendNode(inputs.collect::<Res<_>>()?)))
+    }
+}
+
+struct AppendNode(Vec<PNode>);
+
+impl CompiledNode for AppendNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let inputs = self.0.iter().map(|input| opener.open(input));
+        Box::new(AppendState::new(inputs.collect()))
+    }
+}
 
 pub struct AppendState {
     inputs: Vec<Op>,

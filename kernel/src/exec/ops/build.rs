@@ -1,10 +1,10 @@
 //! The right side of a hash join, in memory by the hash of its keys.
 
+use super::keyjoin::KeyJoinNode;
 use super::Op;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::{hash_rows, HashIndex};
-use crate::exec::nodes::KeyJoinNode;
 use crate::expr::{Env, State};
 use std::borrow::Borrow;
 use std::sync::Arc;

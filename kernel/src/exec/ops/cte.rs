@@ -5,9 +5,78 @@ use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::Batch;
 use crate::exec::kept::{Kept, Room};
-use crate::exec::nodes::WithNode;
+use crate::exec::nodes::*;
 use crate::expr::{Env, Operator};
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// WITH: `cte` is run once, at first use (or at the start when it writes), and read by `CteScan` anywhere below.
+#[derive(Debug, Deserialize)]
+pub struct With {
+    pub id: usize,
+    pub cte: Node,
+    pub input: Node,
+    pub writes: bool,
+}
+
+impl PlanNode for With {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.cte, &self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        Ok(Arc::new(WithNode {
+            id: self.id,
+            cte: compiler.node(&self.cte)?,
+            input: compiler.instead(&self.input, above)?,
+            writes: self.writes,
+        }))
+    }
+}
+
+pub struct WithNode {
+    id: usize,
+    cte: PNode,
+    input: PNode,
+    writes: bool,
+}
+
+impl CompiledNode for WithNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let (cte, input) = (opener.open(&self.cte), opener.open(&self.input));
+        Box::new(WithState::new(self, cte, input))
+    }
+}
+
+/// Reads a CTE.
+#[derive(Debug, Deserialize)]
+pub struct CteScan {
+    pub id: usize,
+    pub width: usize,
+}
+
+impl PlanNode for CteScan {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        compiler.set_volatile();
+        Ok(Arc::new(CteScanNode(self.id)))
+    }
+}
+
+struct CteScanNode(usize);
+
+impl CompiledNode for CteScanNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(CteScanState::new(self.0))
+    }
+}
 
 /// A CTE's rows so far, and what makes more of them. Readers pull it on, one batch at a time.
 pub struct Cte {

@@ -4,15 +4,78 @@ use super::modify::{
     lock_second, null_rows, replaced, room, row_id, table_rows, types, wrote, Changed, Finish,
     Second,
 };
+use super::modify::{After, Rules};
 use super::{Input, Op};
 use crate::base::{Lsn, Res, RowId};
+use crate::exec::access::TableDef;
 use crate::exec::access::Wrote;
 use crate::exec::batch::Batch;
-use crate::exec::nodes::DeleteNode;
-use crate::exec::plan::LockMode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, LockMode, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+#[derive(Debug, Deserialize)]
+pub struct Delete {
+    pub table: Table,
+    pub input: Node,
+    pub row: usize,
+    pub old: Vec<(usize, usize)>,
+    pub recheck: Option<Expr>,
+    /// Over the old row's columns (attnum order), the row id, then all input columns.
+    pub returning: Option<Vec<Expr>>,
+    pub after: Vec<After>,
+}
+
+impl PlanNode for Delete {
+    fn width(&self) -> usize {
+        self.returning.as_ref().map_or(0, Vec::len)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        compiler.set_volatile();
+        Ok(Arc::new(DeleteNode {
+            table: compiler.table(&self.table)?,
+            input,
+            row: self.row,
+            old: self.old.clone(),
+            recheck: compiler.optional(&self.recheck)?,
+            rules: Rules::new(compiler, &[], &self.after)?,
+            returning: compiler.optional_list(&self.returning)?,
+            top: above.top,
+        }))
+    }
+}
+
+pub struct DeleteNode {
+    table: Arc<TableDef>,
+    input: PNode,
+    row: usize,
+    old: Vec<(usize, usize)>,
+    recheck: Option<Program>,
+    rules: Rules,
+    returning: Option<Program>,
+    top: bool,
+}
+
+impl CompiledNode for DeleteNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(DeleteState::new(self, input))
+    }
+
+    fn passes(&self) -> bool {
+        self.returning.is_none()
+    }
+}
 
 pub struct DeleteState {
     node: Arc<DeleteNode>,

@@ -3,12 +3,58 @@
 use super::over::Over;
 use super::split::LEFT;
 use super::{Input, Op};
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
+use crate::exec::compile::infos;
 use crate::exec::keys::{hash_rows, same_rows, Groups};
-use crate::exec::nodes::DistinctNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::Expr;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
+use crate::types::registry::TypeInfo;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Distinct on all columns, or on `keys` (DISTINCT ON over sorted input, first row kept).
+#[derive(Debug, Deserialize)]
+pub struct Distinct {
+    pub input: Node,
+    pub keys: Option<Vec<Expr>>,
+    pub types: Vec<Oid>,
+}
+
+impl PlanNode for Distinct {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        Ok(Arc::new(DistinctNode {
+            input: compiler.node(&self.input)?,
+            keys: compiler.optional_list(&self.keys)?,
+            infos: infos(&self.types)?,
+        }))
+    }
+}
+
+pub struct DistinctNode {
+    input: PNode,
+    /// DISTINCT ON: the input is sorted by these.
+    keys: Option<Program>,
+    infos: Vec<&'static TypeInfo>,
+}
+
+impl CompiledNode for DistinctNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(DistinctState::new(self, input))
+    }
+}
 
 pub struct DistinctState {
     node: Arc<DistinctNode>,

@@ -1,10 +1,10 @@
 //! Window frames: which rows of its partition a row sees.
 
 use super::partition::Partition;
+use super::window::{BoundKind, Exclude, FrameMode, FrameNode};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::keys::Order;
-use crate::exec::nodes::{BoundKind, Exclude, FrameMode, FrameNode};
 use crate::expr::{Env, State};
 use crate::types::{oids, Datum};
 use std::cmp::Ordering;

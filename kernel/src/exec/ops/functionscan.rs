@@ -1,12 +1,47 @@
 //! Set-returning functions in FROM.
 
 use super::setcall::Running;
+use super::setcall::{SetCall, SetCallNode};
 use crate::base::Res;
 use crate::exec::batch::{Batch, BATCH_ROWS};
-use crate::exec::nodes::FunctionScanNode;
+use crate::exec::nodes::*;
 use crate::expr::{Env, Operator, State};
 use crate::types::{oids, Datum};
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// A set-returning function: generate_series, unnest (several at once are zipped), json_array_elements…
+#[derive(Debug, Deserialize)]
+pub struct FunctionScan {
+    pub calls: Vec<SetCall>,
+    pub ordinality: bool,
+}
+
+impl PlanNode for FunctionScan {
+    fn width(&self) -> usize {
+        let columns = self.calls.iter().map(|c| c.types.len());
+        columns.sum::<usize>() + usize::from(self.ordinality)
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let calls = self.calls.iter().map(|c| c.compile(compiler));
+        Ok(Arc::new(FunctionScanNode {
+            calls: calls.collect::<Res<_>>()?,
+            ordinality: self.ordinality,
+        }))
+    }
+}
+
+pub struct FunctionScanNode {
+    calls: Vec<SetCallNode>,
+    ordinality: bool,
+}
+
+impl CompiledNode for FunctionScanNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(FunctionScanState::new(self))
+    }
+}
 
 pub struct FunctionScanState {
     node: Arc<FunctionScanNode>,

@@ -3,13 +3,12 @@
 //! A table that grows beyond its room takes no more groups: input rows of other groups go to temporary files, cut into
 //! partitions by hash, and each partition is aggregated afterwards in the same way. Tables of grouping sets share the room.
 
-use super::aggregate::Prepared;
+use super::aggregate::{AggregateNode, Prepared};
 use super::aggstate::{Evaluated, States};
 use super::{Input, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::{hash_rows, Groups};
-use crate::exec::nodes::AggregateNode;
 use crate::exec::spill::{partition_block, scatter, spill, RowFile};
 use crate::expr::{Env, Operator};
 use crate::types::Datum;

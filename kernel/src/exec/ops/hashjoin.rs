@@ -5,20 +5,94 @@
 
 use super::build::{has_null, Build};
 use super::empty::EmptyState;
+use super::keyjoin::{KeyJoinNode, Keys};
 use super::matched::{joined, Matched, NONE};
+use super::parallel::pure;
+use super::scan::ScanNode;
 use super::split::{Part, Split, LEFT, RIGHT};
 use super::{Input, Op};
 use crate::base::error::corrupt;
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
+use crate::exec::compile::infos;
 use crate::exec::keys::{hash_rows, same_rows};
-use crate::exec::nodes::KeyJoinNode;
-use crate::exec::plan::JoinKind;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, JoinKind};
 use crate::exec::spill::SpillFile;
 use crate::expr::{Env, Operator, State};
 use crate::types::registry::TypeInfo;
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// The right side is hashed.
+#[derive(Debug, Deserialize)]
+pub struct HashJoin {
+    pub kind: JoinKind,
+    pub left: Node,
+    pub right: Node,
+    pub left_keys: Vec<Expr>,
+    pub right_keys: Vec<Expr>,
+    pub key_types: Vec<Oid>,
+    pub on: Option<Expr>,
+    pub left_width: usize,
+    pub right_width: usize,
+}
+
+impl PlanNode for HashJoin {
+    fn width(&self) -> usize {
+        self.kind.width(self.left_width, self.right_width)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.left, &self.right]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        let keys = Keys {
+            kind: self.kind,
+            left: compiler.program(&self.left_keys)?,
+            infos: infos(&self.key_types)?,
+            orders: Vec::new(),
+            right: compiler.program(&self.right_keys)?,
+            on: compiler.optional(&self.on)?,
+            left_width: self.left_width,
+            right_width: self.right_width,
+        };
+        let join = keys.join(compiler, above, &self.left, &self.right)?;
+        Ok(Arc::new(HashJoinNode(Arc::new(join))))
+    }
+}
+
+struct HashJoinNode(Arc<KeyJoinNode>);
+
+impl CompiledNode for HashJoinNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let node = self.0.clone();
+        let left = opener.open(&node.left);
+        if let Some((_, build)) = opener.built.iter().find(|(n, _)| Arc::ptr_eq(n, &node)) {
+            return Box::new(HashJoinState::shared(node, left, build.clone()));
+        }
+        let right = opener.open(&node.right);
+        Box::new(HashJoinState::new(node, left, right))
+    }
+
+    /// Parts of the left side can be joined apart, with one right side. It is read once more if that does not fit into memory.
+    fn scan_below<'n>(&'n self, joins: &mut Vec<&'n Arc<KeyJoinNode>>) -> Option<&'n ScanNode> {
+        let join = &self.0;
+        let apart = !matches!(join.kind, JoinKind::Right | JoinKind::Full)
+            && join.right.repeatable
+            && pure(&join.left_keys)
+            && pure(&join.right_keys)
+            && join.on.as_ref().is_none_or(pure);
+        if !apart {
+            return None;
+        }
+        joins.push(join);
+        join.left.scan_below(joins)
+    }
+}
 
 /// Candidate pairs that are tested at once.
 const PAIRS: usize = 4096;

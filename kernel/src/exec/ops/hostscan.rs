@@ -3,10 +3,47 @@
 use crate::base::error::fail;
 use crate::base::{Oid, Res};
 use crate::exec::batch::{Batch, BATCH_ROWS};
-use crate::exec::nodes::HostScanNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::Expr;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::{oids, Datum};
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Rows that Python makes when asked (pg_settings, pg_stat_activity …), by name.
+#[derive(Debug, Deserialize)]
+pub struct HostScan {
+    pub name: String,
+    pub types: Vec<Oid>,
+    pub args: Vec<Expr>,
+}
+
+impl PlanNode for HostScan {
+    fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        Ok(Arc::new(HostScanNode {
+            name: self.name.clone(),
+            types: self.types.clone(),
+            args: compiler.program(&self.args)?,
+        }))
+    }
+}
+
+pub struct HostScanNode {
+    name: String,
+    types: Vec<Oid>,
+    args: Program,
+}
+
+impl CompiledNode for HostScanNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(HostScanState::new(self))
+    }
+}
 
 pub struct HostScanState {
     node: Arc<HostScanNode>,

@@ -1,13 +1,111 @@
 //! Scans of indexes, with their filters.
 
 use super::scan::Reading;
+use super::scan::ScanNode;
+use crate::base::error::fail;
 use crate::base::{pace, Res};
 use crate::exec::access::Bounds;
 use crate::exec::batch::Batch;
-use crate::exec::nodes::{BoundNode, IndexScanNode};
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
+use crate::types::registry::{self, TypeInfo};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// A range of an index.
+#[derive(Debug, Deserialize)]
+pub struct IndexScan {
+    pub table: Table,
+    pub index: usize,
+    pub low: Option<Bound>,
+    pub high: Option<Bound>,
+    /// `key = ANY(array)` on the column after the equal prefix: one probe an element.
+    pub any: Option<Expr>,
+    pub backward: bool,
+    pub columns: Vec<usize>,
+    pub filter: Option<Expr>,
+}
+
+/// Values of leading key columns; no input columns. A null value makes the scan empty unless `nulls` says it is sought.
+#[derive(Debug, Deserialize)]
+pub struct Bound {
+    pub values: Vec<Expr>,
+    pub inclusive: bool,
+    pub nulls: Vec<bool>,
+}
+
+impl Bound {
+    fn compile(&self, compiler: &mut PlanCompiler) -> Res<BoundNode> {
+        Ok(BoundNode {
+            values: compiler.program(&self.values)?,
+            inclusive: self.inclusive,
+            nulls: self.nulls.clone(),
+        })
+    }
+}
+
+impl IndexScan {
+    /// Type of the key column that `any` probes.
+    fn any_type(&self, scan: &ScanNode) -> Res<Option<&'static TypeInfo>> {
+        let Some(def) = scan.table.indexes.get(self.index) else {
+            let message = format!("table {} has no index {}", scan.table.name, self.index);
+            return fail("XX000", message);
+        };
+        let prefix = self.low.as_ref().map_or(0, |b| b.values.len());
+        match (&self.any, def.keys.get(prefix)) {
+            (None, _) => Ok(None),
+            (Some(_), Some(key)) => Ok(Some(registry::get(key.typ)?)),
+            (Some(_), None) => fail("XX000", "an index probe beyond the index's columns"),
+        }
+    }
+}
+
+impl PlanNode for IndexScan {
+    fn width(&self) -> usize {
+        self.columns.len() + 1
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let scan = ScanNode::new(compiler, &self.table, &self.columns, &self.filter)?;
+        let any_type = self.any_type(&scan)?;
+        let mut bound = |b: &Option<Bound>| b.as_ref().map(|b| b.compile(compiler)).transpose();
+        let (low, high) = (bound(&self.low)?, bound(&self.high)?);
+        Ok(Arc::new(IndexScanNode {
+            scan,
+            index: self.index,
+            low,
+            high,
+            any: compiler.optional(&self.any)?,
+            any_type,
+            backward: self.backward,
+        }))
+    }
+}
+
+struct BoundNode {
+    values: Program,
+    inclusive: bool,
+    nulls: Vec<bool>,
+}
+
+pub struct IndexScanNode {
+    scan: ScanNode,
+    index: usize,
+    low: Option<BoundNode>,
+    high: Option<BoundNode>,
+    any: Option<Program>,
+    any_type: Option<&'static TypeInfo>,
+    backward: bool,
+}
+
+impl CompiledNode for IndexScanNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(IndexScanState::new(self))
+    }
+}
 
 /// The first batches are small: a query with LIMIT or one row should not pay for a thousand.
 const FIRST_ROWS: usize = 32;

@@ -1,10 +1,10 @@
 //! What an aggregate with DISTINCT or ORDER BY is given: rows of all its groups, sorted by group and then as the aggregate wants them,
 //! in temporary files where they don't fit into work_mem.
 
+use super::aggregate::AggCall;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::{lower, same_rows, Order};
-use crate::exec::nodes::AggCall;
 use crate::exec::sorter::Sorter;
 use crate::expr::Env;
 use crate::func::agg::Accumulator;

@@ -3,16 +3,109 @@
 use super::modify::{
     all_columns, check_row, may_fail, null_rows, room, sets_key, types, wrote, Changed, Finish,
 };
+use super::modify::{After, Check, Rules};
 use super::{Input, Op};
 use crate::base::error::SqlError;
 use crate::base::{Lsn, Oid, Res, RowId, Stop};
+use crate::exec::access::TableDef;
 use crate::exec::access::{Inserted, Wait, Wrote};
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::nodes::{ConflictNode, InsertNode};
-use crate::exec::plan::LockMode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, LockMode, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Input rows have a value for every table column, in attnum order.
+#[derive(Debug, Deserialize)]
+pub struct Insert {
+    pub table: Table,
+    pub input: Node,
+    pub checks: Vec<Check>,
+    pub conflict: Option<OnConflict>,
+    /// RETURNING, over the new row's columns in attnum order and then the row id; none: no rows come out.
+    pub returning: Option<Vec<Expr>>,
+    pub after: Vec<After>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OnConflict {
+    /// OIDs of the indexes that may conflict; empty: any unique index (DO NOTHING only).
+    pub arbiters: Vec<Oid>,
+    /// None: DO NOTHING. Otherwise (table column, expression) over: the existing row's columns, then EXCLUDED's.
+    pub set: Option<Vec<(usize, Expr)>>,
+    pub filter: Option<Expr>,
+}
+
+impl OnConflict {
+    fn compile(&self, compiler: &mut PlanCompiler) -> Res<ConflictNode> {
+        let set = match &self.set {
+            None => None,
+            Some(set) => Some((
+                set.iter().map(|(i, _)| *i).collect(),
+                compiler.program(set.iter().map(|(_, e)| e))?,
+            )),
+        };
+        Ok(ConflictNode {
+            arbiters: self.arbiters.clone(),
+            set,
+            filter: compiler.optional(&self.filter)?,
+        })
+    }
+}
+
+impl PlanNode for Insert {
+    fn width(&self) -> usize {
+        self.returning.as_ref().map_or(0, Vec::len)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        compiler.set_volatile();
+        let conflict = self.conflict.as_ref().map(|c| c.compile(compiler));
+        Ok(Arc::new(InsertNode {
+            input,
+            conflict: conflict.transpose()?,
+            table: compiler.table(&self.table)?,
+            rules: Rules::new(compiler, &self.checks, &self.after)?,
+            returning: compiler.optional_list(&self.returning)?,
+            top: above.top,
+        }))
+    }
+}
+
+struct ConflictNode {
+    arbiters: Vec<Oid>,
+    /// Table columns and their new values.
+    set: Option<(Vec<usize>, Program)>,
+    filter: Option<Program>,
+}
+
+pub struct InsertNode {
+    table: Arc<TableDef>,
+    input: PNode,
+    rules: Rules,
+    conflict: Option<ConflictNode>,
+    returning: Option<Program>,
+    top: bool,
+}
+
+impl CompiledNode for InsertNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(InsertState::new(self, input))
+    }
+
+    fn is_blind(&self) -> bool {
+        self.conflict.is_none() && self.input.is_values()
+    }
+}
 
 pub struct InsertState {
     node: Arc<InsertNode>,

@@ -5,10 +5,59 @@ use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::same_rows;
-use crate::exec::nodes::LimitNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, SortKey};
 use crate::expr::{Env, Operator, Program, State};
+use crate::types::registry::TypeInfo;
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// LIMIT and OFFSET; `with_ties` are the ORDER BY's keys, for WITH TIES.
+#[derive(Debug, Deserialize)]
+pub struct Limit {
+    pub input: Node,
+    pub count: Option<Expr>,
+    pub offset: Option<Expr>,
+    pub with_ties: Vec<SortKey>,
+}
+
+impl PlanNode for Limit {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        let (ties, orders) = compiler.sort_keys(&self.with_ties)?;
+        Ok(Arc::new(LimitNode {
+            input,
+            count: compiler.optional(&self.count)?,
+            offset: compiler.optional(&self.offset)?,
+            ties,
+            tie_infos: orders.iter().map(|o| o.info).collect(),
+        }))
+    }
+}
+
+pub struct LimitNode {
+    input: PNode,
+    count: Option<Program>,
+    offset: Option<Program>,
+    ties: Program,
+    tie_infos: Vec<&'static TypeInfo>,
+}
+
+impl CompiledNode for LimitNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(LimitState::new(self, input))
+    }
+}
 
 pub struct LimitState {
     node: Arc<LimitNode>,

@@ -6,13 +6,88 @@
 use crate::base::cells::Cells;
 use crate::base::error::fail;
 use crate::base::lexer::Literal;
-use crate::base::{pace, Res, SqlError, Stop};
+use crate::base::{pace, Oid, Res, SqlError, Stop};
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
-use crate::exec::nodes::{LiteralRowsNode, LiteralShapeNode};
-use crate::expr::{Env, Operator, State};
-use crate::types::registry::TypeInfo;
+use crate::exec::nodes::*;
+use crate::exec::plan::Expr;
+use crate::expr::{Env, Operator, Program, State};
+use crate::types::registry::{self, TypeInfo};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// VALUES of very many literals (`base::folding`): the rows are read from a parameter's text.
+#[derive(Debug, Deserialize)]
+pub struct LiteralRows {
+    /// Number, from 0, of the parameter that is the text; the next one says how many characters stand before it.
+    pub text: usize,
+    /// What each column's cells look like: the key by which a cell is known, and of what type its literal is read.
+    pub columns: Vec<Vec<(String, Option<Oid>)>>,
+    /// A column that comes out: by the shape of the cell in some column, or always the first. Expressions see the literals of
+    /// the row, one for each shape that has one.
+    pub outputs: Vec<(Option<usize>, Vec<Expr>)>,
+    pub types: Vec<Oid>,
+}
+
+impl PlanNode for LiteralRows {
+    fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let mut values = Vec::new();
+        let mut shape = |(key, typ): &(String, Option<Oid>)| {
+            let mut value = None;
+            if let Some(typ) = typ {
+                value = Some((values.len(), registry::get(*typ)?));
+                values.push(*typ);
+            }
+            let key = key.as_bytes().to_vec();
+            Ok(LiteralShape { key, value })
+        };
+        let columns = self.columns.iter();
+        let columns = columns
+            .map(|shapes| shapes.iter().map(&mut shape).collect())
+            .collect::<Res<_>>()?;
+        let output = |(column, exprs): &(Option<usize>, Vec<Expr>)| {
+            let programs = exprs.iter().map(|expr| compiler.program([expr]));
+            Ok((*column, programs.collect::<Res<_>>()?))
+        };
+        Ok(Arc::new(LiteralRowsNode {
+            text: self.text,
+            columns,
+            outputs: self.outputs.iter().map(output).collect::<Res<_>>()?,
+            values,
+            types: self.types.clone(),
+        }))
+    }
+}
+
+struct LiteralShape {
+    key: Vec<u8>,
+    /// Which value of the row its literal is, and its type.
+    value: Option<(usize, &'static TypeInfo)>,
+}
+
+pub struct LiteralRowsNode {
+    text: usize,
+    columns: Vec<Vec<LiteralShape>>,
+    /// Types of the literals of a row.
+    values: Vec<Oid>,
+    /// The column whose cell's shape decides, and a program for each shape.
+    outputs: Vec<(Option<usize>, Vec<Program>)>,
+    types: Vec<Oid>,
+}
+
+impl CompiledNode for LiteralRowsNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(LiteralRowsState::new(self))
+    }
+
+    fn is_values(&self) -> bool {
+        true
+    }
+}
 
 pub struct LiteralRowsState {
     node: Arc<LiteralRowsNode>,
@@ -189,7 +264,7 @@ impl Reader<'_> {
         }
     }
 
-    fn shape(&self, shapes: &[LiteralShapeNode]) -> Option<usize> {
+    fn shape(&self, shapes: &[LiteralShape]) -> Option<usize> {
         shapes
             .iter()
             .position(|shape| shape.key == self.cells.shape)

@@ -5,11 +5,102 @@ use super::modify::{replaced, row_id};
 use super::{Input, Op};
 use crate::base::{Lsn, Res};
 use crate::exec::access::Wrote;
+use crate::exec::access::{TableDef, Wait};
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::nodes::LockRowsNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, LockMode, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// FOR UPDATE/SHARE: `row` is the column with the row id; on a changed row `recheck` is tested over the input row
+/// with the table's columns (`columns`: input column → table column) replaced.
+#[derive(Debug, Deserialize)]
+pub struct LockRows {
+    pub input: Node,
+    pub locks: Vec<RowLock>,
+    /// Outer joins below: a condition, and the input columns that are null where it does not hold.
+    pub outer: Vec<(Expr, Vec<usize>)>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct RowLock {
+    pub table: Table,
+    pub row: usize,
+    pub mode: LockMode,
+    /// "block", "nowait", "skip".
+    pub wait: String,
+    /// (input column, table column)
+    pub columns: Vec<(usize, usize)>,
+    pub recheck: Option<Expr>,
+}
+
+impl RowLock {
+    fn compile(&self, compiler: &mut PlanCompiler) -> Res<RowLockNode> {
+        let wait = match self.wait.as_str() {
+            "nowait" => Wait::NoWait,
+            "skip" => Wait::Skip,
+            _ => Wait::Block,
+        };
+        Ok(RowLockNode {
+            table: compiler.table(&self.table)?,
+            row: self.row,
+            mode: self.mode,
+            wait,
+            columns: self.columns.clone(),
+            recheck: compiler.optional(&self.recheck)?,
+        })
+    }
+}
+
+impl PlanNode for LockRows {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        let locks = self.locks.iter().map(|l| l.compile(compiler));
+        let locks = locks.collect::<Res<_>>()?;
+        let outer = self.outer.iter();
+        let outer = outer.map(|(e, columns)| Ok((compiler.program([e])?, columns.clone())));
+        let outer = outer.collect::<Res<_>>()?;
+        compiler.set_volatile();
+        Ok(Arc::new(LockRowsNode {
+            input,
+            locks,
+            outer,
+        }))
+    }
+}
+
+struct RowLockNode {
+    table: Arc<TableDef>,
+    row: usize,
+    mode: LockMode,
+    wait: Wait,
+    columns: Vec<(usize, usize)>,
+    recheck: Option<Program>,
+}
+
+pub struct LockRowsNode {
+    input: PNode,
+    locks: Vec<RowLockNode>,
+    outer: Vec<(Program, Vec<usize>)>,
+}
+
+impl CompiledNode for LockRowsNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(LockRowsState::new(self, input))
+    }
+}
 
 pub struct LockRowsState {
     node: Arc<LockRowsNode>,

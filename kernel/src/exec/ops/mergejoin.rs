@@ -2,17 +2,71 @@
 //! the right batch, or, where the group goes on beyond it, kept apart (what is beyond work_mem in a temporary file) and read
 //! again for each left row with that key. A row with a null among its keys has no partner.
 
+use super::keyjoin::{KeyJoinNode, Keys};
 use super::matched::{joined, Matched, NONE};
 use super::{Input, Op};
+use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::kept::{Kept, Room};
 use crate::exec::keys::{compare_rows, Order};
-use crate::exec::nodes::KeyJoinNode;
-use crate::exec::plan::JoinKind;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, JoinKind, SortKey};
 use crate::expr::{Env, Operator, Program, State};
+use serde::Deserialize;
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// Both sides come sorted by their keys; how is said on the left. Not for kinds that ask about nulls (null_anti, mark).
+#[derive(Debug, Deserialize)]
+pub struct MergeJoin {
+    pub kind: JoinKind,
+    pub left: Node,
+    pub right: Node,
+    pub left_keys: Vec<SortKey>,
+    pub right_keys: Vec<Expr>,
+    pub on: Option<Expr>,
+    pub left_width: usize,
+    pub right_width: usize,
+}
+
+impl PlanNode for MergeJoin {
+    fn width(&self) -> usize {
+        self.kind.width(self.left_width, self.right_width)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.left, &self.right]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        if matches!(self.kind, JoinKind::NullAnti | JoinKind::Mark) {
+            return fail("XX000", "not a merge join's kind");
+        }
+        let (left, orders) = compiler.sort_keys(&self.left_keys)?;
+        let keys = Keys {
+            kind: self.kind,
+            left,
+            infos: orders.iter().map(|o| o.info).collect(),
+            orders,
+            right: compiler.program(&self.right_keys)?,
+            on: compiler.optional(&self.on)?,
+            left_width: self.left_width,
+            right_width: self.right_width,
+        };
+        let join = keys.join(compiler, above, &self.left, &self.right)?;
+        Ok(Arc::new(MergeJoinNode(Arc::new(join))))
+    }
+}
+
+struct MergeJoinNode(Arc<KeyJoinNode>);
+
+impl CompiledNode for MergeJoinNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let (left, right) = (opener.open(&self.0.left), opener.open(&self.0.right));
+        Box::new(MergeJoinState::new(self.0.clone(), left, right))
+    }
+}
 
 /// Pairs that are tested at once.
 const PAIRS: usize = 4096;

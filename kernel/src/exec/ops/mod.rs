@@ -18,6 +18,7 @@ mod hostscan;
 mod indexscan;
 mod inorder;
 mod insert;
+mod keyjoin;
 mod limit;
 mod literals;
 mod lock;
@@ -46,19 +47,78 @@ mod values;
 mod window;
 mod windowcall;
 
+pub use keyjoin::KeyJoinNode;
 pub use member::Member;
+pub use modify::{AfterNode, Expect};
 pub use queue::{Queue, Queued};
-pub use window::is_window_function;
+pub use scan::ScanNode;
+pub use single::Single;
 
 use super::batch::Batch;
 use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Kept;
-use super::nodes::{KeyJoinNode, Kind, PNode};
+use super::nodes::{PNode, PlanNode};
 use crate::base::Res;
 use crate::expr::{Env, Operator};
 use build::Build;
+use serde::Deserialize;
+use std::ops::Deref;
 use std::sync::Arc;
+
+/// `Node`: any plan node, which JSON tags by `op` with its name in lower case.
+macro_rules! nodes {
+    ($($module:ident::$name:ident,)*) => {
+        #[derive(Debug, Deserialize)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        pub enum Node {
+            $($name(Box<$module::$name>),)*
+        }
+
+        impl Deref for Node {
+            type Target = dyn PlanNode;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Node::$name(node) => node.as_ref(),)*
+                }
+            }
+        }
+    };
+}
+
+// All plan nodes. `engine/planner/nodes.py` is made from this list and what the files say.
+nodes! {
+    aggregate::Aggregate,
+    append::Append,
+    cte::With,
+    cte::CteScan,
+    delete::Delete,
+    distinct::Distinct,
+    empty::Empty,
+    filter::Filter,
+    functionscan::FunctionScan,
+    hashjoin::HashJoin,
+    hostscan::HostScan,
+    indexscan::IndexScan,
+    insert::Insert,
+    limit::Limit,
+    literals::LiteralRows,
+    lock::LockRows,
+    mergejoin::MergeJoin,
+    nestloop::NestedLoop,
+    project::Project,
+    projectset::ProjectSet,
+    recursive::Recursive,
+    recursive::WorkScan,
+    scan::Scan,
+    setop::SetOp,
+    single::Single,
+    sort::Sort,
+    update::Update,
+    values::Values,
+    window::Window,
+}
 
 /// What operators of one execution share: `Env::shared`.
 #[derive(Default)]
@@ -99,7 +159,7 @@ pub type Op = Box<dyn Operator>;
 
 impl Opener {
     pub fn open(&self, node: &PNode) -> Op {
-        let operator = self.plain(&node.kind);
+        let operator = node.node.clone().open(self);
         match &self.counters {
             None => operator,
             Some(counters) => Box::new(super::explain::Counted::new(
@@ -110,83 +170,9 @@ impl Opener {
         }
     }
 
-    fn plain(&self, kind: &Kind) -> Op {
-        match kind {
-            Kind::Single => Box::new(single::SingleState::default()),
-            Kind::Empty => Box::new(empty::EmptyState),
-            Kind::Values(n) => Box::new(values::ValuesState::new(n.clone())),
-            Kind::LiteralRows(n) => Box::new(literals::LiteralRowsState::new(n.clone())),
-            Kind::FunctionScan(n) => Box::new(functionscan::FunctionScanState::new(n.clone())),
-            Kind::HostScan(n) => Box::new(hostscan::HostScanState::new(n.clone())),
-            Kind::Scan(n) => Box::new(scan::ScanState::new(n.clone(), self.part)),
-            Kind::IndexScan(n) => Box::new(indexscan::IndexScanState::new(n.clone())),
-            Kind::Filter(n) => Box::new(filter::FilterState::new(n.clone(), self.open(&n.input))),
-            Kind::Project(n) => {
-                Box::new(project::ProjectState::new(n.clone(), self.open(&n.input)))
-            }
-            Kind::ProjectSet(n) => Box::new(projectset::ProjectSetState::new(
-                n.clone(),
-                self.open(&n.input),
-            )),
-            Kind::NestedLoop(n) => Box::new(nestloop::NestedLoopState::new(
-                n.clone(),
-                self.open(&n.left),
-                self.open(&n.right),
-            )),
-            Kind::HashJoin(n) => {
-                let left = self.open(&n.left);
-                if let Some((_, build)) = self.built.iter().find(|(node, _)| Arc::ptr_eq(node, n)) {
-                    return Box::new(hashjoin::HashJoinState::shared(
-                        n.clone(),
-                        left,
-                        build.clone(),
-                    ));
-                }
-                let right = self.open(&n.right);
-                Box::new(hashjoin::HashJoinState::new(n.clone(), left, right))
-            }
-            Kind::MergeJoin(n) => {
-                let (left, right) = (self.open(&n.left), self.open(&n.right));
-                Box::new(mergejoin::MergeJoinState::new(n.clone(), left, right))
-            }
-            Kind::Sort(n) => {
-                let sort = Box::new(sort::SortState::new(n.clone(), self.open(&n.input)));
-                match parsort::eligible(n) && self.counters.is_none() && self.part.1 == 1 {
-                    true => Box::new(parsort::ParallelSort::new(n.clone(), sort)),
-                    false => sort,
-                }
-            }
-            Kind::Aggregate(n) => aggregate::open(n, self),
-            Kind::Window(n) => Box::new(window::WindowState::new(n.clone(), self.open(&n.input))),
-            Kind::Limit(n) => Box::new(limit::LimitState::new(n.clone(), self.open(&n.input))),
-            Kind::Distinct(n) => {
-                Box::new(distinct::DistinctState::new(n.clone(), self.open(&n.input)))
-            }
-            Kind::Append(n) => Box::new(append::AppendState::new(
-                n.inputs.iter().map(|i| self.open(i)).collect(),
-            )),
-            Kind::SetOp(n) => Box::new(setop::SetOpState::new(
-                n.clone(),
-                self.open(&n.left),
-                self.open(&n.right),
-            )),
-            Kind::With(n) => Box::new(cte::WithState::new(
-                n.clone(),
-                self.open(&n.cte),
-                self.open(&n.input),
-            )),
-            Kind::CteScan(id) => Box::new(cte::CteScanState::new(*id)),
-            Kind::Recursive(n) => Box::new(recursive::RecursiveState::new(
-                n.clone(),
-                self.open(&n.start),
-                self.open(&n.step),
-            )),
-            Kind::WorkScan(id) => Box::new(recursive::WorkScanState::new(*id)),
-            Kind::LockRows(n) => Box::new(lock::LockRowsState::new(n.clone(), self.open(&n.input))),
-            Kind::Insert(n) => Box::new(insert::InsertState::new(n.clone(), self.open(&n.input))),
-            Kind::Update(n) => Box::new(update::UpdateState::new(n.clone(), self.open(&n.input))),
-            Kind::Delete(n) => Box::new(delete::DeleteState::new(n.clone(), self.open(&n.input))),
-        }
+    /// Is there one thread for all rows, and nobody counting?
+    pub fn is_whole(&self) -> bool {
+        self.counters.is_none() && self.part.1 == 1
     }
 }
 

@@ -1,18 +1,171 @@
 //! What INSERT, UPDATE and DELETE share: constraints on new rows, RETURNING, and the actions for the statement's end.
 
 use super::shared;
+use crate::base::error::fail;
 use crate::base::error::SqlError;
+use crate::base::Oid;
 use crate::base::{Lsn, Res, RowId, Stop};
 use crate::exec::access::{ColumnDef, TableDef, Wait, Wrote};
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::kept::Room;
-use crate::exec::nodes::{AfterNode, CheckNode, Rules};
-use crate::exec::plan::LockMode;
+use crate::exec::nodes::PlanCompiler;
+use crate::exec::plan::{Expr, LockMode};
 use crate::expr::{Env, Program, State};
+use crate::types::oids;
 use crate::types::registry;
 use crate::types::settings::Settings;
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// A CHECK constraint over the new row's columns: false is `code`/`message`. NOT NULL is checked from the table's columns.
+#[derive(Debug, Deserialize)]
+pub struct Check {
+    pub test: Expr,
+    pub constraint: String,
+    /// For domains and WITH CHECK OPTION; default 23514.
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+/// What happens for each changed row once the statement is done, in order: foreign keys now, triggers later.
+#[derive(Debug, Deserialize)]
+pub struct After {
+    /// Subplan to run, with executor parameters set from `params`: (number, expression over new row's columns, then
+    /// old row's; the missing half reads as nulls).
+    pub subplan: usize,
+    pub params: Vec<(usize, Expr)>,
+    /// Run only when this holds over (new row, old row): "the key changed and is not null".
+    pub when: Option<Expr>,
+    /// "none": whatever it returns; "rows": no row is the error (child without parent); "no_rows": a row is the error
+    /// (parent still referenced).
+    pub expect: String,
+    /// The error when `expect` fails. `$1`… in `detail` stand for the parameters' text.
+    pub code: String,
+    pub message: String,
+    pub detail: String,
+    pub constraint: String,
+    pub table: String,
+    pub schema: String,
+    /// Of the constraint.
+    pub oid: Oid,
+    /// At the statement's end always, or as SET CONSTRAINTS says.
+    pub deferrable: bool,
+    /// What holds unless it says so: at the statement's end, or at COMMIT.
+    pub deferred: bool,
+    /// Subplan with the same parameters: when it gives no row, nobody is concerned any more and `expect` need not hold.
+    #[serde(default)]
+    pub still: Option<usize>,
+}
+
+impl After {
+    fn compile(&self, compiler: &mut PlanCompiler) -> Res<AfterNode> {
+        for subplan in [Some(self.subplan), self.still].into_iter().flatten() {
+            if !compiler.has_subplan(subplan) {
+                return fail("XX000", format!("plan has no subplan {subplan}"));
+            }
+        }
+        Ok(AfterNode {
+            subplan: self.subplan,
+            params: compiler.program(self.params.iter().map(|(_, e)| e))?,
+            param_numbers: self.params.iter().map(|(n, _)| *n).collect(),
+            when: compiler.optional(&self.when)?,
+            expect: match self.expect.as_str() {
+                "rows" => Expect::Rows,
+                "no_rows" => Expect::NoRows,
+                _ => Expect::Anything,
+            },
+            code: self.code.clone(),
+            message: self.message.clone(),
+            detail: self.detail.clone(),
+            constraint: self.constraint.clone(),
+            table: self.table.clone(),
+            schema: self.schema.clone(),
+            oid: self.oid,
+            deferrable: self.deferrable,
+            deferred: self.deferred,
+            still: self.still,
+            types: self.params.iter().map(|(_, e)| expr_type(e)).collect(),
+        })
+    }
+}
+
+pub struct CheckNode {
+    pub constraint: String,
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+/// What every change of a row must pass.
+pub struct Rules {
+    /// One expression a check, over the new row's columns.
+    pub tests: Program,
+    pub checks: Vec<CheckNode>,
+    pub after: Vec<Arc<AfterNode>>,
+}
+
+impl Rules {
+    pub fn new(compiler: &mut PlanCompiler, checks: &[Check], after: &[After]) -> Res<Rules> {
+        let tests = compiler.program(checks.iter().map(|c| &c.test))?;
+        let checks = checks.iter().map(|c| CheckNode {
+            constraint: c.constraint.clone(),
+            code: c.code.clone(),
+            message: c.message.clone(),
+        });
+        let after = after.iter().map(|a| Ok(Arc::new(a.compile(compiler)?)));
+        Ok(Rules {
+            tests,
+            checks: checks.collect(),
+            after: after.collect::<Res<_>>()?,
+        })
+    }
+}
+
+/// The type of an expression's value, where the plan says it.
+fn expr_type(expr: &Expr) -> Oid {
+    match expr {
+        Expr::Const { typ, .. }
+        | Expr::Col { typ, .. }
+        | Expr::Param { typ, .. }
+        | Expr::Exec { typ, .. }
+        | Expr::Func { typ, .. }
+        | Expr::Case { typ, .. }
+        | Expr::Coalesce { typ, .. }
+        | Expr::Typmod { typ, .. }
+        | Expr::Sub { typ, .. }
+        | Expr::Host { typ, .. } => *typ,
+        Expr::CastIo { to, .. } => *to,
+        _ => oids::TEXT,
+    }
+}
+
+pub struct AfterNode {
+    pub subplan: usize,
+    pub params: Program,
+    pub param_numbers: Vec<usize>,
+    pub when: Option<Program>,
+    pub expect: Expect,
+    pub code: String,
+    pub message: String,
+    pub detail: String,
+    pub constraint: String,
+    pub table: String,
+    pub schema: String,
+    /// Of the constraint.
+    pub oid: Oid,
+    pub deferrable: bool,
+    pub deferred: bool,
+    pub still: Option<usize>,
+    /// Types of the parameters, for the detail's text.
+    pub types: Vec<Oid>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Anything,
+    Rows,
+    NoRows,
+}
 
 /// Types of a table's columns.
 pub fn types(table: &TableDef) -> Vec<crate::base::Oid> {

@@ -5,11 +5,72 @@ use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::kept::{Kept, Room};
-use crate::exec::nodes::NestedLoopNode;
-use crate::exec::plan::JoinKind;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, JoinKind};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// `on` sees left columns then right columns. The right side is run again for each left row, with `params`
+/// (executor parameter number, expression over the left row) set.
+#[derive(Debug, Deserialize)]
+pub struct NestedLoop {
+    pub kind: JoinKind,
+    pub left: Node,
+    pub right: Node,
+    pub on: Option<Expr>,
+    pub params: Vec<(usize, Expr)>,
+    pub right_width: usize,
+}
+
+impl PlanNode for NestedLoop {
+    fn width(&self) -> usize {
+        self.kind.width(self.left.width(), self.right_width)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.left, &self.right]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let left = compiler.node(&self.left)?;
+        let param_numbers: Vec<usize> = self.params.iter().map(|(n, _)| *n).collect();
+        let (right, on) = compiler.binding(&param_numbers, |compiler| {
+            Ok((compiler.node(&self.right)?, compiler.optional(&self.on)?))
+        })?;
+        let params = compiler.program(self.params.iter().map(|(_, e)| e))?;
+        Ok(Arc::new(NestedLoopNode {
+            kind: self.kind,
+            left,
+            right,
+            on,
+            params,
+            param_numbers,
+            left_width: self.left.width(),
+            right_width: self.right_width,
+        }))
+    }
+}
+
+pub struct NestedLoopNode {
+    kind: JoinKind,
+    left: PNode,
+    right: PNode,
+    on: Option<Program>,
+    params: Program,
+    param_numbers: Vec<usize>,
+    left_width: usize,
+    right_width: usize,
+}
+
+impl CompiledNode for NestedLoopNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let (left, right) = (opener.open(&self.left), opener.open(&self.right));
+        Box::new(NestedLoopState::new(self, left, right))
+    }
+}
 
 pub struct NestedLoopState {
     node: Arc<NestedLoopNode>,

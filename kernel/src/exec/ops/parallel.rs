@@ -2,16 +2,16 @@
 //! parts' order. Only what is pure and can be merged runs this way, and a table of groups that outgrows work_mem is given
 //! up for the ordinary operator, which can spill: nothing has been put out by then.
 
-use super::aggregate::Prepared;
+use super::aggregate::{AggCall, AggregateNode, Prepared};
 use super::build::{Build, Building};
 use super::hashagg::Table;
+use super::keyjoin::KeyJoinNode;
 use super::{Input, Op, Opener};
 use crate::base::error::fail;
 use crate::base::{pace, Need, Res, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::keys::hash_rows;
-use crate::exec::nodes::{AggregateNode, KeyJoinNode, Kind, PNode, ScanNode};
-use crate::exec::plan::JoinKind;
+use crate::exec::nodes::PNode;
 use crate::expr::{Env, Operator, Program};
 use std::sync::Arc;
 
@@ -22,37 +22,10 @@ const STACK_BYTES: usize = 64 << 20;
 /// Rows that a thread works on before its round ends.
 pub const ROUND: u64 = 131_072;
 
-/// The scan below that is cut into parts, when everything up to it is pure; `joins`: the hash joins on the way, of whose left
-/// sides it is a part.
-fn scan_below<'n>(
-    node: &'n PNode,
-    joins: &mut Vec<&'n Arc<KeyJoinNode>>,
-) -> Option<&'n Arc<ScanNode>> {
-    match &node.kind {
-        Kind::Scan(scan) => scan.filter.as_ref().is_none_or(pure).then_some(scan),
-        Kind::Filter(filter) if pure(&filter.test) => scan_below(&filter.input, joins),
-        Kind::Project(project) if pure(&project.exprs) => scan_below(&project.input, joins),
-        Kind::HashJoin(join) if parts_apart(join) => {
-            joins.push(join);
-            scan_below(&join.left, joins)
-        }
-        _ => None,
-    }
-}
-
-/// Can parts of the left side be joined apart, with one right side? It is read once more if that does not fit into memory.
-fn parts_apart(join: &KeyJoinNode) -> bool {
-    !matches!(join.kind, JoinKind::Right | JoinKind::Full)
-        && join.right.repeatable
-        && pure(&join.left_keys)
-        && pure(&join.right_keys)
-        && join.on.as_ref().is_none_or(pure)
-}
-
 /// Is what this node reads cut into parts by one scan, with nothing but filters and projections between?
 pub fn is_plain(node: &PNode) -> bool {
     let mut joins = Vec::new();
-    scan_below(node, &mut joins).is_some() && joins.is_empty()
+    node.scan_below(&mut joins).is_some() && joins.is_empty()
 }
 
 pub fn pure(program: &Program) -> bool {
@@ -61,14 +34,14 @@ pub fn pure(program: &Program) -> bool {
 
 /// Could this aggregate run in parallel?
 pub fn eligible(node: &AggregateNode) -> bool {
-    let aggs = |a: &super::super::nodes::AggCall| {
+    let aggs = |a: &AggCall| {
         pure(&a.args) && a.filter.as_ref().is_none_or(pure) && !a.distinct && a.orders.is_empty()
     };
     !node.sorted
         && node.sets.is_none()
         && pure(&node.keys)
         && node.aggs.iter().all(aggs)
-        && scan_below(&node.input, &mut Vec::new()).is_some()
+        && node.input.scan_below(&mut Vec::new()).is_some()
 }
 
 /// One thread's part.
@@ -115,7 +88,7 @@ impl Worker {
 
 /// How many threads are worth their while for what this node reads.
 pub fn threads(node: &PNode, env: &Env) -> Res<usize> {
-    let (Some(scan), Some(access)) = (scan_below(node, &mut Vec::new()), &env.setup.access) else {
+    let (Some(scan), Some(access)) = (node.scan_below(&mut Vec::new()), &env.setup.access) else {
         return Ok(1);
     };
     if env.setup.workers < 2 || env.setup.instrument {
@@ -274,7 +247,7 @@ impl ParallelAggregate {
             }
             Phase::Building(parts, built, under_way) => {
                 let mut joins = Vec::new();
-                scan_below(&self.node.input, &mut joins);
+                self.node.input.scan_below(&mut joins);
                 let Some(join) = joins.get(built.len()) else {
                     let (parts, built) = (*parts, std::mem::take(built));
                     self.phase = Phase::Workers(self.begin(env, parts, &built)?);

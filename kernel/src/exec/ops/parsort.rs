@@ -2,11 +2,10 @@
 //! more. The parts' rows stand in the parts' order before that, so rows with equal keys come as one thread would give them.
 
 use super::parallel::{environment, is_plain, pure, side_by_side, threads, ROUND};
-use super::sort::SortState;
+use super::sort::{SortNode, SortState};
 use super::{Op, Opener};
 use crate::base::Res;
 use crate::exec::batch::Batch;
-use crate::exec::nodes::SortNode;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
 use std::sync::Arc;

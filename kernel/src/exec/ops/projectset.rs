@@ -1,13 +1,85 @@
 //! Set-returning functions in a select list.
 
 use super::setcall::Running;
+use super::setcall::{SetCall, SetCallNode};
 use super::{Input, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
-use crate::exec::nodes::{Item, ProjectSetNode, SetCallNode};
+use crate::exec::nodes::*;
+use crate::exec::plan::Expr;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Set-returning functions in a select list: the input row is repeated, as PostgreSQL's ProjectSet does.
+#[derive(Debug, Deserialize)]
+pub struct ProjectSet {
+    pub input: Node,
+    pub exprs: Vec<ProjectItem>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectItem {
+    Expr(Expr),
+    Set(SetCall),
+}
+
+impl PlanNode for ProjectSet {
+    fn width(&self) -> usize {
+        self.exprs.len()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        let (mut exprs, mut sets, mut items) = (Vec::new(), Vec::new(), Vec::new());
+        for item in &self.exprs {
+            match item {
+                ProjectItem::Expr(e) => {
+                    items.push(Item::Expr(exprs.len()));
+                    exprs.push(e);
+                }
+                ProjectItem::Set(call) => {
+                    items.push(Item::Set(sets.len()));
+                    sets.push(call.compile(compiler)?);
+                }
+            }
+        }
+        Ok(Arc::new(ProjectSetNode {
+            input,
+            items,
+            exprs: compiler.program(exprs)?,
+            sets,
+        }))
+    }
+}
+
+enum Item {
+    /// Index into `ProjectSetNode::exprs`.
+    Expr(usize),
+    /// Index into `ProjectSetNode::sets`.
+    Set(usize),
+}
+
+pub struct ProjectSetNode {
+    input: PNode,
+    items: Vec<Item>,
+    exprs: Program,
+    sets: Vec<SetCallNode>,
+}
+
+impl CompiledNode for ProjectSetNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(ProjectSetState::new(self, input))
+    }
+}
 
 /// Each input row as often as its longest set; shorter sets give nulls.
 pub struct ProjectSetState {

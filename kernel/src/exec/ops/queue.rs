@@ -1,10 +1,10 @@
 //! Actions for the statement's end, or for COMMIT, first come first served: rows of their parameters, in memory up to work_mem, later ones
 //! in a temporary file.
 
+use super::modify::AfterNode;
 use crate::base::{Oid, Res};
 use crate::exec::batch::{Batch, BATCH_ROWS};
 use crate::exec::kept::Room;
-use crate::exec::nodes::AfterNode;
 use crate::exec::spill::SpillFile;
 use crate::types::Datum;
 use parking_lot::Mutex;

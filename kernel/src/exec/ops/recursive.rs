@@ -3,12 +3,87 @@
 use super::seen::Seen;
 use super::{shared, Op};
 use crate::base::error::fail;
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::Batch;
+use crate::exec::compile::infos;
 use crate::exec::kept::{Kept, Room};
-use crate::exec::nodes::RecursiveNode;
+use crate::exec::nodes::*;
 use crate::expr::{Env, Operator};
+use crate::types::registry::TypeInfo;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Recursive WITH: `step` reads the last round's rows by `WorkScan{id}`.
+#[derive(Debug, Deserialize)]
+pub struct Recursive {
+    pub id: usize,
+    pub start: Node,
+    pub step: Node,
+    pub distinct: bool,
+    pub types: Vec<Oid>,
+}
+
+impl PlanNode for Recursive {
+    fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.start, &self.step]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        Ok(Arc::new(RecursiveNode {
+            id: self.id,
+            start: compiler.node(&self.start)?,
+            step: compiler.node(&self.step)?,
+            distinct: self.distinct,
+            infos: infos(&self.types)?,
+        }))
+    }
+}
+
+pub struct RecursiveNode {
+    id: usize,
+    start: PNode,
+    step: PNode,
+    distinct: bool,
+    infos: Vec<&'static TypeInfo>,
+}
+
+impl CompiledNode for RecursiveNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let (start, step) = (opener.open(&self.start), opener.open(&self.step));
+        Box::new(RecursiveState::new(self, start, step))
+    }
+}
+
+/// Reads the last round of a recursion.
+#[derive(Debug, Deserialize)]
+pub struct WorkScan {
+    pub id: usize,
+    pub width: usize,
+}
+
+impl PlanNode for WorkScan {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        compiler.set_volatile();
+        Ok(Arc::new(WorkScanNode(self.id)))
+    }
+}
+
+struct WorkScanNode(usize);
+
+impl CompiledNode for WorkScanNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(WorkScanState::new(self.0))
+    }
+}
 
 /// Rounds: each reads what the last one made, until one makes nothing new.
 pub struct RecursiveState {

@@ -1,11 +1,87 @@
 //! Scans of tables, with their filters.
 
+use super::keyjoin::KeyJoinNode;
+use super::parallel::pure;
+use crate::base::error::fail;
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::access::Cursor;
+use crate::exec::access::TableDef;
 use crate::exec::batch::{Batch, BATCH_ROWS};
-use crate::exec::nodes::ScanNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
+use crate::types::oids;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// All rows of a table.
+#[derive(Debug, Deserialize)]
+pub struct Scan {
+    pub table: Table,
+    pub columns: Vec<usize>,
+    pub filter: Option<Expr>,
+}
+
+impl PlanNode for Scan {
+    fn width(&self) -> usize {
+        self.columns.len() + 1
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let scan = ScanNode::new(compiler, &self.table, &self.columns, &self.filter)?;
+        Ok(Arc::new(scan))
+    }
+}
+
+pub struct ScanNode {
+    pub table: Arc<TableDef>,
+    pub columns: Vec<usize>,
+    /// The columns' types, then the row id's.
+    types: Vec<Oid>,
+    filter: Option<Program>,
+}
+
+impl ScanNode {
+    pub fn new(
+        compiler: &mut PlanCompiler,
+        table: &Table,
+        columns: &[usize],
+        filter: &Option<Expr>,
+    ) -> Res<ScanNode> {
+        let table = compiler.table(table)?;
+        let mut types = Vec::with_capacity(columns.len() + 1);
+        for &c in columns {
+            match table.columns.get(c) {
+                Some(column) => types.push(column.typ),
+                None => {
+                    return fail(
+                        "XX000",
+                        format!("plan scans column {c} of table {}", table.name),
+                    )
+                }
+            }
+        }
+        types.push(oids::INT8);
+        Ok(ScanNode {
+            table,
+            columns: columns.to_vec(),
+            types,
+            filter: compiler.optional(filter)?,
+        })
+    }
+}
+
+impl CompiledNode for ScanNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        Box::new(ScanState::new(self, opener.part))
+    }
+
+    fn scan_below<'n>(&'n self, _: &mut Vec<&'n Arc<KeyJoinNode>>) -> Option<&'n ScanNode> {
+        self.filter.as_ref().is_none_or(pure).then_some(self)
+    }
+}
 
 /// A cursor and the batch it has filled, until the filter has seen it.
 #[derive(Default)]

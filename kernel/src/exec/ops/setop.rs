@@ -3,13 +3,69 @@
 use super::over::Over;
 use super::split::{LEFT, RIGHT};
 use super::{Input, Op};
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
+use crate::exec::compile::infos;
 use crate::exec::keys::{hash_rows, Groups};
-use crate::exec::nodes::SetOpNode;
-use crate::exec::plan::SetOpKind;
+use crate::exec::nodes::*;
 use crate::expr::{Env, Operator};
+use crate::types::registry::TypeInfo;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// UNION, INTERSECT, EXCEPT.
+#[derive(Debug, Deserialize)]
+pub struct SetOp {
+    pub kind: SetOpKind,
+    pub all: bool,
+    pub left: Node,
+    pub right: Node,
+    pub types: Vec<Oid>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetOpKind {
+    Union,
+    Intersect,
+    Except,
+}
+
+impl PlanNode for SetOp {
+    fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.left, &self.right]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        Ok(Arc::new(SetOpNode {
+            kind: self.kind,
+            all: self.all,
+            left: compiler.node(&self.left)?,
+            right: compiler.node(&self.right)?,
+            infos: infos(&self.types)?,
+        }))
+    }
+}
+
+pub struct SetOpNode {
+    kind: SetOpKind,
+    all: bool,
+    left: PNode,
+    right: PNode,
+    infos: Vec<&'static TypeInfo>,
+}
+
+impl CompiledNode for SetOpNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let (left, right) = (opener.open(&self.left), opener.open(&self.right));
+        Box::new(SetOpState::new(self, left, right))
+    }
+}
 
 /// The right side's rows are counted, then the left side's are let through or not.
 pub struct SetOpState {

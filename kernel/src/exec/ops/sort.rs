@@ -1,15 +1,68 @@
 //! Sorting; only the best rows under a limit.
 
+use super::parsort::{self, ParallelSort};
 use super::{Input, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::keys::compare_rows;
-use crate::exec::nodes::SortNode;
+use crate::exec::keys::Order;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, SortKey};
 use crate::exec::sorter::Sorter;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// ORDER BY; with `limit` only the first rows.
+#[derive(Debug, Deserialize)]
+pub struct Sort {
+    pub input: Node,
+    pub keys: Vec<SortKey>,
+    pub limit: Option<Expr>,
+}
+
+impl PlanNode for Sort {
+    fn width(&self) -> usize {
+        self.input.width()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        let (keys, orders) = compiler.sort_keys(&self.keys)?;
+        let limit = compiler.optional(&self.limit)?;
+        let input = compiler.below(&self.input, above.and(&keys))?;
+        Ok(Arc::new(SortNode {
+            input,
+            keys,
+            orders,
+            limit,
+        }))
+    }
+}
+
+pub struct SortNode {
+    pub input: PNode,
+    pub keys: Program,
+    orders: Vec<Order>,
+    pub limit: Option<Program>,
+}
+
+impl CompiledNode for SortNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        let sort = Box::new(SortState::new(self.clone(), input));
+        match parsort::eligible(&self) && opener.is_whole() {
+            true => Box::new(ParallelSort::new(self, sort)),
+            false => sort,
+        }
+    }
+}
 
 pub struct SortState {
     node: Arc<SortNode>,

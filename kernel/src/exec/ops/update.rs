@@ -5,16 +5,88 @@ use super::modify::{
     check_row, lock_second, replaced, room, row_id, sets_key, table_rows, types, wrote, Changed,
     Finish, Second,
 };
+use super::modify::{After, Check, Rules};
 use super::{Input, Op};
 use crate::base::error::fail;
 use crate::base::{Lsn, Res, RowId};
+use crate::exec::access::TableDef;
 use crate::exec::access::Wrote;
 use crate::exec::batch::{Batch, Vector};
-use crate::exec::nodes::UpdateNode;
-use crate::exec::plan::LockMode;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, LockMode, Table};
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
 use crate::types::Datum;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Input: anything; `row` is the column with the row id. `set` has one expression for every table column that changes,
+/// over the input row. `old` says where the input has table columns: (input column, table column); all of them are there.
+#[derive(Debug, Deserialize)]
+pub struct Update {
+    pub table: Table,
+    pub input: Node,
+    pub row: usize,
+    pub set: Vec<(usize, Expr)>,
+    pub old: Vec<(usize, usize)>,
+    /// The whole WHERE and join condition over the input row, for READ COMMITTED's second look.
+    pub recheck: Option<Expr>,
+    pub checks: Vec<Check>,
+    /// Over the new row's columns (attnum order), the row id, then all input columns.
+    pub returning: Option<Vec<Expr>>,
+    pub after: Vec<After>,
+}
+
+impl PlanNode for Update {
+    fn width(&self) -> usize {
+        self.returning.as_ref().map_or(0, Vec::len)
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, above: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        compiler.set_volatile();
+        Ok(Arc::new(UpdateNode {
+            table: compiler.table(&self.table)?,
+            input,
+            row: self.row,
+            columns: self.set.iter().map(|(i, _)| *i).collect(),
+            set: compiler.program(self.set.iter().map(|(_, e)| e))?,
+            old: self.old.clone(),
+            recheck: compiler.optional(&self.recheck)?,
+            rules: Rules::new(compiler, &self.checks, &self.after)?,
+            returning: compiler.optional_list(&self.returning)?,
+            top: above.top,
+        }))
+    }
+}
+
+pub struct UpdateNode {
+    table: Arc<TableDef>,
+    input: PNode,
+    row: usize,
+    columns: Vec<usize>,
+    set: Program,
+    old: Vec<(usize, usize)>,
+    recheck: Option<Program>,
+    rules: Rules,
+    returning: Option<Program>,
+    top: bool,
+}
+
+impl CompiledNode for UpdateNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(UpdateState::new(self, input))
+    }
+
+    fn passes(&self) -> bool {
+        self.returning.is_none()
+    }
+}
 
 pub struct UpdateState {
     node: Arc<UpdateNode>,

@@ -1,10 +1,51 @@
 //! VALUES: rows of expressions.
 
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, BATCH_ROWS};
-use crate::exec::nodes::ValuesNode;
+use crate::exec::nodes::*;
+use crate::exec::plan::Expr;
+use crate::expr::Program;
 use crate::expr::{Env, Operator, State};
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Rows of expressions without input columns.
+#[derive(Debug, Deserialize)]
+pub struct Values {
+    pub rows: Vec<Vec<Expr>>,
+    pub types: Vec<Oid>,
+}
+
+impl PlanNode for Values {
+    fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let rows = self.rows.iter().map(|r| compiler.program(r));
+        Ok(Arc::new(ValuesNode {
+            rows: rows.collect::<Res<_>>()?,
+            types: self.types.clone(),
+        }))
+    }
+}
+
+pub struct ValuesNode {
+    /// One program of one row each.
+    rows: Vec<Program>,
+    types: Vec<Oid>,
+}
+
+impl CompiledNode for ValuesNode {
+    fn open(self: Arc<Self>, _: &Opener) -> Op {
+        Box::new(ValuesState::new(self))
+    }
+
+    fn is_values(&self) -> bool {
+        true
+    }
+}
 
 pub struct ValuesState {
     node: Arc<ValuesNode>,

@@ -5,13 +5,245 @@ use super::frame::Ahead;
 use super::partition::{chunk_rows, Partition};
 use super::windowcall::{Place, Running};
 use super::Op;
+use crate::base::Oid;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
+use crate::exec::compile::infos;
 use crate::exec::kept::Room;
 use crate::exec::keys::same_rows;
-use crate::exec::nodes::WindowNode;
+use crate::exec::keys::Order;
+use crate::exec::nodes::*;
+use crate::exec::plan::{Expr, SortKey};
+use crate::expr::code::Call;
+use crate::expr::compile::call;
 use crate::expr::{Env, Operator, Program, State};
+use crate::func::{agg, CallInfo};
+use crate::types::oids;
+use crate::types::registry::TypeInfo;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Input sorted by partition then order; output: input columns, then the windows.
+#[derive(Debug, Deserialize)]
+pub struct Window {
+    pub input: Node,
+    pub partition: Vec<Expr>,
+    pub partition_types: Vec<Oid>,
+    pub order: Vec<SortKey>,
+    pub calls: Vec<WindowCall>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct WindowCall {
+    pub func: String,
+    pub args: Vec<Expr>,
+    pub arg_types: Vec<Oid>,
+    pub typ: Oid,
+    pub filter: Option<Expr>,
+    pub frame: Frame,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Frame {
+    /// "rows", "range" or "groups".
+    pub mode: String,
+    /// "unbounded", "current", or "preceding"/"following" with an offset.
+    pub start: FrameBound,
+    pub end: FrameBound,
+    /// "no others", "current row", "group", "ties".
+    pub exclude: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct FrameBound {
+    pub kind: String,
+    pub offset: Option<Expr>,
+}
+
+impl PlanNode for Window {
+    fn width(&self) -> usize {
+        self.input.width() + self.calls.len()
+    }
+
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.input]
+    }
+
+    fn compile(&self, compiler: &mut PlanCompiler, _: &Above) -> Res<Compiled> {
+        let input = compiler.node(&self.input)?;
+        let partition = compiler.program(&self.partition)?;
+        let order_type = self.order.first().map(|k| k.typ);
+        let (order, orders) = compiler.sort_keys(&self.order)?;
+        let calls = self.calls.iter().map(|c| c.compile(compiler, order_type));
+        Ok(Arc::new(WindowNode {
+            input,
+            partition,
+            calls: calls.collect::<Res<_>>()?,
+            partition_infos: infos(&self.partition_types)?,
+            order,
+            orders,
+        }))
+    }
+}
+
+impl WindowCall {
+    fn compile(&self, compiler: &mut PlanCompiler, order: Option<Oid>) -> Res<WindowCallNode> {
+        let aggregate = match is_window_function(&self.func) {
+            true => None,
+            false => Some(agg::lookup(&self.func, &self.arg_types)?),
+        };
+        Ok(WindowCallNode {
+            func: self.func.clone(),
+            args: compiler.program(&self.args)?,
+            info: CallInfo::new(&self.arg_types, self.typ),
+            aggregate,
+            filter: compiler.optional(&self.filter)?,
+            frame: self.frame.compile(compiler, order)?,
+        })
+    }
+}
+
+impl Frame {
+    fn compile(&self, compiler: &mut PlanCompiler, order: Option<Oid>) -> Res<FrameNode> {
+        let mode = match self.mode.as_str() {
+            "rows" => FrameMode::Rows,
+            "groups" => FrameMode::Groups,
+            _ => FrameMode::Range,
+        };
+        let exclude = match self.exclude.as_str() {
+            "current row" => Exclude::Current,
+            "group" => Exclude::Group,
+            "ties" => Exclude::Ties,
+            _ => Exclude::Nothing,
+        };
+        let offsets = self.start.offset.is_some() || self.end.offset.is_some();
+        let range = match (mode, order) {
+            (FrameMode::Range, Some(order)) if offsets => range_frame(order)?,
+            _ => None,
+        };
+        Ok(FrameNode {
+            mode,
+            start: self.start.bound(true),
+            end: self.end.bound(false),
+            start_offset: compiler.optional(&self.start.offset)?,
+            end_offset: compiler.optional(&self.end.offset)?,
+            exclude,
+            range,
+        })
+    }
+}
+
+impl FrameBound {
+    fn bound(&self, start: bool) -> BoundKind {
+        match (self.kind.as_str(), start) {
+            ("unbounded" | "unbounded preceding", true) | ("unbounded preceding", false) => {
+                BoundKind::UnboundedPreceding
+            }
+            ("unbounded" | "unbounded following", false) | ("unbounded following", true) => {
+                BoundKind::UnboundedFollowing
+            }
+            ("preceding", _) => BoundKind::Preceding,
+            ("following", _) => BoundKind::Following,
+            _ => BoundKind::Current,
+        }
+    }
+}
+
+/// How RANGE offsets are added to the order column; integers and floats need no functions.
+fn range_frame(order: Oid) -> Res<Option<RangeFrame>> {
+    let (plus, minus, typ, offset) = match order {
+        oids::NUMERIC => ("numeric_add", "numeric_sub", order, oids::NUMERIC),
+        oids::DATE | oids::TIMESTAMP => (
+            "timestamp_pl_interval",
+            "timestamp_mi_interval",
+            oids::TIMESTAMP,
+            oids::INTERVAL,
+        ),
+        oids::TIMESTAMPTZ => (
+            "timestamptz_pl_interval",
+            "timestamptz_mi_interval",
+            order,
+            oids::INTERVAL,
+        ),
+        oids::TIME => (
+            "time_pl_interval",
+            "time_mi_interval",
+            order,
+            oids::INTERVAL,
+        ),
+        oids::INTERVAL => ("interval_pl", "interval_mi", order, oids::INTERVAL),
+        _ => return Ok(None),
+    };
+    Ok(Some(RangeFrame {
+        plus: call(plus, &[typ, offset], typ)?,
+        minus: call(minus, &[typ, offset], typ)?,
+    }))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FrameMode {
+    Rows,
+    Range,
+    Groups,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum BoundKind {
+    UnboundedPreceding,
+    Preceding,
+    Current,
+    Following,
+    UnboundedFollowing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Exclude {
+    Nothing,
+    Current,
+    Group,
+    Ties,
+}
+
+pub struct FrameNode {
+    pub mode: FrameMode,
+    pub start: BoundKind,
+    pub end: BoundKind,
+    pub start_offset: Option<Program>,
+    pub end_offset: Option<Program>,
+    pub exclude: Exclude,
+    /// RANGE with an offset: order column plus offset, order column minus offset, as functions of the two types.
+    pub range: Option<RangeFrame>,
+}
+
+pub struct RangeFrame {
+    pub plus: Call,
+    pub minus: Call,
+}
+
+pub struct WindowCallNode {
+    pub func: String,
+    pub args: Program,
+    pub info: CallInfo,
+    pub aggregate: Option<&'static agg::Aggregate>,
+    pub filter: Option<Program>,
+    pub frame: FrameNode,
+}
+
+pub struct WindowNode {
+    pub input: PNode,
+    pub partition: Program,
+    pub partition_infos: Vec<&'static TypeInfo>,
+    pub order: Program,
+    pub orders: Vec<Order>,
+    pub calls: Vec<WindowCallNode>,
+}
+
+impl CompiledNode for WindowNode {
+    fn open(self: Arc<Self>, opener: &Opener) -> Op {
+        let input = opener.open(&self.input);
+        Box::new(WindowState::new(self, input))
+    }
+}
 
 /// Functions that are this file's own; all others are aggregates over the frame. Both pg_proc names serve.
 pub fn is_window_function(func: &str) -> bool {

@@ -2,12 +2,11 @@
 
 use super::frame::{ahead, grows, Ahead, Frame, Offsets, Pieces};
 use super::partition::Partition;
-use super::window::plain_name;
+use super::window::{plain_name, WindowCallNode};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::Order;
-use crate::exec::nodes::WindowCallNode;
 use crate::expr::{Env, State};
 use crate::func::agg::Accumulator;
 use crate::types::Datum;
