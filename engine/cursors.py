@@ -170,9 +170,10 @@ async def declare(session: Session, node: Any, context: Context) -> None:
     if prepared.planned.kind != "SELECT":
         raise SqlError("42P11", "DECLARE CURSOR must specify a SELECT statement")
     kernel = session.kernel.cursor(prepared.plan, context.params, scroll=not node.options & CURSOR_OPT_NO_SCROLL)
-    session.cursors[node.portalname] = Cursor(
-        node.portalname, context.own_text, prepared, node.options, session.now(), kernel
-    )
+    cursor = Cursor(node.portalname, context.own_text, prepared, node.options, session.now(), kernel)
+    # It shows what there is now.
+    await cursor.read(session, 0)
+    session.cursors[node.portalname] = cursor
     session.begin_work()
     # The protocol's Describe and Execute know cursors by their names too.
     ahead = ast.FetchStmt(direction=FETCH.FETCH_FORWARD, howMany=ALL, portalname=node.portalname, ismove=False)

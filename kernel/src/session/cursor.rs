@@ -95,6 +95,9 @@ impl Cursor {
         session.cancel.check()?;
         session.settle()?;
         self.rows.settle()?;
+        if let Some(run) = &mut self.run {
+            run.enter(session)?;
+        }
         while self.rows.len() < self.fetch.read {
             let limit = self.fetch.read - self.rows.len();
             if !self.pull(session, limit)? {

@@ -162,7 +162,8 @@ impl Run {
         }
     }
 
-    fn enter(&mut self, session: &mut Session) -> Res<()> {
+    /// Have its locks and its snapshot.
+    pub fn enter(&mut self, session: &mut Session) -> Res<()> {
         session.cancel.check()?;
         if self.execution.is_none() && !self.finished {
             self.start(session)?;
