@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.access import check_sequence
+from sixfold.engine.analyzer.host import HOST_FUNCTIONS
 from sixfold.engine.errors import SqlError, not_built
 
 from . import definitions, identity, names, privileges, sizes
@@ -18,6 +19,7 @@ Call = Callable[..., Any]
 # Called with the session and one row's arguments. Strict ones are not called when an argument is null.
 STRICT: dict[str, Call] = {**identity.STRICT, **names.STRICT, **definitions.STRICT, **privileges.STRICT, **sizes.STRICT}
 LAX: dict[str, Call] = {**identity.LAX, **definitions.LAX}
+HOST_FUNCTIONS.update(STRICT, LAX)
 
 
 def call_host(session: Session, name: str, columns: list[list[Any]], rows: int) -> list[Any]:

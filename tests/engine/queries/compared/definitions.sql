@@ -260,6 +260,9 @@ select txid_current() > 0, pg_current_xact_id() is not null
 select current_setting('nope')
 select pg_size_pretty(1024::bigint), pg_size_pretty(10240000::bigint), pg_size_bytes('1 MB')
 select has_table_privilege('cm','select'), has_schema_privilege('public','usage')
+select has_any_column_privilege(10, 'cm'::regclass::oid, 'select'), has_any_column_privilege('postgres', 'cm', 'insert')
+select has_language_privilege('postgres', 'internal', 'usage'), has_type_privilege('postgres', 'int4', 'usage'), has_tablespace_privilege(10, 1663, 'create')
+select has_function_privilege(10, 'lower(text)', 'execute'), has_function_privilege(10, 'lower(text)'::regprocedure::oid, 'execute')
 select pg_get_viewdef('pg_tables'::regclass) is not null
 select format_type(1043, 14), format_type(1700, 655366), format_type(23, null), format_type(99999, null)
 select count(*) > 0 from pg_timezone_names
