@@ -56,7 +56,7 @@ def test_what_is_not_in_the_code_is_seen() -> None:
 
 
 SECTIONS = {
-    "A function": "rust", "An operator": "rust", "An aggregate": "rust", "A type": "rust", 
+    "A function": "rust", "An operator": "rust", "An aggregate": "rust", "A type": "rust", "A plan node": "rust",
     "A redo record": "rust", "Background work of a storage node": "python",
 }  # fmt: skip
 
