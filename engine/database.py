@@ -259,7 +259,10 @@ class Database:
             finally:
                 self._own.rollback()
             if version == self.volume.catalog_version:
-                self.snapshot = Snapshot(version, rows, self.store.system)
+                snapshot = Snapshot(version, rows, self.store.system)
+                if self.read_only and hasattr(self, "snapshot"):
+                    self.volume.note_moved(snapshot.moved(self.snapshot))
+                self.snapshot = snapshot
                 return
 
     def publish(self, changes: list[Change]) -> None:

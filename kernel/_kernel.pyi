@@ -201,6 +201,9 @@ class Volume:
     def set_root(self, index: int, value: int) -> Step:
         """A mini-transaction of its own (bootstrap of the catalogue)."""
 
+    def note_moved(self, relations: Sequence[int]) -> None:
+        """These relations' trees are others than in the catalogue before: a transaction with an older snapshot gets 40001 for them."""
+
     def set_sequence(self, oid: int, page: int | None) -> None:
         """Where nextval finds the sequence that SQL names by this OID. Not told: asked for by ``ask("sequence", oid)``."""
     # -- trees; each is redo of its own, not undone by a rollback: drop what a rolled-back DDL made ---------------

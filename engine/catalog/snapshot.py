@@ -74,6 +74,12 @@ class Snapshot:
             return False
         return all(self._is_same(before, oid) for oid in relations if is_user(oid))
 
+    def moved(self, before: Snapshot) -> list[int]:
+        """Relations whose rows are in other trees than before, or were in none."""
+        known = before.rows["sixfold_storage"]
+        rows = self.rows["sixfold_storage"].rows.values()
+        return [row["relid"] for row in rows if row != known.get(row["relid"])]
+
     def _is_same(self, before: Snapshot, oid: int) -> bool:
         for name, columns, values in _DEFINING:
             mine, theirs = self.rows[name], before.rows[name]

@@ -1,4 +1,5 @@
-"""Random scripts against a PostgreSQL 15 and Sixfold: `python -m tests.isolation --seeds 1000 [--first N]`; differences are printed."""
+"""Random scripts against a PostgreSQL 15 and Sixfold: `python -m tests.isolation --seeds 1000 [--first N]`; differences are printed. With
+`--readers` against a cluster, whose reader must show what its writer has committed."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from contextlib import ExitStack
 
 from tests.isolation.play import Stuck, Target
 from tests.isolation.random_sessions import Outcome, difference, perform, play
+from tests.isolation.readers import Watch
 from tests.support.postgres import postgres
-from tests.support.sixfold import served
+from tests.support.sixfold import clustered, served
 
 #: PostgreSQL looks for deadlocks when a session has waited for so long; a session that waits longer than `SURE` goes on waiting.
 DEADLOCK = "8ms"
@@ -43,13 +45,44 @@ def compare(there: Target, here: Target, seed: int, counts: Counter[str]) -> tup
     return found, expected.race is not None
 
 
+def watch(writer: Target, reader_uri: str, seed: int, counts: Counter[str]) -> str | None:
+    """What a reader has shown that is wrong, and how it came to that."""
+    play = Watch(writer, reader_uri, seed)
+    try:
+        return play.run(seed)
+    except Stuck as stuck:
+        return "\n".join([*play.story, f"stuck: {stuck}"])
+    finally:
+        counts.update(play.counts)
+        play.close()
+
+
+def watch_readers(seeds: range) -> None:
+    counts: Counter[str] = Counter()
+    wrong = 0
+    with clustered(readers=1) as cluster:
+        writer = Target(cluster.uri, SURE_HERE)
+        for seed in seeds:
+            found = watch(writer, cluster.reader_uri("reader-1"), seed, counts)
+            if found is not None:
+                wrong += 1
+                print(f"=== seed {seed}\n{found}\n", flush=True)
+        writer.close()
+    print(f"{len(seeds)} scripts, {wrong} of them wrong on the reader")
+    print(*(f"{name} {count}" for name, count in counts.most_common()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--there", help="a PostgreSQL that runs already")
     parser.add_argument("--here", help="a Sixfold that runs already")
+    parser.add_argument("--readers", action="store_true")
     arguments = parser.parse_args()
+    if arguments.readers:
+        watch_readers(range(arguments.first, arguments.first + arguments.seeds))
+        return
     with ExitStack() as stack:
         uri = arguments.there or stack.enter_context(postgres(REFERENCE)).uri
         there = Target(uri, SURE_THERE)

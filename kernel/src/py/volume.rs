@@ -596,6 +596,11 @@ impl Volume {
         self.node.txns.leftovers.analyzed(PageNo(root), live);
     }
 
+    fn note_moved(&self, relations: Vec<u32>) {
+        let relations: Vec<Oid> = relations.into_iter().map(Oid).collect();
+        self.node.note_moved(&relations);
+    }
+
     #[pyo3(signature = (oid, page))]
     fn set_sequence(&self, oid: u32, page: Option<u64>) {
         self.node.set_sequence(Oid(oid), page.map(PageNo));

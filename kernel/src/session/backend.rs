@@ -43,6 +43,8 @@ pub trait Backend: Send + Sync {
     fn catalog_version(&self) -> u64;
     /// A reader: 25006 for anything that writes.
     fn read_only(&self) -> bool;
+    /// Are a relation's rows in trees that a snapshot of `since` may find empty?
+    fn has_moved(&self, relation: Oid, since: Lsn) -> bool;
     /// The state page of a sequence, by the OID that SQL names it with.
     fn sequence(&self, oid: Oid) -> Option<PageNo>;
 }

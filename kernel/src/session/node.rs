@@ -18,6 +18,8 @@ pub struct Node {
     access: Arc<dyn Access>,
     /// State pages of sequences, as Python has told them.
     sequences: RwLock<AHashMap<Oid, PageNo>>,
+    /// Relations whose rows are in new trees, and an LSN from which on they are: an older snapshot finds nothing there.
+    moved: RwLock<AHashMap<Oid, Lsn>>,
 }
 
 impl Node {
@@ -33,7 +35,16 @@ impl Node {
             tables,
             access,
             sequences: RwLock::default(),
+            moved: RwLock::default(),
         }
+    }
+
+    /// The catalogue names new trees for these relations. To be called before anything is planned with it.
+    pub fn note_moved(&self, relations: &[Oid]) {
+        let (now, used) = (self.volume.vdl(), self.txns.local_horizon());
+        let mut moved = self.moved.write();
+        moved.retain(|_, lsn| *lsn > used);
+        moved.extend(relations.iter().map(|oid| (*oid, now)));
     }
 
     pub fn set_sequence(&self, oid: Oid, page: Option<PageNo>) {
@@ -121,6 +132,11 @@ impl Backend for Node {
 
     fn read_only(&self) -> bool {
         self.volume.role() == Role::Reader
+    }
+
+    fn has_moved(&self, relation: Oid, since: Lsn) -> bool {
+        let moved = self.moved.read();
+        moved.get(&relation).is_some_and(|lsn| *lsn > since)
     }
 
     fn sequence(&self, oid: Oid) -> Option<PageNo> {

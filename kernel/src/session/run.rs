@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::state::Session;
 use super::txn::Put;
 use crate::base::error::{fail, Res};
-use crate::base::{Lsn, Need, Oid, SessionId, Stop};
+use crate::base::{Lsn, Need, Oid, SessionId, SqlError, Stop};
 use crate::exec::batch::Batch;
 use crate::exec::kept::{Kept, Room};
 use crate::exec::run::{Execution, Prepared};
@@ -246,6 +246,9 @@ impl Run {
             }
         };
         self.held = held;
+        if view.strict {
+            self.check_moved(session, view.snapshot)?;
+        }
         let setup = session.setup(view, self.instrument);
         let params = std::mem::take(&mut self.params);
         let mut execution = Execution::new(self.prepared.clone(), params, setup);
@@ -254,6 +257,17 @@ impl Run {
         }
         self.execution = Some(execution);
         self.era = Some(session.ended);
+        Ok(())
+    }
+
+    /// A reader's snapshot keeps no DDL from its writer, as on a standby.
+    fn check_moved(&self, session: &Session, snapshot: Lsn) -> Res<()> {
+        let mut relations = self.prepared.locks.iter();
+        if relations.any(|(oid, _)| session.backend.has_moved(*oid, snapshot)) {
+            let why = "A table was made, emptied or rewritten after the transaction's snapshot was taken.";
+            let error = SqlError::new("40001", "canceling statement due to conflict with recovery");
+            return Err(Stop::Error(error.detail(why)));
+        }
         Ok(())
     }
 
