@@ -22,11 +22,12 @@ from .folding import COMMAS, MANY, FoldedText, fold
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
 from .long_texts import CHAIN_MAX, PIECE, SHORT, TURN_SECONDS
-from .parser import ast, enums
+from .parser import ast
 from .plans import Prepared, check_same_columns, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
 from .stored import walk
+from .transactions import intercepted, kernel_statement
 from .trees import let_go
 from .work import Restart
 
@@ -69,37 +70,6 @@ class Utility(msgspec.Struct):
     params: tuple[int, ...] = ()
     # Not a utility at all, but a query whose functions Python must await.
     planned: bool = False
-
-
-_transactions: list[Any] = []
-
-
-def transaction_statement(node: Any, reader: bool) -> Statement | None:
-    """BEGIN, COMMIT, ROLLBACK without frills, as the kernel runs them; savepoints are made per session."""
-    kinds = enums.TransactionStmtKind
-    if node.chain:
-        return None
-    if node.kind in (kinds.TRANS_STMT_COMMIT, kinds.TRANS_STMT_ROLLBACK):
-        token = _token(node)
-        return (
-            Statement.commit(token=token) if node.kind == kinds.TRANS_STMT_COMMIT else Statement.rollback(token=token)
-        )
-    if node.kind in (kinds.TRANS_STMT_BEGIN, kinds.TRANS_STMT_START):
-        modes = utility.transaction_modes(node.options)
-        if "deferrable" in modes or (reader and modes.get("read_only") is False):
-            return None
-        tag = "BEGIN" if node.kind == kinds.TRANS_STMT_BEGIN else "START TRANSACTION"
-        return Statement.begin(modes.get("isolation"), modes.get("read_only"), tag=tag, token=_token(node))
-    return None
-
-
-def _token(node: Any) -> int:
-    """A number by which an intercepted transaction statement comes back: there are few different ones."""
-    for token, other in enumerate(_transactions, 1):
-        if other == node:
-            return token
-    _transactions.append(node)
-    return len(_transactions)
 
 
 class Statements:
@@ -343,7 +313,7 @@ class Statements:
             raise utility.in_failed_block()
         fixed = [(index, literal[1]) for index, literal in enumerate(literals)]
         if name == "TransactionStmt":
-            statement = transaction_statement(node, session.database.read_only)
+            statement = kernel_statement(node, session.database.read_only)
             return None if statement is None or session.work is not None else (statement, [], fixed)
         if not is_plannable(node) or asynchronous.needs_python(text):
             return None
@@ -450,7 +420,7 @@ class Statements:
             own = Utility(node, text, tuple(prepared.planned.params), planned=True)
             return self._host(own, prepared.columns, name), prepared.planned.params, False
         if type(node).__name__ == "TransactionStmt":
-            statement = transaction_statement(node, session.database.read_only)
+            statement = kernel_statement(node, session.database.read_only)
             if statement is not None:
                 return statement, [], True
         types = utility.param_types(session, node, text, param_oids)
@@ -517,7 +487,7 @@ class Statements:
         session = self.session
         reply = Reply(session, describe=False, formats=formats, max_rows=max_rows)
         if token < OWN_TOKENS:
-            await self.run(_transactions[token - 1], "", reply)
+            await self.run(intercepted(token), "", reply)
         else:
             what = self._utilities.get(token)
             if what is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sixfold.kernel._kernel import KernelError
+from sixfold.kernel._kernel import KernelError, Statement
 
 from .access import check_relations
 from .errors import SqlError, not_built
@@ -16,6 +16,50 @@ if TYPE_CHECKING:
     from .session import Session
 
 KIND = enums.TransactionStmtKind
+# The kernel runs so many different statements: each savepoint may have a new name.
+KERNEL_STATEMENTS = 500
+_known: dict[tuple[Any, ...], int] = {}
+_nodes: list[Any] = []
+
+
+def kernel_statement(node: Any, reader: bool) -> Statement | None:
+    """BEGIN, COMMIT, ROLLBACK without frills, and savepoints, as the kernel runs them."""
+    if node.chain or (len(_nodes) >= KERNEL_STATEMENTS and _key(node) not in _known):
+        return None
+    if node.kind in (KIND.TRANS_STMT_BEGIN, KIND.TRANS_STMT_START):
+        modes = transaction_modes(node.options)
+        if "deferrable" in modes or (reader and modes.get("read_only") is False):
+            return None
+        tag = "BEGIN" if node.kind == KIND.TRANS_STMT_BEGIN else "START TRANSACTION"
+        return Statement.begin(modes.get("isolation"), modes.get("read_only"), tag=tag, token=_token(node))
+    if node.kind == KIND.TRANS_STMT_COMMIT:
+        return Statement.commit(token=_token(node))
+    if node.kind == KIND.TRANS_STMT_ROLLBACK:
+        return Statement.rollback(token=_token(node))
+    make = {
+        KIND.TRANS_STMT_SAVEPOINT: Statement.savepoint,
+        KIND.TRANS_STMT_RELEASE: Statement.release,
+        KIND.TRANS_STMT_ROLLBACK_TO: Statement.rollback_to,
+    }.get(node.kind)
+    return make(node.savepoint_name, token=_token(node)) if make is not None else None
+
+
+def _token(node: Any) -> int:
+    """A number by which a session that intercepts transaction statements gets this one back."""
+    key = _key(node)
+    if key not in _known:
+        _nodes.append(node)
+        _known[key] = len(_nodes)
+    return _known[key]
+
+
+def _key(node: Any) -> tuple[Any, ...]:
+    return (node.kind, node.savepoint_name, repr(node.options))
+
+
+def intercepted(token: int) -> Any:
+    """The statement of a token."""
+    return _nodes[token - 1]
 
 
 @entry("TransactionStmt", "TRANSACTION", read_only=True)

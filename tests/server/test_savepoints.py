@@ -76,3 +76,33 @@ def test_rolled_back_again_and_again(connection: psycopg.Connection) -> None:
         assert count(connection) == 0
         assert growth(connection, lambda n: b"rollback to o; insert into t values (%d)" % n) < FLAT
     assert count(connection) == 1
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_the_same_statements_run_in_the_kernel_and_where_a_transaction_has_more_to_bring_back(
+    connection: psycopg.Connection, prepare: bool
+) -> None:
+    """Settings and DDL are Python's: from then on savepoints are too."""
+
+    def run(statement: str) -> object:
+        cursor = connection.execute(statement, prepare=prepare)  # type: ignore[call-overload]
+        return cursor.fetchone()[0] if cursor.description else cursor.statusmessage
+
+    for _ in range(3):
+        assert [run(s) for s in ("BEGIN", "SAVEPOINT a", "INSERT INTO t VALUES (-5)")] == [
+            "BEGIN",
+            "SAVEPOINT",
+            "INSERT 0 1",
+        ]
+        assert [run(s) for s in ("ROLLBACK TO a", "SELECT count(*) FROM t WHERE k = -5")] == ["ROLLBACK", 0]
+        assert [run(s) for s in ("CREATE TABLE made (k int)", "SAVEPOINT b", "SET LOCAL work_mem = '7MB'")][
+            1
+        ] == "SAVEPOINT"
+        run("DROP TABLE made")
+        assert run("ROLLBACK TO b") == "ROLLBACK"
+        assert [run(s) for s in ("SELECT count(*) FROM made", "SHOW work_mem")] == [0, "4MB"]
+        assert run("RELEASE b") == "RELEASE"
+        assert run("ROLLBACK TO a") == "ROLLBACK"
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            run("SELECT count(*) FROM made")
+        assert [run(s) for s in ("ROLLBACK TO a", "RELEASE a", "COMMIT")] == ["ROLLBACK", "RELEASE", "COMMIT"]
