@@ -1,8 +1,7 @@
 //! What every plan node has to say: before it is compiled (`PlanNode`) and after (`CompiledNode`). Each node is a file of `ops/`, where
 //! the list of them is too.
 
-use super::ops::KeyJoinNode;
-use super::ops::ScanNode;
+use super::ops::{KeyJoinNode, ScanNode};
 use crate::base::Res;
 use crate::expr::Program;
 use std::collections::BTreeSet;
@@ -86,6 +85,17 @@ pub struct PNode {
     /// Gives the same rows when run again in the same execution: reads no executor parameters, is not volatile.
     pub repeatable: bool,
     pub node: Compiled,
+}
+
+impl PNode {
+    /// A node that stands nowhere.
+    pub fn of(node: impl CompiledNode + 'static) -> PNode {
+        PNode {
+            id: 0,
+            repeatable: true,
+            node: Arc::new(node),
+        }
+    }
 }
 
 impl Deref for PNode {

@@ -6,7 +6,7 @@ use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Room;
 use super::nodes::PNode;
-use super::ops::{shared, AfterNode, Expect, Member, Op, Opener, Queue, Queued, Shared};
+use super::ops::{self, shared, AfterNode, Expect, Member, Op, Opener, Queue, Queued, Shared};
 use super::plan::{OutputColumn, Plan};
 use crate::base::error::{fail, SqlError};
 use crate::base::{pace, Oid, Res, Stop};
@@ -17,7 +17,7 @@ use crate::types::settings::Settings;
 use crate::types::Datum;
 use serde::Deserialize;
 use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An immutable compiled plan, shared between sessions and threads.
 pub struct Prepared {
@@ -145,6 +145,25 @@ impl Prepared {
             nodes,
             weight,
         }))
+    }
+}
+
+/// A deep plan needs as much stack to be let go of as it did to be compiled, and who has it last may be any thread.
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if self.weight < usize::MAX {
+            return;
+        }
+        let root = std::mem::replace(&mut self.root, PNode::of(ops::SingleNode));
+        let nodes = Mutex::new(Some((root, std::mem::take(&mut self.subplans))));
+        let take = || nodes.lock().ok().and_then(|mut nodes| nodes.take());
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            if thread.spawn_scoped(scope, || drop(take())).is_err() {
+                // Memory that is lost is better than a process.
+                std::mem::forget(take());
+            }
+        });
     }
 }
 

@@ -52,7 +52,7 @@ pub use member::Member;
 pub use modify::{AfterNode, Expect};
 pub use queue::{Queue, Queued};
 pub use scan::ScanNode;
-pub use single::Single;
+pub use single::{Single, SingleNode};
 
 use super::batch::Batch;
 use super::deferral::Deferral;

@@ -21,7 +21,7 @@ impl PlanNode for Single {
     }
 }
 
-struct SingleNode;
+pub struct SingleNode;
 
 impl CompiledNode for SingleNode {
     fn open(self: Arc<Self>, _: &Opener) -> Op {

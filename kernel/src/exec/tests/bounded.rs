@@ -165,3 +165,19 @@ fn actions_for_the_end_need_not_fit() {
         }
     }
 }
+
+#[test]
+fn a_deep_plan_is_let_go_of_by_a_thread_with_little_stack() {
+    const LEVELS: usize = 15_900;
+    let head = r#"{"op":"filter","test":{"e":"const","typ":16,"text":"t"},"input":"#;
+    let root = [
+        &head.repeat(LEVELS),
+        r#"{"op":"single"}"#,
+        &"}".repeat(LEVELS),
+    ]
+    .concat();
+    let rest = r#""output":[],"params":[],"exec_params":0,"subplans":[],"locks":[],"tag":"SELECT","command":"SELECT","writes":false,"catalog_version":1"#;
+    let plan = Prepared::compile(&format!(r#"{{"root":{root},{rest}}}"#)).unwrap();
+    let little = std::thread::Builder::new().stack_size(256 << 10);
+    little.spawn(move || drop(plan)).unwrap().join().unwrap();
+}
