@@ -131,7 +131,6 @@ class Session:
         self.cursors: dict[str, Cursor] = {}
         self.encrypted = False  # its connection is TLS's
         self.prepares: dict[str, Prepare] = {}  # what PREPARE has made
-        # Statements of PREPARE and Parse that Python runs or must know: name to (text, parameter types).
         self.listening: set[str] = set()
         # Isolation level and read-only as they were when the running query began: the kernel can not be asked inside it.
         self.observed: tuple[str, bool] = ("read committed", False)
@@ -608,6 +607,7 @@ class Session:
             enable_hashagg=flag("enable_hashagg"),
             enable_sort=flag("enable_sort"),
             work_mem_kb=self.settings.number("work_mem"),
+            cache_pages=self.database.volume.cache_size[1],
             reading=self.reading,
         )
 

@@ -38,6 +38,7 @@ class SessionInfo(msgspec.Struct, frozen=True):
     enable_hashagg: bool = True
     enable_sort: bool = True
     work_mem_kb: int = 4096
+    cache_pages: int = 1 << 20
     reading: Reading = PLAIN
 
 

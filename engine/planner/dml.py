@@ -23,6 +23,7 @@ from sixfold.engine.planner.quals import (
 from sixfold.engine.planner.search import plan_from
 from sixfold.engine.planner.select import prepare, used_columns
 from sixfold.engine.planner.setops import plan_ctes
+from sixfold.engine.planner.target_order import in_stored_order
 
 
 def plan_dml(ctx: PlanContext, query: Query) -> Built:
@@ -230,7 +231,9 @@ def _source(
         return nodes.Empty(len(keys)), keys, set(), 1.0, 0.0, whole
     paths = plan_from(ctx, query.from_items, quals, used, ctx.analysis.rtes)
     best = cheapest(paths)
-    return best.build(), best.keys, set(best.free), best.rows, best.total, whole
+    node, row_id = best.build(), best.keys.index((dml.target.id, ROW_ID))
+    node, total = in_stored_order(ctx, node, dml.relation, len(best.keys), row_id, best.rows, best.total)
+    return node, best.keys, set(best.free), best.rows, total, whole
 
 
 def _join_conditions(query: Query) -> list[Expr]:

@@ -33,6 +33,11 @@ impl Tree {
         })
     }
 
+    /// The leaf that covers the key.
+    pub fn leaf(&self, pages: &impl Pages, key: &[u8]) -> Res<(PageNo, PageRef)> {
+        self.descend(pages, key, 0)
+    }
+
     /// The number of the leaf that covers the key, as its parent has it: for fetching it before it is needed. Answers Need only
     /// for branch pages.
     pub fn leaf_of(&self, pages: &impl Pages, key: &[u8]) -> Res<PageNo> {

@@ -3,8 +3,7 @@
 
 use super::batch::Batch;
 use super::plan::LockMode;
-use crate::base::error::fail;
-use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId};
+use crate::base::{Lsn, Need, Oid, PageNo, Res, RowId, SessionId};
 use crate::types::Datum;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -181,8 +180,8 @@ pub trait Access: Send + Sync {
         arbiters: &[Oid],
     ) -> Res<Inserted>;
 
-    /// Insert some of the rows `from..to` of `rows`, at least one, as `insert` would one after the other with no arbiters. The answer:
-    /// the first one's id, the next ones' following it, and how many were inserted.
+    /// Insert some of the rows `from..to` of `rows`, at least one, as `insert` would one after the other, up to one that conflicts by an
+    /// arbiter. The answer: the first one's id, the next ones' following it, and how many were inserted; none when `from` conflicts.
     fn insert_many(
         &self,
         view: &View,
@@ -190,11 +189,29 @@ pub trait Access: Send + Sync {
         rows: &Batch,
         from: usize,
         _to: usize,
+        arbiters: &[Oid],
     ) -> Res<(RowId, usize)> {
-        match self.insert(view, table, &rows.row(from), &[])? {
-            Inserted::Row(id) => Ok((id, 1)),
-            Inserted::Conflict { .. } => fail("XX000", "a conflict with no arbiters named"),
-        }
+        Ok(match self.insert(view, table, &rows.row(from), arbiters)? {
+            Inserted::Row(id) => (id, 1),
+            Inserted::Conflict { row, .. } => (row, 0),
+        })
+    }
+
+    /// Of some of the rows `from..`, at least one: does `insert` answer `Conflict`, for sure and without waiting for anybody? Changes nothing.
+    fn conflicting(
+        &self,
+        _view: &View,
+        _table: &Arc<TableDef>,
+        rows: &Batch,
+        from: usize,
+        _arbiters: &[Oid],
+    ) -> Res<Vec<bool>> {
+        Ok(vec![false; rows.len - from])
+    }
+
+    /// To write one of `rows`, page `no` is missing: what to ask for, so that the others, which come next, do not wait one by one.
+    fn ahead(&self, _table: &Arc<TableDef>, no: PageNo, _rows: &[RowId]) -> Res<Need> {
+        Ok(Need::Page(no))
     }
 
     /// `accept`: the newest CSN that the caller has seen of this row (the snapshot, or what `Changed` said).

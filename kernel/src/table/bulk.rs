@@ -5,7 +5,7 @@ use super::core::{Core, Shape, State};
 use super::keys;
 use super::row;
 use super::unique::{exempt, Entry};
-use crate::base::{varint, Need, PageNo, Res, RowId, Stop, Xid};
+use crate::base::{varint, Need, Oid, PageNo, Res, RowId, Stop, Xid};
 use crate::btree::{Append, NewCell, Tree};
 use crate::exec::access::{IndexDef, Inserted, TableDef, View};
 use crate::exec::batch::Batch;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 const CHUNK_ROWS: usize = 1000;
 const CHUNK_BYTES: usize = 128 << 10;
 /// Missing pages that are asked for together.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
 
 /// Rows on their way in: cells of the rows' tree and of the index trees, their row ids still to be filled in.
 struct Chunk {
@@ -202,15 +202,7 @@ impl Chunk {
 impl Keys {
     fn add(&mut self, index: &IndexDef, table: &TableDef, rows: &Batch, at: usize) -> Res<()> {
         let mut key = Vec::with_capacity(40);
-        let mut null = false;
-        for part in &index.keys {
-            let value = match rows.columns.get(part.column) {
-                Some(column) => column.datum(at),
-                None => Cow::default(),
-            };
-            null |= value.is_null();
-            keys::put(part, &value, &mut key)?;
-        }
+        let null = key_of_batch(index, rows, at, &mut key)?;
         keys::check_size(index, table, &key)?;
         let cells = &mut self.cells;
         varint::put(&mut cells.bytes, key.len() as u64 + 8);
@@ -222,6 +214,25 @@ impl Keys {
     }
 }
 
+/// Append the key of row `at`; is some column null?
+pub(super) fn key_of_batch(
+    index: &IndexDef,
+    rows: &Batch,
+    at: usize,
+    key: &mut Vec<u8>,
+) -> Res<bool> {
+    let mut null = false;
+    for part in &index.keys {
+        let value = match rows.columns.get(part.column) {
+            Some(column) => column.datum(at),
+            None => Cow::default(),
+        };
+        null |= value.is_null();
+        keys::put(part, &value, key)?;
+    }
+    Ok(null)
+}
+
 /// What one index's new entries wait for to be written.
 enum Ready {
     Append(Append),
@@ -230,8 +241,7 @@ enum Ready {
 }
 
 impl Core {
-    /// Insert some of the rows `from..to`, at least one, as `Core::insert` would one after the other. Their ids follow each other: the
-    /// first one, and how many.
+    /// See `Access::insert_many`.
     pub(super) fn insert_many(
         &self,
         view: &View,
@@ -239,6 +249,7 @@ impl Core {
         rows: &Batch,
         from: usize,
         to: usize,
+        arbiters: &[Oid],
     ) -> Res<(RowId, usize)> {
         let shape = self.shape(table)?;
         let state = self.writing(&shape);
@@ -247,20 +258,26 @@ impl Core {
             self.volume.check_room()?;
             let mut chunk = Chunk::encode(&shape, xid, view.command, rows, from, to)?;
             if chunk.rows.len() > 1 {
-                return match self.insert_chunk(view, &shape, &state, xid, &mut chunk, rows, from)? {
-                    Put::All(first) => Ok((first, chunk.rows.len())),
-                    Put::Fewer(count) => self.insert_many(view, table, rows, from, from + count),
+                let put = self.insert_chunk(view, &shape, &state, xid, &mut chunk, rows, from);
+                return match put {
+                    Ok(Put::All(first)) => Ok((first, chunk.rows.len())),
+                    Ok(Put::Fewer(count)) => {
+                        self.insert_many(view, table, rows, from, from + count, arbiters)
+                    }
+                    // Of the first row; by itself it may be a conflict.
+                    Err(Stop::Error(_)) if !arbiters.is_empty() => {
+                        self.insert_many(view, table, rows, from, from + 1, arbiters)
+                    }
+                    Err(stop) => Err(stop),
                 };
             }
         }
         // Lent: a call that is made again finds its long values by where they are.
         let row: Vec<Cow<'_, Datum>> = rows.columns.iter().map(|c| c.datum(from)).collect();
-        match self.insert(view, table, &row, &[])? {
-            Inserted::Row(id) => Ok((id, 1)),
-            Inserted::Conflict { .. } => {
-                crate::base::error::fail("XX000", "a conflict with no arbiters named")
-            }
-        }
+        Ok(match self.insert(view, table, &row, arbiters)? {
+            Inserted::Row(id) => (id, 1),
+            Inserted::Conflict { row, .. } => (row, 0),
+        })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -451,7 +468,7 @@ mod tests {
         let all = batch(table, rows);
         let mut at = 0;
         while at < rows.len() {
-            match w.run(|t| t.insert_many(&view, table, &all, at, rows.len())) {
+            match w.run(|t| t.insert_many(&view, table, &all, at, rows.len(), &[])) {
                 Ok((_, count)) => at += count,
                 Err(Stop::Error(error)) => return (at, Some(error.message.clone())),
                 Err(other) => panic!("{other:?}"),
@@ -507,15 +524,15 @@ mod tests {
         let rows: Vec<_> = (45..60).map(|k| row(Some(k), 5, k)).collect();
         let all = batch(&table, &rows);
         let (_, count) = w
-            .run(|t| t.insert_many(&view, &table, &all, 0, 15))
+            .run(|t| t.insert_many(&view, &table, &all, 0, 15, &[]))
             .unwrap();
         assert_eq!(count, 5);
-        let waits = w.run(|t| t.insert_many(&view, &table, &all, 5, 15));
+        let waits = w.run(|t| t.insert_many(&view, &table, &all, 5, 15, &[]));
         assert!(matches!(waits, Err(Stop::Need(Need::Xid(_)))), "{waits:?}");
         w.txns().locks.cancel_wait(tx.session);
         w.rollback(other);
         let (_, count) = w
-            .run(|t| t.insert_many(&view, &table, &all, 5, 15))
+            .run(|t| t.insert_many(&view, &table, &all, 5, 15, &[]))
             .unwrap();
         assert_eq!(count, 10);
         w.commit(tx);

@@ -162,7 +162,9 @@ impl Core {
 mod tests {
     use super::super::harness::{row, World};
     use super::*;
+    use crate::base::Need;
     use crate::exec::access::{Access, Wrote};
+    use crate::store::Pages;
 
     /// Leaves without room for a deletion of each of their rows: some are deleted together, one splits its leaf, and so on.
     #[test]
@@ -195,5 +197,37 @@ mod tests {
         assert!(w.now(&table).is_empty());
         w.vacuum();
         w.check(&table);
+    }
+    #[test]
+    fn leaves_of_the_rows_that_come_next_are_asked_for_with_the_one_that_is_missing() {
+        let mut w = World::new(64);
+        let table = w.table();
+        let mut tx = w.begin(1, false);
+        let long = "x".repeat(400);
+        let ids: Vec<RowId> = (0..3000)
+            .map(|i| w.insert(&mut tx, &table, &row(i, &long, 0)).unwrap())
+            .collect();
+        w.commit(tx);
+        // The rows are on far more leaves than the cache holds, in no order of theirs.
+        let next: Vec<RowId> = (0..500).map(|i| ids[i * 1201 % ids.len()]).collect();
+        let mut tx = w.begin(1, false);
+        let view = w.view(&mut tx);
+        let missing =
+            next.iter().find_map(
+                |id| match w.tables.delete(&view, &table, *id, view.snapshot) {
+                    Err(Stop::Need(Need::Page(no))) => Some(no),
+                    _ => None,
+                },
+            );
+        let no = missing.expect("a cache that does not hold them all");
+        let need = w.tables.ahead(&table, no, &next).unwrap();
+        let Need::Pages(list) = need else {
+            panic!("{need:?}")
+        };
+        assert_eq!(list[0], no);
+        // Not so many that they would drive each other out.
+        assert_eq!(list.len(), 64 / 8);
+        assert_eq!(w.volume.absent(&list), list);
+        w.rollback(tx);
     }
 }

@@ -8,6 +8,7 @@ mod build;
 mod build_index;
 mod bulk;
 mod bulk_change;
+mod conflicts;
 mod core;
 mod entries;
 mod heap;
@@ -48,7 +49,7 @@ pub use self::core::Core;
 pub use self::sequence::SequenceDef;
 pub use self::vacuum::VacuumTable;
 
-use crate::base::{Lsn, Oid, PageNo, Res, RowId, SessionId, Spill};
+use crate::base::{Lsn, Need, Oid, PageNo, Res, RowId, SessionId, Spill};
 use crate::exec::access::{Access, Bounds, Cursor, Inserted, TableDef, View, Wait, Wrote};
 use crate::exec::batch::Batch;
 use crate::exec::plan::LockMode;
@@ -218,8 +219,25 @@ impl Access for Tables {
         rows: &Batch,
         from: usize,
         to: usize,
+        arbiters: &[Oid],
     ) -> Res<(RowId, usize)> {
-        self.core.insert_many(view, table, rows, from, to)
+        self.core.insert_many(view, table, rows, from, to, arbiters)
+    }
+
+    fn conflicting(
+        &self,
+        view: &View,
+        table: &Arc<TableDef>,
+        rows: &Batch,
+        from: usize,
+        arbiters: &[Oid],
+    ) -> Res<Vec<bool>> {
+        self.core.conflicting(view, table, rows, from, arbiters)
+    }
+
+    fn ahead(&self, table: &Arc<TableDef>, no: PageNo, rows: &[RowId]) -> Res<Need> {
+        let next = rows.iter().map(|row| Ok(*row));
+        self.core.with_rows_ahead(table.root, no, next, usize::MAX)
     }
 
     fn room(&self, written: u64) -> Res<()> {

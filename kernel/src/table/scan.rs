@@ -261,9 +261,6 @@ impl IndexScan {
     fn with_rows_ahead(&mut self, no: PageNo) -> Res<Need> {
         let most = self.ahead;
         self.ahead = (most * 4).min(AHEAD);
-        let volume = &*self.what.core.volume;
-        let rows = self.what.shape.rows();
-        let mut list = vec![no];
         let Some((leaf, slot)) = self.walk.place() else {
             return Ok(Need::Page(no));
         };
@@ -271,24 +268,14 @@ impl IndexScan {
             true => Box::new((0..slot).rev()),
             false => Box::new(slot..leaf.count()),
         };
-        for slot in next {
-            let key = key_of(leaf, slot)?;
-            if list.len() >= most || !is_inside(&self.range, self.backward, key) {
-                break;
-            }
-            let (_, row) = keys::split(key)?;
-            match rows.leaf_of(volume, &row.0.to_be_bytes()) {
-                Ok(leaf) if list.contains(&leaf) => {}
-                Ok(leaf) => list.extend(volume.absent(&[leaf])),
-                // A branch is missing: enough is known.
-                Err(Stop::Need(_)) => break,
-                Err(stop) => return Err(stop),
-            }
-        }
-        Ok(match list.as_slice() {
-            [_] => Need::Page(no),
-            _ => Need::Pages(list),
-        })
+        let keys = next.map(|slot| key_of(leaf, slot));
+        let inside = |key: &Res<&[u8]>| match key {
+            Ok(key) => is_inside(&self.range, self.backward, key),
+            Err(_) => true,
+        };
+        let rows = keys.take_while(inside).map(|key| Ok(keys::split(key?)?.1));
+        let root = self.what.shape.def.root;
+        self.what.core.with_rows_ahead(root, no, rows, most)
     }
 
     /// Append the entry's row, if the view sees it with this key.
@@ -409,6 +396,42 @@ pub(super) fn index_scan(
 }
 
 impl Core {
+    /// Page `no` is missing: ask for it, and for leaves with `rows`, which come next; not for more than `most` pages, nor for so many that
+    /// they drive each other from the cache.
+    pub(super) fn with_rows_ahead(
+        &self,
+        root: PageNo,
+        no: PageNo,
+        rows: impl Iterator<Item = Res<RowId>>,
+        most: usize,
+    ) -> Res<Need> {
+        let volume = &*self.volume;
+        let most = most.min(AHEAD).min(volume.cache_size().1 / 8);
+        let mut list = vec![no];
+        let mut last = no;
+        for row in rows {
+            if list.len() >= most {
+                break;
+            }
+            match (Tree { root }).leaf_of(volume, &row?.0.to_be_bytes()) {
+                Ok(leaf) if leaf == last => {}
+                Ok(leaf) => {
+                    last = leaf;
+                    if !list.contains(&leaf) {
+                        list.extend(volume.absent(&[leaf]));
+                    }
+                }
+                // A branch is missing: enough is known.
+                Err(Stop::Need(_)) => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(match list.as_slice() {
+            [_] => Need::Page(no),
+            _ => Need::Pages(list),
+        })
+    }
+
     pub(super) fn fetch(
         &self,
         view: &View,

@@ -97,7 +97,7 @@ impl Core {
     }
 
     /// `None`: the versions that were moved out decide.
-    fn equal_in(
+    pub(super) fn equal_in(
         &self,
         shape: &Shape,
         place: usize,

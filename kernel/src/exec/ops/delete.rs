@@ -1,8 +1,8 @@
 //! DELETE. A row that another transaction has changed since the snapshot is looked at again, as UPDATE does.
 
 use super::modify::{
-    lock_second, null_rows, replaced, room, row_id, table_rows, types, wrote, Changed, Finish,
-    Second,
+    lock_second, null_rows, replaced, room, row_id, table_rows, types, with_ahead, wrote, Changed,
+    Finish, Second,
 };
 use super::modify::{After, Rules};
 use super::{Input, Op};
@@ -161,7 +161,11 @@ impl DeleteState {
                 }
             };
             room(env)?;
-            match access.delete(&env.setup.view, &self.node.table, id, accept)? {
+            let (table, batch) = (&self.node.table, self.input.batch());
+            match access
+                .delete(&env.setup.view, table, id, accept)
+                .map_err(|stop| with_ahead(env, table, batch, self.node.row, at, stop))?
+            {
                 Wrote::Done => {
                     self.record(env, id.0 as i64);
                     return Ok(());
@@ -201,7 +205,10 @@ impl DeleteState {
         room(env)?;
         let access = env.access()?;
         let view = &env.setup.view;
-        let done = access.delete_many(view, &self.node.table, &ids, view.seen())?;
+        let table = &self.node.table;
+        let done = access
+            .delete_many(view, table, &ids, view.seen())
+            .map_err(|stop| with_ahead(env, table, batch, self.node.row, from, stop))?;
         if done == 0 {
             self.singly = from + SINGLY;
             return Ok(false);

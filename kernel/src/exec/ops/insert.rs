@@ -115,6 +115,9 @@ pub struct InsertState {
     tests: Option<Vec<Vector>>,
     /// Rows of the input batch below this one have passed them.
     passed: usize,
+    /// Of rows of the input batch, from the one at `known_from` on: do they conflict for sure? ON CONFLICT DO NOTHING.
+    known: Vec<bool>,
+    known_from: usize,
     /// What has been written is looked at again: by RETURNING or by actions for the statement's end.
     keeps: bool,
     test_state: State,
@@ -161,6 +164,8 @@ impl InsertState {
         InsertState {
             node,
             passed: 0,
+            known: Vec::new(),
+            known_from: 0,
             keeps,
             input: Input::new(input),
             arbiters,
@@ -182,6 +187,7 @@ impl InsertState {
                 self.input.batch(),
             )?);
             self.passed = 0;
+            (self.known, self.known_from) = (Vec::new(), 0);
             let types = types(&self.node.table);
             let rows = if self.keeps {
                 self.input.batch().len
@@ -212,15 +218,35 @@ impl InsertState {
         self.changed.input.len += 1;
     }
 
-    /// Some rows from `input.at` on, where no conflict is to be resolved.
+    /// Some rows from `input.at` on, where no conflict is to be resolved: one that conflicts is left out.
     fn write_many(&mut self, env: &mut Env) -> Res<()> {
-        let (from, all) = (self.input.at, self.input.batch().len);
-        self.check_many(env, from, all)?;
+        let (from, mut to) = (self.input.at, self.input.batch().len);
+        if self.node.conflict.is_some() {
+            if from >= self.known_from + self.known.len() {
+                let access = env.access()?;
+                let (view, table, rows) = (&env.setup.view, &self.node.table, self.input.batch());
+                self.known = access.conflicting(view, table, rows, from, &self.arbiters)?;
+                self.known_from = from;
+            }
+            let known = self.known.get(from - self.known_from..).unwrap_or(&[]);
+            if known.first() == Some(&true) {
+                self.check_many(env, from, from + 1)?;
+                self.input.at += 1;
+                return Ok(());
+            }
+            let free = known.iter().take_while(|conflicts| !**conflicts);
+            to = from + free.count();
+        }
+        self.check_many(env, from, to)?;
         room(env)?;
         let access = env.access()?;
         let (view, table) = (&env.setup.view, &self.node.table);
-        let (first, count) =
-            access.insert_many(view, table, self.input.batch(), from, self.passed)?;
+        let (rows, to) = (self.input.batch(), to.min(self.passed));
+        let (first, count) = access.insert_many(view, table, rows, from, to, &self.arbiters)?;
+        if count == 0 {
+            self.input.at += 1;
+            return Ok(());
+        }
         if self.keeps {
             for at in from..from + count {
                 let row = self.input.batch().row(at);
@@ -290,18 +316,15 @@ impl InsertState {
                     self.record(env, row, None, id);
                     return Ok(());
                 }
-                Inserted::Conflict { row: id, .. } => match &self.node.conflict {
-                    Some(ConflictNode { set: Some(_), .. }) => {
-                        self.conflict = Some(Conflict {
-                            row: id,
-                            existing: None,
-                            new: None,
-                            states: Default::default(),
-                            values: None,
-                        });
-                    }
-                    _ => return Ok(()),
-                },
+                Inserted::Conflict { row: id, .. } => {
+                    self.conflict = Some(Conflict {
+                        row: id,
+                        existing: None,
+                        new: None,
+                        states: Default::default(),
+                        values: None,
+                    });
+                }
             }
         }
     }
@@ -459,7 +482,7 @@ impl Operator for InsertState {
                 }
                 self.begin_batch(env)?;
                 while self.input.at < self.input.batch().len {
-                    if self.node.conflict.is_none() {
+                    if self.node.conflict.as_ref().is_none_or(|c| c.set.is_none()) {
                         self.write_many(env)?;
                     } else {
                         self.write(env)?;

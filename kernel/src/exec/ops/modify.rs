@@ -4,7 +4,7 @@ use super::shared;
 use crate::base::error::fail;
 use crate::base::error::SqlError;
 use crate::base::Oid;
-use crate::base::{Lsn, Res, RowId, Stop};
+use crate::base::{Lsn, Need, Res, RowId, Stop};
 use crate::exec::access::{ColumnDef, TableDef, Wait, Wrote};
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::kept::Room;
@@ -411,6 +411,29 @@ pub fn row_id(batch: &Batch, column: usize, at: usize) -> Option<RowId> {
     match batch.columns.get(column).map(|c| c.get(at)) {
         Some(Datum::Int(id)) => Some(RowId(id as u64)),
         _ => None,
+    }
+}
+
+/// A page is missing for the row at `at`: wait for those of the batch's next rows as well.
+pub fn with_ahead(
+    env: &Env,
+    table: &Arc<TableDef>,
+    batch: &Batch,
+    column: usize,
+    at: usize,
+    stop: Stop,
+) -> Stop {
+    let Stop::Need(Need::Page(no)) = stop else {
+        return stop;
+    };
+    let next = (at..batch.len).filter_map(|at| row_id(batch, column, at));
+    let next: Vec<RowId> = next.collect();
+    match env
+        .access()
+        .and_then(|access| access.ahead(table, no, &next))
+    {
+        Ok(need) => need.into(),
+        Err(stop) => stop,
     }
 }
 

@@ -2,8 +2,8 @@
 //! condition must hold for the new version, and the change is made to that.
 
 use super::modify::{
-    check_row, lock_second, replaced, room, row_id, sets_key, table_rows, types, wrote, Changed,
-    Finish, Second,
+    check_row, lock_second, replaced, room, row_id, sets_key, table_rows, types, with_ahead, wrote,
+    Changed, Finish, Second,
 };
 use super::modify::{After, Check, Rules};
 use super::{Input, Op};
@@ -180,7 +180,12 @@ impl UpdateState {
                 }
                 continue;
             };
-            let wrote = access.update(&env.setup.view, &self.node.table, id, row, *accept)?;
+            let wrote = access
+                .update(&env.setup.view, &self.node.table, id, row, *accept)
+                .map_err(|stop| {
+                    let (table, batch) = (&self.node.table, self.input.batch());
+                    with_ahead(env, table, batch, self.node.row, at, stop)
+                })?;
             let row = self.row.take().map(|(row, _)| row);
             match wrote {
                 Wrote::Done => {
