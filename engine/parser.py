@@ -18,6 +18,9 @@ from pglast.parser import ParseError, fingerprint, parse_sql, parse_sql_json, sp
 from sixfold.engine.errors import SqlError
 from sixfold.engine.long_texts import check_length, made
 
+# Classes of statements that have a plan.
+PLANNED = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"))
+
 __all__ = [
     "KEYWORDS",
     "LiteralPosition",
@@ -180,3 +183,18 @@ def literal_position(sql: str, stmt: Any, literal: LiteralPosition) -> int | Non
                 if node is literal.node:
                     return len(sql.encode()[:place].decode(errors="ignore")) + 1
     return None
+
+
+def is_plannable(node: Any) -> bool:
+    """Does the planner take it? SELECT INTO is a utility."""
+    name = type(node).__name__
+    if name == "SelectStmt":
+        return into_clause(node) is None
+    return name in PLANNED
+
+
+def into_clause(node: Any) -> Any:
+    """The INTO clause of a SELECT (of the leftmost arm of a UNION)."""
+    while node.larg is not None:
+        node = node.larg
+    return node.intoClause

@@ -21,8 +21,9 @@ from .errors import SqlError, stack_depth
 from .folding import COMMAS, MANY, FoldedText, fold
 from .host import ask_host, call_host, scan_host
 from .lifting import Literal, lift
+from .long_literals import LONG_TEXT, Meaning, Places, register_long
 from .long_texts import CHAIN_MAX, PIECE, SHORT, TURN_SECONDS
-from .parser import ast
+from .parser import ast, is_plannable
 from .plans import Prepared, check_same_columns, prepare, prepare_own
 from .regtypes import has_names, named_rows, written_types
 from .reply import Column, Reply
@@ -36,22 +37,14 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-PLANNED = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"))
 # Tokens of statements that Python runs are a session's own from here on; below are transaction statements, which all share.
 OWN_TOKENS = 1 << 20
 UNNAMED_KEPT = 1000
-# Characters of a statement that pg_stat_activity shows (track_activity_query_size), and from where on a text is long.
+# Characters of a statement that pg_stat_activity shows (track_activity_query_size).
 QUERY_SHOWN = 1024
-LONG_TEXT = 1 << 18
 # Rows that Python asks for at once.
 FETCH_ROWS = 500
 BEGIN, START, COMMIT, ROLLBACK = 0, 1, 2, 3
-
-
-# (literal, parameter)
-Places = Sequence[tuple[int, int]]
-# What the kernel runs by itself; which literals are its parameters; and which must be as they are.
-Meaning = tuple[Statement, Places, Sequence[tuple[int, str]]]
 
 
 class Read(msgspec.Struct):
@@ -101,12 +94,14 @@ class Statements:
         """One event of the wire, other than waits."""
         kind = event[0]
         self.cancelled = None
-        if kind in ("query", "execute", "parse"):
+        if kind in ("query", "long_query", "execute", "parse"):
             self.copying = None
-            self._simple = kind == "query"
+            self._simple = kind.endswith("query")
             self._tag = None
         if kind == "query":
             await self._query(event[1], event[2], event[3])
+        elif kind == "long_query":
+            await self._long_query(*event[1:])
         elif kind == "parse":
             await self._parse(event[1], event[2], event[3])
         elif kind == "stale":
@@ -142,6 +137,15 @@ class Statements:
         else:
             await self._query_one_piece(text, key, literals)
 
+    async def _long_query(
+        self, shown: str, text: str, key: bytes, literals: Sequence[Literal], cut: Sequence[int]
+    ) -> None:
+        session = self.session
+        session.query, session.query_start = shown, session.now()
+        if not await register_long(session, text, key, literals, cut):
+            whole = await session.waits.runtime.offload(session.wire.whole_query)
+            await self._query(*whole[1:])
+
     async def _query_one_piece(self, text: str, key: bytes, literals: Sequence[Literal]) -> None:
         session = self.session
         if key == MANY:
@@ -149,7 +153,7 @@ class Statements:
                 await self._run_folded(folded, len(folded.statements) > 1)
                 await self._finish()
                 return
-        elif len(text) > LONG_TEXT and await self._register_long(text, key, literals):
+        elif len(text) > LONG_TEXT and await register_long(self.session, text, key, literals):
             return
         snapshot = session.snapshot
         read = await session.think(text, lambda: self._read(text, key, literals))
@@ -332,30 +336,6 @@ class Statements:
     def _register(self, key: bytes, meaning: Statement, lifted: Places, fixed: Sequence[tuple[int, str]]) -> None:
         self.session.database.queries.register_query(self.session.scope, key, meaning, lifted, fixed)
 
-    async def _register_long(self, text: str, key: bytes, literals: Sequence[Literal]) -> bool:
-        """A text that is long by its literals is never parsed with them."""
-        meaning = await self.session.think(text, lambda: self._meaning_long(text, literals))
-        if meaning is not None:
-            self._register(key, *meaning)
-        return meaning is not None
-
-    def _meaning_long(self, text: str, literals: Sequence[Literal]) -> Meaning | None:
-        changed = lift(text, literals)
-        if changed is None or len(changed[1]) > LONG_TEXT:
-            return None
-        node, with_parameters, lifted, types = changed
-        session = self.session
-        if session.kernel.status == "E":
-            raise utility.in_failed_block()
-        if not is_plannable(node) or asynchronous.needs_python(with_parameters):
-            return None
-        prepared = prepare(session, node, with_parameters, tuple(types), cached=False)
-        if has_names(prepared.columns):
-            return None
-        done = {index for index, _ in lifted}
-        fixed = [(index, literal[1]) for index, literal in enumerate(literals) if index not in done]
-        return Statement.plan(prepared.plan), lifted, fixed
-
     def _lifted(self, text: str, literals: Sequence[Literal]) -> tuple[Prepared, list[tuple[int, int]]] | None:
         changed = lift(text, literals)
         if changed is None:
@@ -448,7 +428,7 @@ class Statements:
         if name is None:
             # A cached text: the wire asks again as if it were new, once its entry is replaced.
             key, literals = normalise(text)
-            if len(text) > LONG_TEXT and await self._register_long(text, key, literals):
+            if len(text) > LONG_TEXT and await register_long(self.session, text, key, literals):
                 return
             await self._replace_cached(text, key, literals)
             return
@@ -653,18 +633,3 @@ def refuse_parameters(node: Any) -> None:
 
     if type(node) is not ast.PrepareStmt:
         walk(node, visit)
-
-
-def is_plannable(node: Any) -> bool:
-    """Does the planner take it? SELECT INTO is a utility."""
-    name = type(node).__name__
-    if name == "SelectStmt":
-        return into_clause(node) is None
-    return name in PLANNED
-
-
-def into_clause(node: Any) -> Any:
-    """The INTO clause of a SELECT (of the leftmost arm of a UNION)."""
-    while node.larg is not None:
-        node = node.larg
-    return node.intoClause

@@ -330,16 +330,20 @@ class Waits:
     def _exchange(self, session: Session, request: SpillRequest) -> None:
         """Do what an operator wants of its temporary file; also those that it has done with go."""
         self.drop_spilled(session)
+        left: SpillRequest | None = request
         try:
-            if request[0] == "write":
-                for file, offset, data in request[1]:
-                    self._spill_file((session.session_id, file)).pwrite(offset, data)
-                session.spill_done(None)
-            else:
-                _, file, offset, length = request
-                session.spill_done(self._spill_file((session.session_id, file)).pread(offset, length))
+            while left is not None:
+                left = session.spill_done(self._carry_out(session.session_id, left))
         except OSError as error:
             session.cancel("53100", f"could not use a temporary file: {error}")
+
+    def _carry_out(self, session_id: int, request: SpillRequest) -> bytes | None:
+        if request[0] == "write":
+            for file, offset, data in request[1]:
+                self._spill_file((session_id, file)).pwrite(offset, data)
+            return None
+        _, file, offset, length = request
+        return self._spill_file((session_id, file)).pread(offset, length)
 
     def _spill_file(self, key: tuple[int, int]) -> File:
         if key not in self._spills:

@@ -524,8 +524,9 @@ class Session:
         """Thread-safe. The running (or, if it waits, the next resumed) statement fails with this. Forgotten when a new one begins."""
 
     def clear_cancel(self) -> None: ...
-    def spill_done(self, data: bytes | None = None) -> None:
-        """The answer to the last ("spill", request): what was read, or None for a write. If the operation failed (disk full), `cancel`
+    def spill_done(self, data: bytes | None = None) -> SpillRequest | None:
+        """The answer to the last ("spill", request): what was read, or None for a write. Answers what is left to be done of it, in requests
+        of a few megabytes. If the operation failed (disk full), `cancel`
         with its error (53100) instead, and go on."""
 
     def take_dropped(self) -> list[int]:
@@ -729,6 +730,9 @@ class Wire:
                                                                (the kernel runs it), or run it in Python with `Session.portal`
                                                                and the writers below, then `done` (commits what is implicit,
                                                                sends ReadyForQuery), or `error`
+    ``("long_query", shown, text, key, literals, cut)``        the same where a text is long by its strings, which are left out: those
+                                                               literals (``cut``, by their places) are ``''``. Unless all of them
+                                                               are lifted, go on with what `whole_query` says. ``shown``: how it begins
     ``("stale", name, token, text)``                           a statement whose plan is too old (name None: a cached simple
                                                                Query or Parse text): register it again, then `step`
     ``("execute", portal, token, params, formats, max_rows)``  a host statement (or an intercepted transaction
@@ -758,6 +762,9 @@ class Wire:
     def step(self, budget_us: int = 2000) -> Event: ...
     def step_detached(self, budget_us: int = 100000) -> Event:
         """`step` with the GIL released."""
+
+    def whole_query(self) -> Event:
+        """After "long_query": the ("query", …) with the whole text. In a worker thread."""
 
     def take_output(self) -> bytes:
         """What may be sent. While a commit is not durable, nothing that depends on it is among it."""

@@ -91,6 +91,64 @@ pub fn positions(text: &str, literals: &[Literal<'_>]) -> Vec<Placed> {
         .collect()
 }
 
+/// A text without the strings that make it long: `''` stands for each of those. `cut`: which of the literals they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortened {
+    pub text: String,
+    pub literals: Vec<Placed>,
+    pub cut: Vec<usize>,
+}
+
+/// From where on a text is worth it, how long a string is that is cut, and what is short.
+const LONG_TEXT: usize = 1 << 20;
+const LONG_STRING: usize = 1024;
+const SHORT_TEXT: usize = 4096;
+
+/// None: it is not long, or not by its strings alone.
+pub fn shorten(text: &str, literals: &[Literal<'_>]) -> Option<Shortened> {
+    if text.len() < LONG_TEXT {
+        return None;
+    }
+    let (mut short, mut cut, mut from) = (String::new(), Vec::new(), 0);
+    let mut kept = Vec::with_capacity(literals.len());
+    for (index, literal) in literals.iter().enumerate() {
+        let is_long = literal.kind == Kind::String && literal.end - literal.at > LONG_STRING;
+        let between = text.get(from..literal.at)?;
+        if short.len() + between.len() > SHORT_TEXT {
+            return None;
+        }
+        short.push_str(between);
+        let at = short.len();
+        short.push_str(if is_long {
+            cut.push(index);
+            "''"
+        } else {
+            text.get(literal.at..literal.end)?
+        });
+        from = literal.end;
+        kept.push(Literal {
+            kind: literal.kind,
+            value: if is_long {
+                Cow::Borrowed("")
+            } else {
+                literal.value.clone()
+            },
+            at,
+            end: short.len(),
+        });
+    }
+    let rest = text.get(from..)?;
+    if short.len() + rest.len() > SHORT_TEXT {
+        return None;
+    }
+    short.push_str(rest);
+    Some(Shortened {
+        literals: positions(&short, &kept),
+        text: short,
+        cut,
+    })
+}
+
 pub struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],

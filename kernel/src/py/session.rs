@@ -1,6 +1,6 @@
 //! `Session`: a client's transaction state.
 
-use super::common::{done, lock, plain, slices, stopped};
+use super::common::{asked, done, lock, plain, slices, stopped};
 use super::copy::CopyFormat;
 use super::cursor::Cursor;
 use super::folding::{self, Folded};
@@ -385,9 +385,14 @@ impl Session {
     }
 
     #[pyo3(signature = (data = None))]
-    fn spill_done(&self, data: Option<&[u8]>) -> PyResult<()> {
-        lock(&self.core)?.spill.answer(data.map(<[u8]>::to_vec));
-        Ok(())
+    fn spill_done<'py>(
+        &self,
+        py: Python<'py>,
+        data: Option<&[u8]>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let core = lock(&self.core)?;
+        core.spill.answer(data);
+        asked(py, &core.spill)
     }
 
     fn take_dropped(&self) -> PyResult<Vec<u64>> {

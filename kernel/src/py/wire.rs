@@ -7,6 +7,7 @@ use super::plan::{oids, output_columns, Column, Queries, Statement};
 use super::portal::work;
 use super::session::Session;
 use super::values::{by_kind, from_python, info, to_python};
+use crate::base::lexer::Placed;
 use crate::base::{pace, Need, Oid, SqlError};
 use crate::session::connection::{Connection, Event, Named};
 use crate::session::Session as Core;
@@ -94,12 +95,18 @@ fn event<'py>(py: Python<'py>, core: &Core, event: Event) -> Tuple<'py> {
             key,
             literals,
         } => {
-            let literals: Vec<_> = literals
-                .into_iter()
-                .map(|(kind, value, from, to)| (kind.name(), value, from, to))
-                .collect();
+            let literals = placed(literals);
             ("query", text, PyBytes::new(py, &key), literals).into_pyobject(py)
         }
+        Event::LongQuery { shown, key, short } => (
+            "long_query",
+            shown,
+            short.text,
+            PyBytes::new(py, &key),
+            placed(short.literals),
+            short.cut,
+        )
+            .into_pyobject(py),
         Event::Stale { name, token, text } => ("stale", name, token, text).into_pyobject(py),
         Event::Execute {
             portal,
@@ -126,6 +133,13 @@ fn event<'py>(py: Python<'py>, core: &Core, event: Event) -> Tuple<'py> {
             ("message", PyBytes::new(py, &[tag]), PyBytes::new(py, &body)).into_pyobject(py)
         }
     }
+}
+
+fn placed(literals: Vec<Placed>) -> Vec<(&'static str, String, usize, usize)> {
+    literals
+        .into_iter()
+        .map(|(kind, value, from, to)| (kind.name(), value, from, to))
+        .collect()
 }
 
 impl Wire {
@@ -274,6 +288,14 @@ impl Wire {
             })
         };
         event(py, &session, said)
+    }
+
+    fn whole_query<'py>(&self, py: Python<'py>) -> Tuple<'py> {
+        let session = lock(&self.session)?;
+        let mut connection = lock(&self.connection)?;
+        let connection = &mut *connection;
+        let said = py.detach(move || connection.whole_query());
+        event(py, &session, plain(py, said)?)
     }
 
     fn take_output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {

@@ -1,5 +1,6 @@
 //! Temporary files by way of whoever runs the session. What is written is collected, and handed over when there is much of it; a file that is
 //! gone before that has never been one. An operation that needs an answer is first a need, then, once answered, the result of the same call.
+//! A long one is carried out in pieces, each a request of its own: they are copied by whoever runs the session, who holds others up meanwhile.
 
 use crate::base::error::{fail, Res};
 use crate::base::Need;
@@ -8,6 +9,8 @@ use parking_lot::Mutex;
 
 /// So many bytes are collected of all files.
 const COLLECTED: usize = 1 << 20;
+/// Bytes of one request.
+const PIECE: usize = 2 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -28,9 +31,10 @@ enum Pending {
 
 #[derive(Default)]
 struct File {
-    /// Bytes that were handed over, and those after them.
+    /// Bytes that were handed over; and those after them, of which so many were handed over as well.
     written: u64,
     collected: Vec<u8>,
+    gone: usize,
     /// Something was to be written to it: there may be such a file.
     exists: bool,
 }
@@ -43,7 +47,11 @@ struct State {
     /// Files that nobody needs any more, not yet told.
     dropped: Vec<u64>,
     pending: Option<Pending>,
-    answer: Option<Option<Vec<u8>>>,
+    /// What the last request writes: files, and how many bytes.
+    handed: Vec<(u64, usize)>,
+    /// What has been read so far, and all of it.
+    got: Vec<u8>,
+    answer: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -52,34 +60,65 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// What the last `Need::Spill` is about.
+    /// What the last `Need::Spill` is about, or what is left of it; None: the call may be made again.
     pub fn request(&self) -> Option<Request> {
-        let mut state = self.state.lock();
+        let state = &mut *self.state.lock();
         Some(match state.pending? {
             Pending::Write => {
-                let files = state.files.iter_mut();
-                let files = files.filter(|(_, file)| !file.collected.is_empty());
-                let write = |(&no, file): (&u64, &mut File)| {
-                    file.exists = true;
-                    (no, file.written, file.collected.clone())
-                };
-                Request::Write(files.map(write).collect())
+                let (mut left, mut writes) = (PIECE, Vec::new());
+                state.handed.clear();
+                for (&no, file) in &mut state.files {
+                    let rest = file.collected.get(file.gone..).unwrap_or(&[]);
+                    let piece = rest.get(..left).unwrap_or(rest);
+                    if !piece.is_empty() {
+                        file.exists = true;
+                        left -= piece.len();
+                        state.handed.push((no, piece.len()));
+                        writes.push((no, file.written, piece.to_vec()));
+                    }
+                }
+                Request::Write(writes)
             }
-            Pending::Read { file, offset, len } => Request::Read { file, offset, len },
+            Pending::Read { .. } if state.answer.is_some() => return None,
+            Pending::Read { file, offset, len } => Request::Read {
+                file,
+                offset: offset + state.got.len() as u64,
+                len: (len - state.got.len()).min(PIECE),
+            },
         })
     }
 
-    /// The request has been carried out; `data` is what was read.
-    pub fn answer(&self, data: Option<Vec<u8>>) {
-        let mut state = self.state.lock();
-        if state.pending == Some(Pending::Write) {
-            for file in state.files.values_mut() {
-                file.written += file.collected.len() as u64;
-                file.collected.clear();
+    /// The request has been carried out; `data` is what was read. There may be another one now.
+    pub fn answer(&self, data: Option<&[u8]>) {
+        let state = &mut *self.state.lock();
+        match state.pending {
+            Some(Pending::Write) => {
+                for (no, size) in state.handed.drain(..) {
+                    if let Some(file) = state.files.get_mut(&no) {
+                        file.written += size as u64;
+                        file.gone += size;
+                        state.collected -= size;
+                        if file.gone == file.collected.len() {
+                            file.collected.clear();
+                            file.gone = 0;
+                        }
+                    }
+                }
+                if state.collected == 0 {
+                    state.pending = None;
+                }
             }
-            (state.collected, state.pending) = (0, None);
-        } else {
-            state.answer = Some(data);
+            Some(Pending::Read { len, .. }) => {
+                let data = data.unwrap_or(&[]);
+                if state.got.is_empty() {
+                    state.got.reserve_exact(len);
+                }
+                state.got.extend_from_slice(data);
+                if data.is_empty() || state.got.len() >= len {
+                    state.answer = Some(std::mem::take(&mut state.got));
+                }
+            }
+            None => {}
         }
     }
 
@@ -92,6 +131,7 @@ impl Desk {
 impl State {
     fn ask<T>(&mut self, pending: Pending) -> Res<T> {
         self.pending = Some(pending);
+        self.got = Vec::new();
         self.answer = None;
         Err(Need::Spill.into())
     }
@@ -114,6 +154,10 @@ impl crate::base::Spill for Desk {
         let Some(file) = state.files.get_mut(&file) else {
             return fail("XX000", "a temporary file is written after its removal");
         };
+        if file.collected.is_empty() && file.collected.capacity() > 2 * COLLECTED {
+            // Of a long value.
+            file.collected = Vec::new();
+        }
         file.collected.extend_from_slice(bytes);
         state.collected += bytes.len();
         Ok(())
@@ -125,7 +169,7 @@ impl crate::base::Spill for Desk {
             return fail("XX000", "a temporary file is read after its removal");
         };
         if let Some(from) = offset.checked_sub(own.written) {
-            let from = from as usize;
+            let from = own.gone + from as usize;
             let collected = own.collected.get(from..from.saturating_add(len));
             return collected.map_or_else(too_short, |bytes| Ok(bytes.to_vec()));
         }
@@ -136,9 +180,9 @@ impl crate::base::Spill for Desk {
         if state.pending == Some(pending) {
             if let Some(answer) = state.answer.take() {
                 state.pending = None;
-                return match answer {
-                    Some(bytes) if bytes.len() == len => Ok(bytes),
-                    _ => too_short(),
+                return match answer.len() == len {
+                    true => Ok(answer),
+                    false => too_short(),
                 };
             }
         }
@@ -148,7 +192,7 @@ impl crate::base::Spill for Desk {
     fn remove(&self, file: u64) {
         let mut state = self.state.lock();
         if let Some(own) = state.files.remove(&file) {
-            state.collected -= own.collected.len();
+            state.collected -= own.collected.len() - own.gone;
             if own.exists {
                 state.dropped.push(file);
             }
@@ -194,12 +238,50 @@ mod tests {
         assert_eq!(desk.request(), Some(Request::Write(writes)));
         desk.answer(None);
         assert!(waits(desk.read(b, COLLECTED as u64 - 1, 2)));
-        desk.answer(Some(b"\x07m".to_vec()));
+        desk.answer(Some(b"\x07m"));
         assert_eq!(desk.read(b, COLLECTED as u64 - 1, 2).unwrap(), b"\x07m");
         assert!(waits(desk.read(b, 0, 2)));
-        desk.answer(Some(b"x".to_vec()));
+        desk.answer(Some(b"x"));
+        desk.answer(None);
         assert!(matches!(desk.read(b, 0, 2), Err(Stop::Error(e)) if e.code == *b"58030"));
         desk.remove(b);
         assert_eq!(desk.take_dropped(), [b]);
+    }
+
+    #[test]
+    fn long_ones_are_carried_out_in_pieces() {
+        let desk = Desk::default();
+        let (a, b) = (desk.create().unwrap(), desk.create().unwrap());
+        let long: Vec<u8> = (0..3 * PIECE + 5).map(|i| (i % 251) as u8).collect();
+        desk.write(a, b"some").unwrap();
+        desk.write(b, &long).unwrap();
+        assert!(waits(desk.write(a, b"more")));
+        let (mut disk, mut requests) = (vec![0; long.len()], 0);
+        while let Some(Request::Write(writes)) = desk.request() {
+            assert!(
+                writes
+                    .iter()
+                    .map(|(_, _, bytes)| bytes.len())
+                    .sum::<usize>()
+                    <= PIECE
+            );
+            for (file, offset, bytes) in writes {
+                if file == b {
+                    disk[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
+                }
+            }
+            desk.answer(None);
+            requests += 1;
+        }
+        assert_eq!((requests, disk == long), (4, true));
+        desk.write(a, b"more").unwrap();
+        assert_eq!(desk.read(a, 4, 4).unwrap(), b"more");
+        assert!(waits(desk.read(b, 3, 2 * PIECE)));
+        while let Some(Request::Read { file, offset, len }) = desk.request() {
+            assert!(file == b && len <= PIECE);
+            // A read may give less than was asked for.
+            desk.answer(Some(&disk[offset as usize..][..len.min(PIECE - 7)]));
+        }
+        assert_eq!(desk.read(b, 3, 2 * PIECE).unwrap(), &long[3..][..2 * PIECE]);
     }
 }

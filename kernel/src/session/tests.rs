@@ -488,3 +488,45 @@ proptest! {
         prop_assert!(one.snapshot() >= Lsn::ZERO);
     }
 }
+
+#[test]
+fn a_text_that_is_long_by_its_strings_is_said_without_them_and_whole_when_asked_for() {
+    let node = node();
+    let mut one = session(&node, 1);
+    let mut wire = Connection::new(Arc::new(Queries::new(10)), 1 << 24, false);
+    let text = format!(
+        "insert into t values (1, 'ä', '{}', 5)",
+        "ä''".repeat(1 << 19)
+    );
+    wire.feed(&message(b'Q', format!("{text}\0").as_bytes()));
+    let Event::LongQuery { shown, key, short } = wire.step(&mut one, 1) else {
+        panic!("the text is long")
+    };
+    assert_eq!(short.text, "insert into t values (1, 'ä', '', 5)");
+    assert_eq!(short.cut, [2]);
+    let places = short
+        .literals
+        .iter()
+        .map(|(_, v, a, b)| (v.as_str(), *a, *b));
+    let places: Vec<_> = places.collect();
+    assert_eq!(
+        places,
+        [("1", 22, 23), ("ä", 25, 28), ("", 30, 32), ("5", 34, 35)]
+    );
+    assert!(text.starts_with(&shown) && shown.chars().count() == 1024);
+    let Event::Query {
+        text: whole,
+        key: same,
+        literals,
+    } = wire.whole_query().unwrap()
+    else {
+        panic!("a Query is being dealt with")
+    };
+    assert!((whole, same) == (text, key));
+    assert_eq!(literals[2].1, "ä'".repeat(1 << 19));
+    // It is not long by its strings.
+    let mut wire = Connection::new(Arc::new(Queries::new(10)), 1 << 24, false);
+    let text = format!("select {} 'x'\0", "1 + ".repeat(1 << 19));
+    wire.feed(&message(b'Q', text.as_bytes()));
+    assert!(matches!(wire.step(&mut one, 1), Event::Query { .. }));
+}

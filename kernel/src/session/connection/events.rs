@@ -2,7 +2,7 @@
 
 use super::{Connection, Doing, Phase, RAISED_MAX};
 use crate::base::error::{fail, Res};
-use crate::base::lexer::Placed;
+use crate::base::lexer::{Placed, Shortened};
 use crate::base::{Need, Oid, SqlError};
 use crate::session::copy_in::CopyIn;
 use crate::session::state::Session;
@@ -35,6 +35,12 @@ pub enum Event {
         text: String,
         key: Vec<u8>,
         literals: Vec<Placed>,
+    },
+    /// A Query whose strings make it long, without them; `shown` is how it begins.
+    LongQuery {
+        shown: String,
+        key: Vec<u8>,
+        short: Shortened,
     },
     Stale {
         name: Option<String>,

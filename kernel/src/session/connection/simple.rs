@@ -16,6 +16,17 @@ use crate::wire::backend;
 use crate::wire::frontend::{self, Formats, Frame};
 use std::sync::Arc;
 
+/// Characters of a statement that others are shown (track_activity_query_size).
+const SHOWN: usize = 1024;
+
+fn whole(text: &str, key: Vec<u8>, literals: &[Literal<'_>]) -> Event {
+    Event::Query {
+        text: text.to_owned(),
+        key,
+        literals: lexer::positions(text, literals),
+    }
+}
+
 impl Connection {
     pub(super) fn query(&mut self, session: &mut Session, frame: Frame<'_>) -> Res<Flow> {
         let text = frontend::query(frame.body)?;
@@ -43,15 +54,34 @@ impl Connection {
     }
 
     fn unknown(&mut self, text: &str, key: &[u8], literals: &[Literal<'_>]) -> Event {
-        let literals = lexer::positions(text, literals);
-        self.raise(
-            Raised::Query,
-            Event::Query {
-                text: text.to_owned(),
+        let event = match lexer::shorten(text, literals) {
+            Some(short) => Event::LongQuery {
+                shown: text.chars().take(SHOWN).collect(),
                 key: key.to_vec(),
-                literals,
+                short,
             },
-        )
+            None => whole(text, key.to_vec(), literals),
+        };
+        self.raise(Raised::Query, event)
+    }
+
+    /// The Query of a `LongQuery`, with all of its text.
+    pub fn whole_query(&self) -> Res<Event> {
+        let input = self.input.get(self.at..).unwrap_or(&[]);
+        let frame = match self.doing {
+            Doing::Event {
+                of: Raised::Query,
+                used: false,
+            } => frontend::frame(input, self.max_message)?,
+            _ => None,
+        };
+        let Some(frame) = frame else {
+            return fail("XX000", "no Query is being dealt with");
+        };
+        let text = frontend::query(frame.body)?;
+        let mut key = Vec::new();
+        let literals = lexer::normalise(text, &mut key);
+        Ok(whole(text, key, &literals))
     }
 
     fn run_cached(
@@ -77,11 +107,7 @@ impl Connection {
         if host || (session.intercept && statement.ends_something()) {
             session.settle()?;
             let key = std::mem::take(&mut self.key);
-            let event = Event::Query {
-                text: text.to_owned(),
-                key,
-                literals: lexer::positions(text, literals),
-            };
+            let event = whole(text, key, literals);
             return Ok(Flow::Say(self.raise(Raised::Query, event)));
         }
         if !cached.lift.is_empty() {
