@@ -104,7 +104,7 @@ class Background:
                         break
                     self._release()
                     await self.trim()
-                await self._images(volume, _BUSY_RECORDS if busy else 0)
+                await self.images(volume, _BUSY_RECORDS if busy else 0)
                 before[number] = volume.store.memory
             self._release()
 
@@ -116,7 +116,8 @@ class Background:
                 while await self.layers.merge(volume):
                     await clock.sleep(0)
 
-    async def _images(self, volume: NodeVolume, least: int) -> None:
+    async def images(self, volume: NodeVolume, least: int) -> None:
+        """Images of pages that have `least` records or more behind their last one, some at a time."""
         for turn in range(_IMAGES_PER_TICK // _IMAGES_PER_TURN):
             if turn:
                 await self._node.runtime.clock.sleep(0)
@@ -125,7 +126,8 @@ class Background:
                 if wanted is None:
                     return
                 page, lsn = wanted
-                volume.read([(page, 0)], lsn)
+                # Its layers have long left the system's cache, and the disk may be busy.
+                await volume.read_aside(self._node.runtime, [(page, 0)], lsn, b"", False)
 
     async def freeze(self) -> None:
         """Write everything durable to layers now, so that the next start has little to read."""

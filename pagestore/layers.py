@@ -59,6 +59,11 @@ def _freeze(volume: NodeVolume, file: File, position: int) -> int | None:
     return written
 
 
+def _read_pieces(volume: NodeVolume, places: list[tuple[int, int, int]]) -> list[tuple[int, int, bytes]]:
+    """Parts of layers that are merged: they have long left the system's cache, and the disk may be busy."""
+    return [(layer, offset, volume.files[layer].pread(offset, size)) for layer, offset, size in places]
+
+
 def _forget(volume: NodeVolume) -> bool:
     """Some steps of letting go of what a new layer has. False at the end."""
     return all(volume.store.forget_step(_PAGES_PER_STEP) for _ in range(_STEPS_PER_CALL))
@@ -255,7 +260,7 @@ class Layers:
                 await offload(file.pwrite, position, step)
                 position += len(step)
             else:
-                pieces = [(layer, offset, volume.files[layer].pread(offset, size)) for layer, offset, size in step]
+                pieces = await offload(_read_pieces, volume, step)
         last = volume.store.merge_finish()
         if last is not None:
             file.pwrite(position, last)

@@ -20,7 +20,7 @@ from sixfold.pagestore.config import NodeConfig
 from sixfold.pagestore.embedded import EmbeddedNodes
 from sixfold.pagestore.node import run_storage_node
 from sixfold.pagestore.reader import PageReader
-from sixfold.wal.real import RealDisk, real_runtime, run
+from sixfold.wal.real import RealDisk, RealFile, real_runtime, run
 from sixfold.wal.recovery import Recovery, RecoveryFailed
 from tests.pagestore.test_carried import until
 from tests.raw import BODY, RawVolume
@@ -301,6 +301,48 @@ def test_layers_are_merged_and_nothing_is_left_behind(tmp_path: Path) -> None:
         writer.close()
 
     with_cluster(tmp_path, body)
+
+
+def test_who_merges_layers_or_makes_images_reads_them_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is busy takes its time over what the system has not in its cache."""
+    read_by: set[str] = set()
+    pread = RealFile.pread
+
+    def observed(file: RealFile, offset: int, length: int) -> bytes:
+        if file.path.startswith("layers"):
+            read_by.add(threading.current_thread().name)
+        return pread(file, offset, length)
+
+    async def body(cluster: EmbeddedNodes) -> None:
+        writer = await Writer(cluster).open(create=True)
+        (node,) = cluster.nodes.values()
+        volume = node.volumes[1]
+        merged = images = 0
+        aside = volume.read_aside
+
+        async def counted(*args: Any) -> bytes:
+            nonlocal images
+            images += 1
+            return await aside(*args)
+
+        monkeypatch.setattr(volume, "read_aside", counted)
+        monkeypatch.setattr(RealFile, "pread", observed)
+        for turn in range(40):
+            writer.volume.mtr([(page, 200, bytes([turn]) * 300) for page in range(50)])
+            await writer.put(250, value=turn)
+            await node.background.layers.freeze(volume)
+            merged += await node.background.layers.merge(volume)
+        # A long chain over what is in a layer.
+        for change in range(100):
+            writer.volume.mtr([(7, 200, bytes([change]) * 300)])
+        await writer.put(250, value=99)
+        await node.background.images(volume, 0)
+        assert merged and images
+        assert read_by and threading.main_thread().name not in read_by
+
+    with_cluster(tmp_path, body, "1")
 
 
 def test_many_pages_are_read_while_their_layers_are_merged_away(tmp_path: Path) -> None:
