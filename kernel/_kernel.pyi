@@ -473,6 +473,9 @@ class Session:
     """None: the volume's. While this transaction has changed the catalogue: a number of Python's own, and the version of the
     committed catalogue under the changes; when that moves on, every plan is stale."""
 
+    newest: bool
+    """True while DDL reads and checks tables: it is about what there is, whatever the transaction's snapshot."""
+
     intercept: bool
     """True: COMMIT, ROLLBACK and savepoint statements, and implicit commits, come to Python as events (set while the
     transaction has on-commit work, such as DDL)."""

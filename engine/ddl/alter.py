@@ -91,7 +91,8 @@ async def alter_table(session: Session, node: Any, context: Context) -> None:
         step = STEPS.get(command.subtype)
         if step is None:
             raise not_built(f"{tag} … {command.subtype.name.removeprefix('AT_')}")
-        await step(change, change.must_oid(table.oid), command)
+        with change.newest():
+            await step(change, change.must_oid(table.oid), command)
     change.end()
     context.reply.complete(tag)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sixfold.engine.access import check_owner, check_relations, check_schema
@@ -89,6 +90,16 @@ class Change:
         await session.refresh()
         if restart and session.snapshot is not before and self._extent() == self._begun:
             raise Restart
+
+    @contextmanager
+    def newest(self) -> Iterator[None]:
+        """Tables are read as they are now, also in a transaction with a snapshot of before."""
+        kernel = self.session.kernel
+        kernel.newest = True
+        try:
+            yield
+        finally:
+            kernel.newest = False
 
     def check_not_in_use(self, table: Relation, what: str) -> None:
         """55006 for a table that an open cursor of this session reads, or that has checks of constraints put off."""

@@ -207,7 +207,8 @@ async def build_index(change: Change, table: int, index: int) -> None:
     shape = kernel_table(relation)
     at = next(number for number, item in enumerate(shape.indexes) if item.oid == index)
     memory = change.session.settings.number("maintenance_work_mem") * 1024
-    job = change.session.kernel.build_index(Table(nodes.to_json(shape)), at, memory)
+    with change.newest():
+        job = change.session.kernel.build_index(Table(nodes.to_json(shape)), at, memory)
     await change.session.waits.run(job.run, session=change.session.kernel, detached=job.run_detached)
 
 

@@ -235,7 +235,8 @@ async def cluster(session: Session, node: Any, context: Context) -> None:
             raise SqlError("42704", f'index "{node.indexname}" for table "{table.name}" does not exist')
         await change.lock(table.oid)
         change.check_not_in_use(table, "CLUSTER")
-        await rewrite(change, table, {})
+        with change.newest():
+            await rewrite(change, table, {})
         change.end()
     context.reply.complete("CLUSTER")
 

@@ -286,6 +286,17 @@ impl Session {
         Ok(())
     }
 
+    #[setter]
+    fn set_newest(&self, on: bool) -> PyResult<()> {
+        lock(&self.core)?.newest = on;
+        Ok(())
+    }
+
+    #[getter]
+    fn get_newest(&self) -> PyResult<bool> {
+        Ok(lock(&self.core)?.newest)
+    }
+
     #[getter]
     fn get_intercept(&self) -> PyResult<bool> {
         Ok(lock(&self.core)?.intercept)

@@ -34,6 +34,8 @@ pub struct Session {
     pub default_read_only: bool,
     /// Python's number while this transaction has changed the catalogue, and the version of the committed one under the changes.
     pub catalog_version: Option<(u64, u64)>,
+    /// What runs now is part of DDL, which is about what there is, whatever the transaction's snapshot.
+    pub newest: bool,
     /// Transaction statements go through Python.
     pub intercept: bool,
     /// Counts transactions ended, so that portals know when theirs is over.
@@ -75,6 +77,7 @@ impl Session {
             default_isolation: Isolation::default(),
             default_read_only: false,
             catalog_version: None,
+            newest: false,
             intercept: false,
             ended: 0,
             txn: None,
@@ -236,12 +239,13 @@ impl Session {
     pub(super) fn take_view_for(&mut self, passing: bool) -> Res<(View, Option<Held>)> {
         self.check_usable()?;
         let (id, backend) = (self.id, self.backend.clone());
+        let newest = self.newest;
         let txn = self.txn();
         txn.used = true;
-        let strict = txn.isolation.keeps_snapshot();
+        let strict = txn.isolation.keeps_snapshot() && !newest;
         let (snapshot, held) = match &txn.snapshot {
-            Some(held) => (held.snapshot, None),
-            None => {
+            Some(held) if !newest => (held.snapshot, None),
+            _ => {
                 let held = Held::new(backend.clone(), id);
                 let snapshot = held.snapshot;
                 match strict {
