@@ -67,25 +67,28 @@ def prepare(
     text: str,
     param_types: tuple[int, ...] = (),
     *,
+    own: str = "",
     at: int = 0,
     catalog: Any = None,
     folded: Sequence[FoldedRows] = (),
     cached: bool = True,
     whole: bool = False,
 ) -> Prepared:
-    """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in, `at`
-    where the statement begins in it; `folded`: VALUES that it shows some rows of; `whole`: with its plan as a tree, even if that is large."""
+    """Plan a SELECT, VALUES, INSERT, UPDATE or DELETE for this session now. `text` is what the node's locations count in,
+    `own` the statement's own where others stand beside it, `at` what else it is planned for; `folded`: VALUES that it shows some rows
+    of; `whole`: with its plan as a tree, even if that is large."""
     cache: PlanCache = session.database.plans
     # A short text that stands for many must not be taken for one that a client has written.
-    key = (session.scope, session.snapshot.version, f"\1{text}" if folded else text, at, param_types)
+    own = own or text
+    key = (session.scope, session.snapshot.version, f"\1{own}" if folded else own, at, param_types)
     # A long one is planned beside the loop, whose cache this is; and it would be kept for as long as a short one.
-    keep = cached and catalog is None and len(text) <= SHORT
+    keep = cached and catalog is None and len(own) <= SHORT
     found = cache.get(key) if keep else None
     if found is None:
         planned = analyze_and_plan(node, text, catalog or session.catalog(), session.info(), param_types, folded)
         check_relations(session, planned.relations)
-        found = Prepared(planned, Plan.compile(planned.encoded(large=len(text) > SHORT), session.kernel))
-        if len(text) > SHORT and not whole:
+        found = Prepared(planned, Plan.compile(planned.encoded(large=len(own) > SHORT), session.kernel))
+        if len(own) > SHORT and not whole:
             done_with(planned.plan)
             planned.plan = msgspec.structs.replace(planned.plan, root=nodes.Node(), subplans=[])
             planned.estimates = {}

@@ -217,7 +217,7 @@ class Statements:
         elif run:
             await self._run_all(await session.think(text, lambda: parser.parse(text)), text, True)
         else:
-            await session.think(text, lambda: let_go(parser.parse(text)))
+            await session.think(text, lambda: parser.check(text))
         await self._turn()
 
     async def _run_all(self, statements: list[parser.Statement], text: str, several: bool) -> None:
@@ -307,7 +307,7 @@ class Statements:
             self.session.kernel.next_command()
         if "$" in text:
             refuse_parameters(statement.node)
-        await self.run(statement.node, text, Reply(self.session), at=statement.location, own_text=statement.text(text))
+        await self.run(statement.node, text, Reply(self.session), own_text=statement.text(text))
 
     def _meaning(self, node: Any, text: str, literals: Sequence[Literal]) -> Meaning | None:
         """What the kernel may run by itself, now and later. None: not this."""
@@ -485,7 +485,6 @@ class Statements:
         text: str,
         reply: Reply,
         *,
-        at: int = 0,
         params: Sequence[Any] = (),
         param_types: tuple[int, ...] = (),
         own_text: str = "",
@@ -498,7 +497,7 @@ class Statements:
         if is_plannable(node):
             # The text around it may be long, and of many statements.
             own = own_text or text
-            prepared = await self.ready(own, lambda: prepare(session, node, text, param_types, at=at))
+            prepared = await self.ready(own, lambda: prepare(session, node, text, param_types, own=own))
             asked = node if asynchronous.needs_python(own) else None
             await self.run_plan(prepared, reply, params, node=asked, text=text)
             return

@@ -51,6 +51,12 @@ STATEMENTS = {
     "parallel aggregate": "SELECT max(sqrt(id::numeric) ^ 1.5) FROM cancel_many",
     "parallel aggregate of long values": "SELECT count(regexp_replace(repeat(t, 2000), '(a|b)+c', 'x', 'g')) FROM cancel_many",
     "parallel sort": "SELECT id FROM cancel_many ORDER BY repeat(t, 20000) DESC LIMIT 3",
+    "arrays in an array": "SELECT cardinality(array_agg(array_fill(g, array[100000]))) FROM generate_series(1, 100000) g",
+    "long arrays": "SELECT sum(cardinality((array_fill(g, array[3000000]))[2:])) FROM generate_series(1, 100000) g",
+    "arrays in one another": "SELECT count(*) FROM generate_series(1, 100000) g WHERE array_fill(0, array[200000]) <@ array_fill(g, array[3000000])",
+    "json in json": "SELECT j || '[7]' @> (j || '[8]') FROM (SELECT jsonb_agg(jsonb_build_object('a', g)) j FROM generate_series(1, 50000) g) x",
+    "digits": "SELECT count((repeat('7', 60000) || g)::numeric) FROM generate_series(1, 100000) g",
+    "a frame that moves": "SELECT count(*) FROM (SELECT string_agg(t, '') OVER (ORDER BY id ROWS 10000 PRECEDING) FROM cancel_rows) x",
     "sleep": "SELECT pg_sleep(1000)",
 }
 
@@ -182,6 +188,21 @@ def test_moving_a_portal_is_timed_out_and_nobody_waits_for_it(server: Served) ->
             assert time.monotonic() - began < AFTER + LATE
         ask(opened, query("ROLLBACK"))
         assert kinds(ask(opened, query("SELECT 2"))) == "TDCZ"
+
+
+def test_a_frame_that_moves_is_not_begun_anew_for_each_row(server: Served, rows: None) -> None:
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        # It would be ten thousand million values.
+        connection.execute("SET statement_timeout = '20s'")
+        found = connection.execute(
+            "SELECT sum(most), sum(least), sum(n), sum(v) FROM (SELECT max(id) OVER w most, min(id) OVER w least, count(id) OVER w n,"
+            " sum(id) OVER w v FROM cancel_many WINDOW w AS (ORDER BY id ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW)) x"
+        )
+        n, w = 300_000, 50_000
+        least = w + sum(range(1, n - w + 1))
+        count = sum(range(1, w + 1)) + (n - w) * (w + 1)
+        total = sum(i * (min(w, n - i) + 1) for i in range(1, n + 1))
+        assert found.fetchone() == (n * (n + 1) // 2, least, count, total)
 
 
 def test_an_array_that_is_cast_is_cast_once(server: Served, rows: None) -> None:

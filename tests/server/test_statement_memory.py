@@ -42,8 +42,34 @@ def status(server: Served, field: str) -> float:
         [
             f"SELECT count(*) FROM generate_series(1, 2) x WHERE repeat('y', 300) < ALL (SELECT repeat('z', 300) || g FROM {MILLION})"
         ],
+        # Long values of many rows, none of which is asked for twice.
+        ["SELECT sum(length(repeat('x', 4000000) || g)) FROM generate_series(1, 400) g"],
+        ["SELECT g % 7, max(length(repeat('x', 4000000) || g)) FROM generate_series(1, 400) g GROUP BY 1"],
+        [
+            "SELECT count(*) FROM (SELECT repeat('x', 4000000) || g t FROM generate_series(1, 400) g OFFSET 0) x WHERE t > 'y'"
+        ],
+        ["SELECT count(*) FROM generate_series(1, 400) g WHERE repeat('x', 4000000) || g > 'y'"],
+        ["SELECT g FROM generate_series(1, 400) g ORDER BY length(repeat('x', 4000000) || g), g OFFSET 399"],
+        ["SELECT sum(cardinality((array_fill(g, array[200000]))[2:])) FROM generate_series(1, 400) g"],
+        ["SELECT count(*) FROM (SELECT unnest(array_fill(g, array[100000])) FROM generate_series(1, 100) g) x"],
     ],
-    ids=["percentile", "json elements", "string to table", "regexp split", "scroll", "hold", "not in", "less than all"],
+    ids=[
+        "percentile",
+        "json elements",
+        "string to table",
+        "regexp split",
+        "scroll",
+        "hold",
+        "not in",
+        "less than all",
+        "long texts",
+        "long texts of groups",
+        "long texts of a subquery",
+        "long texts in a condition",
+        "long texts to sort by",
+        "long arrays",
+        "long arrays as rows",
+    ],
 )
 def test_peak(server: Served, statements: list[str]) -> None:
     assert server.process is not None

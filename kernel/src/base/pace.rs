@@ -21,6 +21,8 @@ thread_local! {
     /// What is left of INLINE_BYTES; none: not on the event loop.
     static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
     static CANCEL: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+    /// Bytes of long values that may still be made; none: any.
+    static ROOM: Cell<Option<usize>> = const { Cell::new(None) };
     /// Work done since the last look.
     static STEPS: Cell<usize> = const { Cell::new(0) };
     /// How often somebody has looked.
@@ -79,6 +81,35 @@ fn begin(bytes: usize) -> Res<()> {
             Ok(())
         }
         Some(_) => Err(Need::Slice.into()),
+    }
+}
+
+/// Work that can be done anew, on less: `None`, given up, as soon as it has made long values of more bytes than that; else how many.
+pub fn making_at_most<T>(bytes: usize, work: impl FnOnce() -> Res<T>) -> Res<Option<(T, usize)>> {
+    let before = ROOM.replace(Some(bytes));
+    let result = work();
+    match ROOM.replace(before) {
+        Some(left) => Ok(Some((result?, bytes - left))),
+        None => Ok(None),
+    }
+}
+
+/// A value of so many bytes has been made.
+#[inline]
+pub fn made(bytes: usize) -> Res<()> {
+    if bytes < LONG {
+        return Ok(());
+    }
+    match ROOM.get() {
+        None => Ok(()),
+        Some(left) if left >= bytes => {
+            ROOM.set(Some(left - bytes));
+            Ok(())
+        }
+        Some(_) => {
+            ROOM.set(None);
+            Err(Need::Slice.into())
+        }
     }
 }
 
@@ -165,6 +196,20 @@ mod tests {
         assert!(append(&mut copy, &text).is_err());
         assert!(append_bytes(&mut bytes, text.as_bytes()).is_err());
         assert!((0..=CHECK).any(|_| step(1).is_err()));
+    }
+
+    #[test]
+    fn who_makes_too_much_gives_up() {
+        let make = |count: usize| move || (0..count).try_for_each(|_| made(LONG));
+        assert!(make(100)().is_ok());
+        assert!(matches!(
+            making_at_most(10 * LONG, make(10)),
+            Ok(Some(((), bytes))) if bytes == 10 * LONG
+        ));
+        assert!(matches!(making_at_most(10 * LONG, make(11)), Ok(None)));
+        let inner = || making_at_most(2 * LONG, make(3));
+        assert!(matches!(making_at_most(LONG, inner), Ok(Some((None, 0)))));
+        assert!(make(100)().is_ok());
     }
 
     #[test]

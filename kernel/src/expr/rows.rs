@@ -1,6 +1,7 @@
 //! Values made of values: arrays, rows, and the casts that go through text or element by element.
 
 use super::code::*;
+use super::env::ELEMENT_BYTES;
 use super::eval::{count, eval, list, Cx, Sel, Value};
 use crate::base::error::fail;
 use crate::base::{pace, Oid, Res};
@@ -19,7 +20,10 @@ pub fn eval_values<'a>(
 ) -> Res<Value<'a>> {
     let mut out = Vector::of_kind(kind, len);
     for i in 0..len {
-        out.push(f(values.iter().map(|v| v.get(i)).collect())?);
+        pace::step(ROW_WORK)?;
+        let value = f(values.iter().map(|v| v.get(i)).collect())?;
+        pace::made(value.long_bytes())?;
+        out.push(value);
     }
     Ok(Value::Own(out))
 }
@@ -129,7 +133,9 @@ fn typmod_coerce<'a>(
     }
     let mut out = Vector::of_type(info.oid, len);
     for i in 0..len {
-        out.push(info.coerce(&arg.get(i), typmod, explicit)?);
+        let value = info.coerce(&arg.get(i), typmod, explicit)?;
+        pace::made(value.long_bytes())?;
+        out.push(value);
     }
     Ok(Value::Own(out))
 }
@@ -161,6 +167,7 @@ fn make_array(values: Vec<Datum>, elem: Oid, nested: bool) -> Res<Datum> {
                 )
             }
         }
+        pace::heavy(items.len() * ELEMENT_BYTES)?;
         all.extend_from_slice(items);
     }
     let dims = match dims {
@@ -280,8 +287,12 @@ fn slice(array: &Array, index: &[Subscripts<'_>], row: usize) -> Res<Datum> {
         .iter()
         .map(|(f, t)| ((t - f + 1) as i32, 1))
         .collect();
-    let mut values = Vec::new();
-    collect_slice(array, &ranges, 0, 0, &mut values);
+    let count: usize = ranges.iter().map(|(from, to)| to - from + 1).product();
+    let bytes = count * std::mem::size_of::<Datum>();
+    pace::heavy(bytes)?;
+    pace::made(bytes)?;
+    let mut values = Vec::with_capacity(count);
+    collect_slice(array, &ranges, 0, 0, &mut values)?;
     Ok(Datum::Array(Arc::new(Array {
         elem: array.elem,
         dims,
@@ -295,15 +306,14 @@ fn collect_slice(
     dim: usize,
     base: usize,
     out: &mut Vec<Datum>,
-) {
+) -> Res<()> {
     let Some(&(from, to)) = ranges.get(dim) else {
+        pace::step(ELEMENT_BYTES)?;
         out.extend(array.values.get(base).cloned());
-        return;
+        return Ok(());
     };
     let len = array.dims[dim].0 as usize;
-    for i in from..=to {
-        collect_slice(array, ranges, dim + 1, base * len + i, out);
-    }
+    (from..=to).try_for_each(|i| collect_slice(array, ranges, dim + 1, base * len + i, out))
 }
 
 /// SQL's row comparison: nulls make it unknown where they decide.
@@ -339,6 +349,8 @@ fn row_compare(
     Some(matches!(op, RowOp::Eq | RowOp::Le | RowOp::Ge))
 }
 
+/// What making a value of others counts as in `pace`, for each row.
+const ROW_WORK: usize = 128;
 /// What the cast of a short value counts as in `pace`.
 const CAST_WORK: usize = 64;
 
@@ -356,7 +368,11 @@ fn cast_io<'a>(
             return Ok(Datum::Null);
         }
         pace::step(CAST_WORK)?;
-        to.input(&from.text(&value, &settings)?, typmod, &settings)
+        let text = from.text(&value, &settings)?;
+        pace::heavy(text.len())?;
+        let value = to.input(&text, typmod, &settings)?;
+        pace::made(value.long_bytes())?;
+        Ok(value)
     };
     if let Value::One(value) = arg {
         return Ok(Value::One(cast(value)?));
@@ -397,7 +413,9 @@ fn cast_array<'a>(
     for array in arrays {
         out.push(match array {
             Datum::Array(a) => {
-                let values = (at..at + a.values.len()).map(|k| done.get(k)).collect();
+                pace::made(a.values.len() * ELEMENT_BYTES)?;
+                let value = |k| pace::step(ELEMENT_BYTES).map(|()| done.get(k));
+                let values = (at..at + a.values.len()).map(value).collect::<Res<_>>()?;
                 at += a.values.len();
                 Datum::Array(Arc::new(Array {
                     elem: to,

@@ -3,11 +3,16 @@
 use super::registry::{lax, pure, Function};
 use super::Ctx;
 use crate::base::error::{fail, Res};
-use crate::base::Oid;
+use crate::base::{pace, Oid};
 use crate::types::array::{item_count, Array, MAX_DIMS};
 use crate::types::registry::{self, TypeInfo};
 use crate::types::{oids, Datum};
+use ahash::AHashMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// What an element that is looked up by its hash counts as in `pace`.
+const HASHED: usize = 64;
 
 fn made(array: Array) -> Res<Datum> {
     item_count(&array.dims)?;
@@ -151,27 +156,60 @@ fn same(info: &TypeInfo, a: &Datum, b: &Datum) -> bool {
     }
 }
 
-/// Every element of `b` is in `a`; a null is equal to nothing.
+/// What many values are looked up in: by hash. A null is equal to nothing.
+struct Elements<'a> {
+    info: &'static TypeInfo,
+    by_hash: AHashMap<u64, SmallVec<[&'a Datum; 1]>>,
+}
+
+impl<'a> Elements<'a> {
+    fn of(array: &'a Array) -> Res<Elements<'a>> {
+        let info = equality(array.elem)?;
+        let mut by_hash: AHashMap<u64, SmallVec<[&Datum; 1]>> = AHashMap::new();
+        for value in array.values.iter().filter(|value| !value.is_null()) {
+            pace::step(HASHED)?;
+            let same = by_hash.entry(info.hash(value)).or_default();
+            if !same.iter().any(|one| info.equal(one, value)) {
+                same.push(value);
+            }
+        }
+        Ok(Elements { info, by_hash })
+    }
+
+    fn has(&self, value: &Datum) -> Res<bool> {
+        pace::step(HASHED)?;
+        let same = match value.is_null() {
+            true => None,
+            false => self.by_hash.get(&self.info.hash(value)),
+        };
+        Ok(same.is_some_and(|same| same.iter().any(|one| self.info.equal(one, value))))
+    }
+}
+
+/// Every element of `b` is in `a`.
 fn contains(a: &Array, b: &Array) -> Res<bool> {
-    let info = equality(a.elem)?;
-    let has = |value: &Datum| {
-        !value.is_null()
-            && a.values
-                .iter()
-                .any(|v| !v.is_null() && info.equal(v, value))
-    };
-    Ok(b.values.iter().all(has))
+    let elements = Elements::of(a)?;
+    for value in &b.values {
+        if !elements.has(value)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn overlap(a: &Array, b: &Array) -> Res<bool> {
-    let info = equality(a.elem)?;
-    let has = |value: &Datum| {
-        !value.is_null()
-            && b.values
-                .iter()
-                .any(|v| !v.is_null() && info.equal(v, value))
+    // The shorter one is hashed.
+    let (few, many) = match a.values.len() < b.values.len() {
+        true => (a, b),
+        false => (b, a),
     };
-    Ok(a.values.iter().any(has))
+    let elements = Elements::of(few)?;
+    for value in &many.values {
+        if elements.has(value)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn check_same_elem(a: &Array, b: &Array) -> Res<()> {
@@ -291,6 +329,12 @@ fn replace(args: &[Datum]) -> Res<Datum> {
     })
 }
 
+fn repeated(value: &Datum, count: usize) -> Res<Vec<Datum>> {
+    pace::heavy(count * std::mem::size_of::<Datum>())?;
+    let copy = |_| pace::step(std::mem::size_of::<Datum>()).map(|()| value.clone());
+    (0..count).map(copy).collect()
+}
+
 fn fill(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     if args[1].is_null() || args.get(2).is_some_and(Datum::is_null) {
         return fail("22004", "dimension array or low bound array cannot be null");
@@ -343,7 +387,7 @@ fn fill(ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     made(Array {
         elem,
         dims,
-        values: vec![args[0].clone(); count],
+        values: repeated(&args[0], count)?,
     })
 }
 

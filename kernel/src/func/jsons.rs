@@ -5,7 +5,7 @@ use super::registry::{pure, Function, Volatility};
 use super::set::as_text;
 use super::{tojson, Ctx};
 use crate::base::error::{corrupt, fail, Res};
-use crate::base::{Oid, SqlError};
+use crate::base::{pace, Oid, SqlError};
 use crate::types::array::Array;
 use crate::types::jsonb::{Json, Kind, View};
 use crate::types::{json, oids, Datum};
@@ -81,11 +81,15 @@ fn extract_text(args: &[Datum], text: bool) -> Res<Datum> {
     piece(jsontext::whole(args[0].str()?).path(strings(path)?)?, text)
 }
 
+/// What looking at an item counts as in `pace`.
+const ITEM: usize = 64;
+
 fn contains(a: &View<'_>, b: &View<'_>) -> Res<bool> {
     let (kind_a, kind_b) = (a.kind()?, b.kind()?);
     match (kind_a, kind_b) {
         (Kind::Object, Kind::Object) => {
             for field in b.fields() {
+                pace::step(ITEM)?;
                 let (key, value) = field?;
                 match a.get(key)? {
                     Some(own) if contains_value(&own, &value)? => {}
@@ -99,6 +103,7 @@ fn contains(a: &View<'_>, b: &View<'_>) -> Res<bool> {
                 let item = item?;
                 let mut any = false;
                 for own in a.items() {
+                    pace::step(ITEM)?;
                     if contains_value(&own?, &item)? {
                         any = true;
                         break;
@@ -125,6 +130,7 @@ fn contains_value(a: &View<'_>, b: &View<'_>) -> Res<bool> {
 fn contains_top(a: &View<'_>, b: &View<'_>) -> Res<bool> {
     if a.kind()? == Kind::Array && b.is_scalar() {
         for own in a.items() {
+            pace::step(ITEM)?;
             let own = own?;
             if own.is_scalar() && contains(&own, b)? {
                 return Ok(true);
@@ -140,6 +146,7 @@ fn exists(view: &View<'_>, key: &str) -> Res<bool> {
         Kind::Object => Ok(view.get(key)?.is_some()),
         Kind::Array => {
             for item in view.items() {
+                pace::step(ITEM)?;
                 let item = item?;
                 if item.kind()? == Kind::String && item.str()? == key {
                     return Ok(true);

@@ -64,6 +64,17 @@ impl Datum {
         matches!(self, Datum::Null)
     }
 
+    /// Bytes of a value that may be long; what an array's elements hold does not count.
+    pub fn long_bytes(&self) -> usize {
+        match self {
+            Datum::Text(text) => text.len(),
+            Datum::Bytes(bytes) => bytes.len(),
+            Datum::Array(array) => array.values.len() * std::mem::size_of::<Datum>(),
+            Datum::Numeric(number) => number.size(),
+            _ => 0,
+        }
+    }
+
     /// A `String` is taken as it is, whatever its length.
     pub fn text(value: impl Into<Text>) -> Datum {
         Datum::Text(value.into())

@@ -1,6 +1,6 @@
 //! Aggregation over everything and over sorted input; by hash: `hashagg.rs`.
 
-use super::aggstate::{Arguments, Evaluated, States};
+use super::aggstate::{is_pure, Arguments, Evaluated, States};
 use super::hashagg::HashAggregate;
 use super::parallel::{self, ParallelAggregate};
 use super::{Input, Op, Opener};
@@ -176,7 +176,9 @@ impl Operator for PlainAggregate {
             if !self.input.fill(env)? {
                 break;
             }
-            let evaluated = self.arguments.eval(&self.node, env, self.input.batch())?;
+            let evaluated = self.input.eval(env, is_pure(&self.node), |env, batch| {
+                self.arguments.eval(&self.node, env, batch)
+            })?;
             let len = self.input.take().len;
             states.update(&self.node, env, &evaluated, None, len)?;
         }
@@ -195,7 +197,8 @@ impl Operator for PlainAggregate {
 /// Keys and arguments of a batch, evaluated.
 #[derive(Default)]
 pub struct Prepared {
-    keys: Option<Vec<Vector>>,
+    /// And how many rows they are of: work that is begun anew may be on fewer.
+    keys: Option<(Vec<Vector>, usize)>,
     state: State,
     arguments: Arguments,
 }
@@ -207,11 +210,15 @@ impl Prepared {
         env: &mut Env,
         batch: &Batch,
     ) -> Res<(Vec<Vector>, Vec<Evaluated>)> {
-        if self.keys.is_none() {
-            self.keys = Some(node.keys.eval(env, &mut self.state, batch)?);
+        if self
+            .keys
+            .as_ref()
+            .is_none_or(|(_, rows)| *rows != batch.len)
+        {
+            self.keys = Some((node.keys.eval(env, &mut self.state, batch)?, batch.len));
         }
         let evaluated = self.arguments.eval(node, env, batch)?;
-        Ok((self.keys.take().unwrap_or_default(), evaluated))
+        Ok((self.keys.take().unwrap_or_default().0, evaluated))
     }
 }
 
@@ -242,7 +249,9 @@ impl SortedAggregate {
     }
 
     fn take_in(&mut self, env: &mut Env) -> Res<()> {
-        let (keys, evaluated) = self.prepared.eval(&self.node, env, self.input.batch())?;
+        let (keys, evaluated) = self.input.eval(env, is_pure(&self.node), |env, batch| {
+            self.prepared.eval(&self.node, env, batch)
+        })?;
         let len = self.input.take().len;
         let mut groups = Vec::with_capacity(len);
         for i in 0..len {

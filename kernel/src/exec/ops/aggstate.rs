@@ -21,6 +21,16 @@ pub struct Arguments {
     states: Vec<(State, State)>,
     filters: Vec<Option<Vec<u32>>>,
     done: Vec<Evaluated>,
+    /// The rows that they are of.
+    rows: usize,
+}
+
+/// Can keys and arguments be evaluated once more?
+pub fn is_pure(node: &AggregateNode) -> bool {
+    let plain = |agg: &AggCall| {
+        agg.args.sites == 0 && agg.filter.as_ref().is_none_or(|filter| filter.sites == 0)
+    };
+    node.keys.sites == 0 && node.aggs.iter().all(plain)
 }
 
 impl Arguments {
@@ -31,6 +41,11 @@ impl Arguments {
         batch: &Batch,
     ) -> Res<Vec<Evaluated>> {
         self.states.resize_with(node.aggs.len(), Default::default);
+        if self.rows != batch.len {
+            self.filters.clear();
+            self.done.clear();
+            self.rows = batch.len;
+        }
         while let Some(agg) = node.aggs.get(self.done.len()) {
             let (filter_state, arg_state) = &mut self.states[self.done.len()];
             if self.filters.len() == self.done.len() {

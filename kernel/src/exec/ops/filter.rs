@@ -74,10 +74,10 @@ impl FilterState {
 impl Operator for FilterState {
     fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
         while self.input.fill(env)? {
-            let kept = self
-                .node
-                .test
-                .filter(env, &mut self.state, self.input.batch())?;
+            let test = &self.node.test;
+            let kept = self.input.eval(env, test.sites == 0, |env, batch| {
+                test.filter(env, &mut self.state, batch)
+            })?;
             let batch = self.input.take();
             match kept {
                 None => return Ok(Some(batch)),

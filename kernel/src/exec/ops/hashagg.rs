@@ -4,7 +4,7 @@
 //! partitions by hash, and each partition is aggregated afterwards in the same way. Tables of grouping sets share the room.
 
 use super::aggregate::{AggregateNode, Prepared};
-use super::aggstate::{Evaluated, States};
+use super::aggstate::{is_pure, Evaluated, States};
 use super::{Input, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
@@ -251,7 +251,9 @@ impl HashAggregate {
     }
 
     fn take_in(&mut self, env: &mut Env) -> Res<()> {
-        let (keys, evaluated) = self.prepared.eval(&self.node, env, self.input.batch())?;
+        let (keys, evaluated) = self.input.eval(env, is_pure(&self.node), |env, batch| {
+            self.prepared.eval(&self.node, env, batch)
+        })?;
         let batch = self.input.take();
         if let [grouping] = self.groupings.as_mut_slice() {
             return grouping.take_in(&self.node, env, Cow::Owned(batch), &keys, &evaluated);

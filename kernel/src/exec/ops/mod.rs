@@ -54,12 +54,12 @@ pub use queue::{Queue, Queued};
 pub use scan::ScanNode;
 pub use single::{Single, SingleNode};
 
-use super::batch::Batch;
+use super::batch::{Batch, BATCH_ROWS};
 use super::deferral::Deferral;
 use super::explain::Counters;
 use super::kept::Kept;
 use super::nodes::{PNode, PlanNode};
-use crate::base::Res;
+use crate::base::{pace, Res};
 use crate::expr::{Env, Operator};
 use build::Build;
 use serde::Deserialize;
@@ -183,7 +183,14 @@ pub struct Input {
     /// Next row of `batch`.
     pub at: usize,
     ended: bool,
+    /// Rows that come before those of `op`: the last first.
+    rest: Vec<Batch>,
+    /// Rows that are worked on at once.
+    width: usize,
 }
+
+/// Bytes of long values that work on one batch may make: else it is done on fewer rows.
+const WIDE: usize = 16 << 20;
 
 impl Input {
     pub fn new(op: Op) -> Input {
@@ -192,7 +199,49 @@ impl Input {
             batch: None,
             at: 0,
             ended: false,
+            rest: Vec::new(),
+            width: BATCH_ROWS,
         }
+    }
+
+    /// Work on the batch that `fill` has made sure of, which may become a shorter one; `pure`: it can be done anew.
+    pub fn eval<T>(
+        &mut self,
+        env: &mut Env,
+        pure: bool,
+        mut work: impl FnMut(&mut Env, &Batch) -> Res<T>,
+    ) -> Res<T> {
+        loop {
+            let batch = self.batch();
+            if !pure || batch.len <= 1 {
+                return work(env, batch);
+            }
+            if let Some((value, made)) = pace::making_at_most(WIDE, || work(env, batch))? {
+                if made < WIDE / 4 {
+                    self.width = (self.width * 2).min(BATCH_ROWS);
+                }
+                return Ok(value);
+            }
+            self.width = batch.len.div_ceil(8);
+            self.batch = self.batch.take().map(|batch| self.cut(batch));
+        }
+    }
+
+    fn cut(&mut self, mut batch: Batch) -> Batch {
+        if batch.len > self.width && self.width < BATCH_ROWS {
+            self.rest.push(batch.slice(self.width, batch.len));
+            batch.truncate(self.width);
+        }
+        batch
+    }
+
+    fn next(&mut self, env: &mut Env) -> Res<Option<Batch>> {
+        let next = match self.rest.pop() {
+            None if self.ended => None,
+            None => self.op.next(env)?,
+            rest => rest,
+        };
+        Ok(next.map(|batch| self.cut(batch)))
     }
 
     /// Makes sure that there is a batch with a row left; false at the end.
@@ -201,7 +250,7 @@ impl Input {
             match &self.batch {
                 Some(batch) if self.at < batch.len => return Ok(true),
                 _ if self.ended => return Ok(false),
-                _ => match self.op.next(env)? {
+                _ => match self.next(env)? {
                     Some(batch) => {
                         self.batch = Some(batch);
                         self.at = 0;
@@ -227,6 +276,7 @@ impl Input {
     pub fn rescan(&mut self, env: &mut Env) -> Res<()> {
         self.op.rescan(env)?;
         self.batch = None;
+        self.rest.clear();
         self.at = 0;
         self.ended = false;
         Ok(())

@@ -63,9 +63,9 @@ impl Worker {
             None => usize::MAX,
         };
         while self.table.bytes() <= most && self.input.fill(&mut self.env)? {
-            let (keys, evaluated) = self
-                .prepared
-                .eval(node, &mut self.env, self.input.batch())?;
+            let (keys, evaluated) = self.input.eval(&mut self.env, true, |env, batch| {
+                self.prepared.eval(node, env, batch)
+            })?;
             let len = self.input.take().len;
             if node.keys.is_empty() {
                 self.table

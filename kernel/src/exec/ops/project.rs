@@ -106,10 +106,10 @@ impl Operator for ProjectState {
                 len: batch.len,
             }));
         }
-        let columns = self
-            .node
-            .exprs
-            .eval(env, &mut self.state, self.input.batch())?;
+        let exprs = &self.node.exprs;
+        let columns = self.input.eval(env, exprs.sites == 0, |env, batch| {
+            exprs.eval(env, &mut self.state, batch)
+        })?;
         let len = self.input.take().len;
         Ok(Some(Batch { columns, len }))
     }

@@ -86,8 +86,8 @@ pub struct ProjectSetState {
     node: Arc<ProjectSetNode>,
     input: Input,
     states: Vec<State>,
-    /// Plain expressions over the input batch.
-    plain: Option<Vec<Vector>>,
+    /// Plain expressions over the input batch, and its rows.
+    plain: Option<(Vec<Vector>, usize)>,
     /// Arguments of each set over the input batch.
     args: Vec<Vec<Vector>>,
     running: Vec<Running>,
@@ -109,16 +109,23 @@ impl ProjectSetState {
     }
 
     fn prepare(&mut self, env: &mut Env) -> Res<()> {
-        let batch = self.input.batch();
-        if self.plain.is_none() {
-            self.plain = Some(self.node.exprs.eval(env, &mut self.states[0], batch)?);
-            self.args.clear();
+        if self.input.at > 0 {
+            return Ok(());
         }
-        while let Some(set) = self.node.sets.get(self.args.len()) {
-            let state = &mut self.states[self.args.len() + 1];
-            self.args.push(set.args.eval(env, state, batch)?);
-        }
-        Ok(())
+        let (plain, args, states) = (&mut self.plain, &mut self.args, &mut self.states);
+        let node = &self.node;
+        let pure = node.exprs.sites == 0 && node.sets.iter().all(|set| set.args.sites == 0);
+        self.input.eval(env, pure, |env, batch| {
+            if plain.as_ref().is_none_or(|(_, rows)| *rows != batch.len) {
+                *plain = Some((node.exprs.eval(env, &mut states[0], batch)?, batch.len));
+                args.clear();
+            }
+            while let Some(set) = node.sets.get(args.len()) {
+                let state = &mut states[args.len() + 1];
+                args.push(set.args.eval(env, state, batch)?);
+            }
+            Ok(())
+        })
     }
 
     /// Rows of the input row at `at` go to `out` until it is full; true when the input row is done.
@@ -144,7 +151,7 @@ impl ProjectSetState {
                 self.open = false;
                 return Ok(true);
             }
-            let plain = self.plain.as_ref().expect("prepared");
+            let (plain, _) = self.plain.as_ref().expect("prepared");
             for (item, column) in self.node.items.iter().zip(&mut out.columns) {
                 match item {
                     Item::Expr(e) => column.push_from(&plain[*e], at),

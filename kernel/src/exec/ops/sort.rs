@@ -3,7 +3,7 @@
 use super::parsort::{self, ParallelSort};
 use super::{Input, Op};
 use crate::base::Res;
-use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
+use crate::exec::batch::{Batch, BATCH_ROWS};
 use crate::exec::keys::compare_rows;
 use crate::exec::keys::Order;
 use crate::exec::nodes::*;
@@ -117,12 +117,12 @@ impl SortState {
         if !self.input.fill(env)? {
             return Ok(false);
         }
-        let keys = self
-            .node
-            .keys
-            .eval_lent(env, &mut self.states[1], self.input.batch())?;
-        let made = keys.into_iter().zip(&self.made).filter(|(_, made)| **made);
-        let made: Vec<Vector> = made.map(|(key, _)| key.into_owned()).collect();
+        let keys = &self.node.keys;
+        let made = self.input.eval(env, keys.sites == 0, |env, batch| {
+            let keys = keys.eval_lent(env, &mut self.states[1], batch)?;
+            let made = keys.into_iter().zip(&self.made).filter(|(_, made)| **made);
+            Ok(made.map(|(key, _)| key.into_owned()).collect::<Vec<_>>())
+        })?;
         let mut batch = self.input.take();
         self.width = batch.width();
         if self.sorter.rows.len == 0 {

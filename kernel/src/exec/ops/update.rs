@@ -126,9 +126,12 @@ impl UpdateState {
     }
 
     fn begin_batch(&mut self, env: &mut Env) -> Res<()> {
-        let batch = self.input.batch();
         if self.new.is_none() {
-            let values = self.node.set.eval(env, &mut self.set_state, batch)?;
+            let set = &self.node.set;
+            let values = self.input.eval(env, set.sites == 0, |env, batch| {
+                set.eval(env, &mut self.set_state, batch)
+            })?;
+            let batch = self.input.batch();
             let old = table_rows(&self.node.table, batch, &self.node.old);
             let mut new = old.clone();
             for (&column, value) in self.node.columns.iter().zip(values) {
@@ -148,7 +151,7 @@ impl UpdateState {
             let new = self.new.as_ref().expect("made above");
             self.tests = Some(self.node.rules.tests.eval(env, &mut self.test_state, new)?);
             let shape = Batch::of_types(&types(&self.node.table), new.len);
-            let input = batch.slice(0, 0);
+            let input = self.input.batch().slice(0, 0);
             self.changed = Changed {
                 new: shape.clone(),
                 old: shape,

@@ -2,7 +2,7 @@
 
 use super::frame::{ahead, grows, Ahead, Frame, Offsets, Pieces};
 use super::partition::Partition;
-use super::window::{plain_name, WindowCallNode};
+use super::window::{plain_name, Exclude, WindowCallNode};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
@@ -76,6 +76,9 @@ pub struct Running {
     state: Option<Box<dyn Accumulator>>,
     piece: usize,
     at: usize,
+    /// The state takes rows back, up to this one so far.
+    slides: bool,
+    from: usize,
     /// The aggregate's value over this frame.
     last: Option<(Pieces, Datum)>,
     /// What the partition's first row says, for all.
@@ -111,6 +114,8 @@ impl Running {
             state: None,
             piece: 0,
             at: 0,
+            slides: false,
+            from: 0,
             last: None,
             first: None,
             values: Vec::new(),
@@ -149,6 +154,7 @@ impl Running {
                 let ends = frame.map(|p| p.iter().map(|r| r.end).max());
                 ends.flatten().unwrap_or(0).saturating_sub(1)
             }
+            Function::Moving if self.slides && self.state.is_some() => self.from,
             Function::First | Function::Last | Function::Nth | Function::Moving => {
                 frame.map_or(0, |p| p[0].start)
             }
@@ -294,16 +300,16 @@ impl Running {
                 return Ok(value.clone());
             }
         }
-        if self.state.is_none() {
-            let Some(aggregate) = call.aggregate else {
-                return fail("XX000", "not an aggregate");
-            };
-            self.state = Some((aggregate.make)(&call.info)?);
-            (self.piece, self.at) = (0, pieces[0].start);
+        if self.state.is_none() || self.slides && !self.goes_on(&pieces[0]) {
+            self.begin(call)?;
+            (self.piece, self.from, self.at) = (0, pieces[0].start, pieces[0].start);
+        }
+        if self.slides {
+            self.take(call, place, env, part, pieces[0].start, true)?;
         }
         while self.piece < pieces.len() {
-            self.push(call, place, env, part, pieces[self.piece].end)?;
-            if self.function == Function::Growing {
+            self.take(call, place, env, part, pieces[self.piece].end, false)?;
+            if self.function == Function::Growing || self.slides {
                 break;
             }
             self.piece += 1;
@@ -313,43 +319,70 @@ impl Running {
             return fail("XX000", "an aggregate without a state");
         };
         let value = state.finish(&mut env.ctx(&call.info))?;
-        if self.function == Function::Moving {
+        if self.function == Function::Moving && !self.slides {
             self.state = None;
         }
         self.last = Some((pieces, value.clone()));
         Ok(value)
     }
 
-    /// The aggregate takes in rows up to `to`; after `Need` call again.
-    fn push(
+    fn begin(&mut self, call: &WindowCallNode) -> Res<()> {
+        let Some(aggregate) = call.aggregate else {
+            return fail("XX000", "not an aggregate");
+        };
+        let state = (aggregate.make)(&call.info)?;
+        let one = self.function == Function::Moving && call.frame.exclude == Exclude::Nothing;
+        let sliding = state.sliding().filter(|_| one);
+        self.slides = sliding.is_some();
+        self.state = sliding.or(Some(state));
+        Ok(())
+    }
+
+    /// Is it a frame that the one before it becomes when rows go in front and come behind?
+    fn goes_on(&self, frame: &Range<usize>) -> bool {
+        self.from <= frame.start && frame.start < self.at && self.at <= frame.end
+    }
+
+    /// The aggregate takes in rows up to `to`, or takes them `back`; after `Need` call again.
+    fn take(
         &mut self,
         call: &WindowCallNode,
         place: &Place,
         env: &mut Env,
         part: &mut Partition,
         to: usize,
+        back: bool,
     ) -> Res<()> {
-        while self.at < to {
+        loop {
+            let at = if back { self.from } else { self.at };
+            if at >= to {
+                return Ok(());
+            }
             env.pulse()?;
-            let (start, rows) = part.chunk(self.at)?;
+            let (start, rows) = part.chunk(at)?;
             let end = to.min(start + rows.len);
-            env.charge(end - self.at);
+            env.charge(end - at);
             let mut ctx = env.ctx(&call.info);
             let Some(state) = &mut self.state else {
                 return Ok(());
             };
-            for i in self.at - start..end - start {
+            for i in at - start..end - start {
                 let passes = |f: usize| rows.columns[f].truth(i) == Some(true);
                 if place.filter.is_none_or(passes) {
                     self.values.clear();
                     let args = place.args.iter().map(|&a| rows.columns[a].get(i));
                     self.values.extend(args);
-                    state.push(&mut ctx, &self.values)?;
+                    match back {
+                        true => state.retract(&self.values)?,
+                        false => state.push(&mut ctx, &self.values)?,
+                    }
                 }
             }
-            self.at = end;
+            match back {
+                true => self.from = end,
+                false => self.at = end,
+            }
         }
-        Ok(())
     }
 }
 

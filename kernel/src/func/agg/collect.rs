@@ -65,6 +65,23 @@ impl Accumulator for Strings {
     into_any!();
 }
 
+const VALUE: usize = std::mem::size_of::<Datum>();
+
+fn check_size(bytes: usize) -> Res<()> {
+    match bytes <= ALLOC_MAX {
+        true => Ok(()),
+        false => fail(
+            "54000",
+            format!("array size exceeds the maximum allowed ({ALLOC_MAX})"),
+        ),
+    }
+}
+
+fn copied(values: &[Datum]) -> Res<Vec<Datum>> {
+    let copy = |value: &Datum| pace::step(VALUE).map(|()| value.clone());
+    values.iter().map(copy).collect()
+}
+
 struct Values {
     elem: Oid,
     values: Vec<Datum>,
@@ -74,12 +91,7 @@ struct Values {
 impl Accumulator for Values {
     fn push(&mut self, _ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()> {
         self.size += datum_bytes(&args[0]);
-        if self.size > ALLOC_MAX {
-            return fail(
-                "54000",
-                format!("array size exceeds the maximum allowed ({ALLOC_MAX})"),
-            );
-        }
+        check_size(self.size)?;
         self.values.push(args[0].clone());
         Ok(())
     }
@@ -90,7 +102,7 @@ impl Accumulator for Values {
         }
         Ok(Datum::Array(Arc::new(Array::from_values(
             self.elem,
-            self.values.clone(),
+            copied(&self.values)?,
         ))))
     }
 
@@ -108,6 +120,7 @@ struct Arrays {
     count: i32,
     dims: Vec<(i32, i32)>,
     values: Vec<Datum>,
+    size: usize,
 }
 
 impl Accumulator for Arrays {
@@ -127,7 +140,12 @@ impl Accumulator for Arrays {
                 "cannot accumulate arrays of different dimensionality",
             );
         }
-        self.values.extend_from_slice(&array.values);
+        check_size(self.size + array.values.len() * VALUE)?;
+        for value in &array.values {
+            pace::step(VALUE)?;
+            self.size += datum_bytes(value);
+            self.values.push(value.clone());
+        }
         self.count += 1;
         Ok(())
     }
@@ -141,12 +159,12 @@ impl Accumulator for Arrays {
         Ok(Datum::Array(Arc::new(Array {
             elem: self.elem,
             dims,
-            values: self.values.clone(),
+            values: copied(&self.values)?,
         })))
     }
 
     fn size(&self) -> usize {
-        self.values.iter().map(datum_bytes).sum()
+        self.size
     }
 
     into_any!();

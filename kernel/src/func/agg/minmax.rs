@@ -9,6 +9,7 @@ use crate::types::registry::{self, TypeInfo};
 use crate::types::{float, Datum};
 use std::any::Any;
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 struct Extreme {
     best: Datum,
@@ -85,8 +86,61 @@ impl Accumulator for Extreme {
         true
     }
 
+    fn sliding(&self) -> Option<Box<dyn Accumulator>> {
+        Some(Box::new(SlidingExtreme {
+            info: self.info,
+            keep: self.keep,
+            best: VecDeque::new(),
+            pushed: 0,
+            retracted: 0,
+        }))
+    }
+
     fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {
         Ok(self.best.clone())
+    }
+
+    into_any!();
+}
+
+/// Of rows that come and go: each value that will be the best one when those before it are gone, with its row's number.
+struct SlidingExtreme {
+    info: &'static TypeInfo,
+    keep: Ordering,
+    best: VecDeque<(u64, Datum)>,
+    pushed: u64,
+    retracted: u64,
+}
+
+impl Accumulator for SlidingExtreme {
+    fn push(&mut self, _ctx: &mut Ctx<'_>, args: &[Datum]) -> Res<()> {
+        if !args[0].is_null() {
+            while let Some((_, last)) = self.best.back() {
+                if self.info.compare(last, &args[0]) == self.keep {
+                    break;
+                }
+                self.best.pop_back();
+            }
+            self.best.push_back((self.pushed, args[0].clone()));
+        }
+        self.pushed += 1;
+        Ok(())
+    }
+
+    fn retract(&mut self, _args: &[Datum]) -> Res<()> {
+        let goes = |(row, _): &(u64, Datum)| *row == self.retracted;
+        if self.best.front().is_some_and(goes) {
+            self.best.pop_front();
+        }
+        self.retracted += 1;
+        Ok(())
+    }
+
+    fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {
+        Ok(self
+            .best
+            .front()
+            .map_or(Datum::Null, |(_, best)| best.clone()))
     }
 
     into_any!();

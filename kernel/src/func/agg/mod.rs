@@ -35,6 +35,16 @@ pub trait Accumulator: Send {
         false
     }
 
+    /// The same aggregate's empty state for a frame that moves, which takes rows back too; none: each frame begins anew.
+    fn sliding(&self) -> Option<Box<dyn Accumulator>> {
+        None
+    }
+
+    /// Take back the first row of those that were pushed and are left.
+    fn retract(&mut self, _args: &[Datum]) -> Res<()> {
+        fail("XX000", "this aggregate takes no row back")
+    }
+
     /// The value so far; may be asked again after more rows (window frames).
     fn finish(&self, ctx: &mut Ctx<'_>) -> Res<Datum>;
 

@@ -51,6 +51,15 @@ impl Accumulator for Count {
         true
     }
 
+    fn sliding(&self) -> Option<Box<dyn Accumulator>> {
+        Some(Box::new(Count::default()))
+    }
+
+    fn retract(&mut self, args: &[Datum]) -> Res<()> {
+        self.count -= i64::from(args.first().is_none_or(|value| !value.is_null()));
+        Ok(())
+    }
+
     fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {
         Ok(Datum::Int(self.count))
     }
@@ -109,6 +118,22 @@ impl Accumulator for IntSum {
 
     fn mergeable(&self) -> bool {
         true
+    }
+
+    fn sliding(&self) -> Option<Box<dyn Accumulator>> {
+        Some(Box::new(IntSum {
+            count: 0,
+            sum: 0,
+            result: self.result,
+        }))
+    }
+
+    fn retract(&mut self, args: &[Datum]) -> Res<()> {
+        if !args[0].is_null() {
+            self.count -= 1;
+            self.sum -= i128::from(args[0].int()?);
+        }
+        Ok(())
     }
 
     fn finish(&self, _ctx: &mut Ctx<'_>) -> Res<Datum> {

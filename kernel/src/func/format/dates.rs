@@ -259,7 +259,7 @@ const DATED: &[&str] = &[
 
 fn fill(picture: &str, m: &Moment) -> Res<String> {
     let mut out = String::new();
-    for node in picture::dates(picture) {
+    for node in picture::dates(picture)? {
         match node {
             Node::Separator(c) | Node::Space(c) | Node::Char(c) => out.push(c),
             Node::Field {

@@ -3,7 +3,7 @@
 use super::ordinal;
 use super::picture::{self, Node};
 use crate::base::error::{fail, Res};
-use crate::base::SqlError;
+use crate::base::{pace, SqlError};
 use crate::func::ctx::Ctx;
 use crate::types::numeric::pow10;
 use crate::types::{Datum, Numeric};
@@ -67,6 +67,7 @@ impl Plan {
             blank: false,
         };
         for node in nodes {
+            pace::step(picture::NODE)?;
             if let Node::Field { key, .. } = node {
                 plan.take(&key.name.to_ascii_uppercase())?;
             }
@@ -543,7 +544,7 @@ fn numeric_science(plan: &Plan, value: &Numeric) -> String {
 }
 
 fn picture(args: &[Datum]) -> Res<Option<(Plan, Vec<Node>)>> {
-    let nodes = picture::numbers(args[1].str()?);
+    let nodes = picture::numbers(args[1].str()?)?;
     if nodes.is_empty() {
         return Ok(None);
     }

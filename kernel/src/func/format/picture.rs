@@ -32,6 +32,7 @@ const fn word(name: &'static str, mode: Mode) -> Keyword {
     }
 }
 
+use crate::base::{pace, Res};
 use Mode::{Gregorian as G, IsoWeek as W, None as N};
 
 /// Of those with one beginning, the longer stands first.
@@ -136,10 +137,14 @@ fn literal<'a>(text: &'a str, dates: bool, out: &mut Vec<Node>) -> &'a str {
     chars.as_str()
 }
 
-pub fn dates(picture: &str) -> Vec<Node> {
+/// What reading a piece of a picture, or working by it, counts as in `pace`.
+pub const NODE: usize = 128;
+
+pub fn dates(picture: &str) -> Res<Vec<Node>> {
     let mut out = Vec::new();
     let mut text = picture;
     while !text.is_empty() {
+        pace::step(NODE)?;
         let (mut fill, mut translated) = (false, false);
         if let Some(rest) = text.strip_prefix("FM").or_else(|| text.strip_prefix("fm")) {
             (fill, text) = (true, rest);
@@ -166,13 +171,14 @@ pub fn dates(picture: &str) -> Vec<Node> {
             ordinal,
         });
     }
-    out
+    Ok(out)
 }
 
-pub fn numbers(picture: &str) -> Vec<Node> {
+pub fn numbers(picture: &str) -> Res<Vec<Node>> {
     let mut out = Vec::new();
     let mut text = picture;
     while !text.is_empty() {
+        pace::step(NODE)?;
         match keyword(text, NUMBER_WORDS) {
             Some((key, rest)) => {
                 text = rest;
@@ -186,5 +192,5 @@ pub fn numbers(picture: &str) -> Vec<Node> {
             None => text = literal(text, false, &mut out),
         }
     }
-    out
+    Ok(out)
 }

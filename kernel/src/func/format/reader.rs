@@ -3,7 +3,7 @@
 use super::picture::{self, Keyword, Mode, Node, Ordinal};
 use super::ROMAN_MONTHS;
 use crate::base::error::{fail, Res};
-use crate::base::{SqlError, Stop};
+use crate::base::{pace, SqlError, Stop};
 use crate::func::ctx::Ctx;
 use crate::types::calendar::{self, DAYS, JULIAN_2000, MONTHS, USECS_PER_SEC};
 use crate::types::text::is_space;
@@ -216,6 +216,7 @@ impl<'a> Reader<'a> {
 
     fn run(&mut self, nodes: &[Node]) -> Res<()> {
         for (at, node) in nodes.iter().enumerate() {
+            pace::step(picture::NODE)?;
             if self.rest().is_empty() {
                 break;
             }
@@ -605,7 +606,7 @@ fn parse(text: &str, format: &str) -> Res<Parsed> {
         extra: 0,
         found: Found::default(),
     };
-    reader.run(&picture::dates(format))?;
+    reader.run(&picture::dates(format)?)?;
     let mut found = reader.found;
     let time = found.time()?;
     let date = found.date()?;

@@ -3,6 +3,7 @@
 use super::numbers::{Plan, SignPlace};
 use super::picture::{self, Node};
 use crate::base::error::{fail, Res};
+use crate::base::pace;
 use crate::func::ctx::Ctx;
 use crate::types::{Datum, Numeric};
 
@@ -146,7 +147,7 @@ pub fn to_number(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
     if format.is_empty() {
         return Ok(Datum::Null);
     }
-    let nodes = picture::numbers(format);
+    let nodes = picture::numbers(format)?;
     let plan = Plan::of(&nodes)?;
     if plan.science {
         return fail("0A000", "\"EEEE\" not supported for input");
@@ -168,6 +169,7 @@ pub fn to_number(_: &mut Ctx<'_>, args: &[Datum]) -> Res<Datum> {
         point: false,
     };
     for node in &nodes {
+        pace::step(picture::NODE)?;
         if reader.ended() {
             break;
         }

@@ -2,6 +2,7 @@
 
 use super::{overflow, pow10, Numeric, MAX_SCALE, MAX_WHOLE_DIGITS};
 use crate::base::error::Res;
+use crate::base::pace;
 use crate::types::text::{is_space, syntax};
 use num_bigint::BigInt;
 use num_traits::{Num, Signed, Zero};
@@ -158,6 +159,8 @@ fn finite(parts: &Parts<'_>) -> Res<Numeric> {
         ));
     }
     let digits = format!("{}{}", parts.whole, parts.fraction);
+    // Some 0.1 s for 100,000 digits.
+    pace::step(digits.len().pow(2) / 64)?;
     let significant = digits.trim_start_matches('0').len() as i64;
     if scale > i64::from(MAX_SCALE) || (significant > 0 && significant - scale > MAX_WHOLE_DIGITS) {
         return overflow();
