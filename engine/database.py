@@ -265,8 +265,10 @@ class Database:
                 self.snapshot = snapshot
                 return
 
-    def publish(self, changes: list[Change]) -> None:
-        """A transaction's catalogue changes are committed."""
+    def publish(self, changes: list[Change], moved: list[int]) -> None:
+        """A transaction's catalogue changes are committed, and these relations' rows are in other trees: nobody knows those trees yet."""
+        if moved:
+            self.volume.note_moved(moved)
         rows = self.snapshot.rows.fork()
         for change in changes:
             rows.apply(change)
@@ -275,6 +277,8 @@ class Database:
     async def end_abandoned(self, session: Session, lsn: int, work: Work) -> None:
         """What is left of a transaction when it is durable whose session does not wait for that."""
         await self.waits.durable(lsn)
+        if work.written_anew:
+            self.volume.note_moved(work.written_anew)
         await self.refresh()
         self.end_trees([*work.drop_on_rollback, *work.drop_on_commit])
         self.notify(session, list(work.notifications))

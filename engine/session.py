@@ -507,7 +507,7 @@ class Session:
         self.kernel.catalog_version = None
         if committed:
             if work.ddl is not None and work.ddl.changes:
-                self.database.publish(work.ddl.changes)
+                self.database.publish(work.ddl.changes, work.written_anew)
             self.settings.commit()
             for channel, on in work.listens:
                 if on:

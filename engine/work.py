@@ -86,6 +86,8 @@ class Work:
         # Trees to free when the transaction commits, and those that it made.
         self.drop_on_commit: list[Tree] = []
         self.drop_on_rollback: list[Tree] = []
+        # Tables with the same rows in other trees.
+        self.written_anew: list[int] = []
         # (channel, payload) of NOTIFY, without duplicates, in order.
         self.notifications: dict[tuple[str, str], None] = {}
         # LISTEN (name, True), UNLISTEN (name, False; "*" for all), in order.
@@ -101,6 +103,7 @@ class Work:
             len(self.notifications),
             len(self.at_commit),
             len(self.before_commit),
+            len(self.written_anew),
         )
 
     def savepoint(self, name: str) -> None:
@@ -124,7 +127,7 @@ class Work:
     def rollback_to(self, name: str, base: Snapshot) -> int:
         """ROLLBACK TO: answers the savepoint's depth (0: everything)."""
         depth = self.find(name)
-        counts: tuple[int, ...] = (0, 0, 0, 0, 0)
+        counts: tuple[int, ...] = (0, 0, 0, 0, 0, 0)
         mark = None
         if depth:
             counts, mark = self.savepoints[depth - 1].counts, self.savepoints[depth - 1].ddl
@@ -139,6 +142,7 @@ class Work:
         self.notifications = dict(list(self.notifications.items())[: counts[2]])
         del self.at_commit[counts[3] :]
         del self.before_commit[counts[4] :]
+        del self.written_anew[counts[5] :]
         return depth
 
 

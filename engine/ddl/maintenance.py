@@ -19,7 +19,7 @@ from sixfold.engine.utility import Context, entry
 from sixfold.kernel._kernel import Table, summarise
 
 from .alter import rewrite
-from .base import SHARE_UPDATE, Change
+from .base import ACCESS_EXCLUSIVE, SHARE_UPDATE, Change
 from .sequences import qualified
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ async def vacuum(session: Session, node: Any, context: Context) -> None:
     change = await Change.begin(session)
     seen = session.database.activity
     for table, columns in _tables(change, node):
-        await change.lock(table.oid, SHARE_UPDATE, restart=False)
-        if full:
-            await rewrite(change, change.must_oid(table.oid), {})
+        # The catalogue's own tables stay where they are.
+        anew = full and table.oid >= USER_OID
+        await change.lock(table.oid, ACCESS_EXCLUSIVE if anew else SHARE_UPDATE, restart=False)
+        if anew:
+            await write_anew(change, change.must_oid(table.oid))
         elif node.is_vacuumcmd:
             await clean(session, change.must_oid(table.oid), indexes=options.get("index_cleanup", False))
         if table.oid >= USER_OID:
@@ -235,10 +237,17 @@ async def cluster(session: Session, node: Any, context: Context) -> None:
             raise SqlError("42704", f'index "{node.indexname}" for table "{table.name}" does not exist')
         await change.lock(table.oid)
         change.check_not_in_use(table, "CLUSTER")
-        with change.newest():
-            await rewrite(change, table, {})
+        await write_anew(change, table)
         change.end()
     context.reply.complete("CLUSTER")
+
+
+async def write_anew(change: Change, table: Relation) -> None:
+    """The rows of a table that is locked against everybody, in new trees. Who has a snapshot of before, which finds nothing in them, is
+    told so: 40001."""
+    with change.newest():
+        await rewrite(change, table, {})
+    change.work.written_anew.append(table.oid)
 
 
 @entry("CheckPointStmt", "CHECKPOINT", read_only=True)

@@ -260,12 +260,16 @@ impl Run {
         Ok(())
     }
 
-    /// A reader's snapshot keeps no DDL from its writer, as on a standby.
+    /// A reader's snapshot keeps no DDL from its writer, as on a standby; a writer's sees none of the rows that were written anew.
     fn check_moved(&self, session: &Session, snapshot: Lsn) -> Res<()> {
         let mut relations = self.prepared.locks.iter();
         if relations.any(|(oid, _)| session.backend.has_moved(*oid, snapshot)) {
             let why = "A table was made, emptied or rewritten after the transaction's snapshot was taken.";
-            let error = SqlError::new("40001", "canceling statement due to conflict with recovery");
+            let message = match session.backend.read_only() {
+                true => "canceling statement due to conflict with recovery",
+                false => "could not serialize access due to a table that was rewritten",
+            };
+            let error = SqlError::new("40001", message);
             return Err(Stop::Error(error.detail(why)));
         }
         Ok(())
