@@ -39,14 +39,20 @@ async def vacuum(session: Session, node: Any, context: Context) -> None:
         raise SqlError("25001", "VACUUM cannot run inside a transaction block")
     change = await Change.begin(session)
     seen = session.database.activity
-    for table, columns in _tables(change, node):
+    for named, columns in _tables(change, node):
         # The catalogue's own tables stay where they are.
-        anew = full and table.oid >= USER_OID
-        await change.lock(table.oid, ACCESS_EXCLUSIVE if anew else SHARE_UPDATE, restart=False)
+        anew = full and named.oid >= USER_OID
+        await change.lock(named.oid, ACCESS_EXCLUSIVE if anew else SHARE_UPDATE, restart=False)
+        table = change.catalog.relation_by_oid(named.oid)
+        if table is None:
+            # It was dropped meanwhile.
+            if node.rels:
+                raise SqlError("42P01", f'relation "{named.name}" does not exist')
+            continue
         if anew:
-            await write_anew(change, change.must_oid(table.oid))
+            await write_anew(change, table)
         elif node.is_vacuumcmd:
-            await clean(session, change.must_oid(table.oid), indexes=options.get("index_cleanup", False))
+            await clean(session, table, indexes=options.get("index_cleanup", False))
         if table.oid >= USER_OID:
             await measure(change, change.must_oid(table.oid), columns if analyze else None)
         if node.is_vacuumcmd:
@@ -101,6 +107,11 @@ def _flag(option: Any) -> bool:
     return bool(getattr(arg, "boolval", getattr(arg, "ival", True)))
 
 
+def verb(node: Any) -> str:
+    """What a VACUUM or ANALYZE does."""
+    return "vacuum" if node.is_vacuumcmd else "analyze"
+
+
 def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
     if not node.rels:
         oids = [
@@ -121,14 +132,13 @@ def _tables(change: Change, node: Any) -> list[tuple[Relation, list[str]]]:
             raise SqlError("42P01", f'relation "{name.relname}" does not exist')
         if table.kind not in ("r", "m"):
             change.session.notice(
-                f'skipping "{table.name}" --- cannot {"vacuum" if node.is_vacuumcmd else "analyze"} non-tables or special system tables',
+                f'skipping "{table.name}" --- cannot {verb(node)} non-tables or special system tables',
                 severity="WARNING",
                 code="01000",
             )
         elif not is_member(change.session, table.owner):
-            verb = "vacuum" if node.is_vacuumcmd else "analyze"
             change.session.notice(
-                f'permission denied to {verb} "{table.name}", skipping it', severity="WARNING", code="01000"
+                f'permission denied to {verb(node)} "{table.name}", skipping it', severity="WARNING", code="01000"
             )
         elif table.host is None and (table.oid >= USER_OID or node.is_vacuumcmd):
             columns = [part.sval for part in item.va_cols or ()]
