@@ -102,6 +102,26 @@ def test_ddl_reaches_the_reader_and_its_open_sessions(cluster: Cluster) -> None:
             assert time.monotonic() < deadline
 
 
+def test_ddl_reaches_a_reader_that_has_read_more_than_its_cache_holds() -> None:
+    with clustered(1, "--cache", "8MB") as small, psycopg.connect(small.uri, autocommit=True) as writer:
+        texts = "SELECT string_agg(md5((g * 1000 + k)::text), '') FROM generate_series(1, 150) k"
+        writer.execute(f"CREATE TABLE large AS SELECT g, ({texts}) AS t FROM generate_series(1, 5000) g")
+        with reader(small) as session:
+            for number in range(3):
+                writer.execute("DROP TABLE IF EXISTS anew")
+                writer.execute("CREATE TABLE anew (a int)")
+                writer.execute("INSERT INTO anew VALUES (%s)", (number,))
+                deadline = time.monotonic() + 10
+                while True:
+                    try:
+                        if session.execute("SELECT a FROM anew").fetchall() == [(number,)]:
+                            break
+                    except psycopg.errors.UndefinedTable:
+                        pass
+                    assert time.monotonic() < deadline, "the reader does not see the new table"
+                assert session.execute("SELECT count(t), sum(length(t)) FROM large").fetchone() == (5000, 5000 * 4800)
+
+
 def test_every_snapshot_of_the_reader_is_a_prefix_of_the_commits(cluster: Cluster, ledger: Ledger) -> None:
     began, reads, highest = time.monotonic(), 0, {}
     with reader(cluster) as session:

@@ -202,11 +202,11 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def clustered(readers: int = 0) -> Iterator[Cluster]:
+def clustered(readers: int = 0, *options: str) -> Iterator[Cluster]:
     """Six storage nodes, a writer and readers, for the length of a block."""
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="sixfold-cluster-")))
     try:
-        cluster.command("start", "--port", str(cluster.port), "--readers", str(readers))
+        cluster.command("start", "--port", str(cluster.port), "--readers", str(readers), *options)
         yield cluster
     finally:
         cluster.command("stop")

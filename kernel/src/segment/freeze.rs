@@ -3,7 +3,7 @@
 use super::layer::{Entry, Layer, Writer};
 use super::memory::RECORDS_PER_IMAGE;
 use super::read::stands_alone;
-use super::store::Store;
+use super::store::{Freezing, Store};
 use crate::base::error::fail;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::Page;
@@ -46,7 +46,10 @@ impl Store {
         let mut pages: Vec<PageNo> = self.pages.keys().copied().collect();
         pages.sort_unstable();
         let floor = self.pgmrpl.max(self.floor).min(upto);
-        self.freezing = Some(groups.iter().copied().collect());
+        self.freezing = Some(Freezing {
+            floor,
+            upto: groups.iter().copied().collect(),
+        });
         self.floor = self.floor.max(floor);
         let writer = Writer::new(id, floor, groups);
         Ok(Some(Freeze {
@@ -89,7 +92,13 @@ impl Store {
         let group = self.group_of(page);
         self.freezing
             .as_ref()
-            .and_then(|groups| groups.get(&group).copied())
+            .and_then(|freezing| freezing.upto.get(&group).copied())
+    }
+
+    /// While a freeze takes of a page's group: up to where its entry may begin with an image.
+    pub fn freezing_floor(&self, page: PageNo) -> Option<Lsn> {
+        let freezing = self.freezing.as_ref()?;
+        Some(freezing.floor.min(self.freezing_upto(page)?))
     }
 
     /// Make an image at the floor where the records up to it are many and memory alone can build it.

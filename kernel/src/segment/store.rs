@@ -71,6 +71,14 @@ pub struct Segment {
     pub changed: bool,
 }
 
+/// What a freeze takes of memory, as it was decided at its beginning. Until it is over, nothing is collected above its floor, nor above
+/// what it takes of a group: the layer would lack what an image made since then stands for.
+#[derive(Debug)]
+pub struct Freezing {
+    pub floor: Lsn,
+    pub upto: AHashMap<GroupNo, Lsn>,
+}
+
 /// What recovery asks for: one batch's place in its flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
@@ -99,8 +107,8 @@ pub struct Store {
     pub pgmrpl: Lsn,
     /// Reads below it are refused: garbage collection has been there.
     pub floor: Lsn,
-    /// While a freeze is under way, by group: nothing at or below this may be collected from memory.
-    pub freezing: Option<AHashMap<GroupNo, Lsn>>,
+    /// While a freeze is under way: what it takes.
+    pub freezing: Option<Freezing>,
     /// Pages that may have in memory what a new layer has.
     pub forgetting: Vec<PageNo>,
     pub segments: AHashMap<GroupNo, Segment>,
@@ -500,7 +508,7 @@ impl Store {
         let floor = self
             .pgmrpl
             .min(self.vdl)
-            .min(self.freezing_upto(page).unwrap_or(Lsn::MAX));
+            .min(self.freezing_floor(page).unwrap_or(Lsn::MAX));
         if let Some(chain) = self.pages.get_mut(&page) {
             let freed = chain.collect(floor);
             if freed > 0 {

@@ -424,6 +424,33 @@ fn batches_that_come_during_a_freeze_stay() {
 }
 
 #[test]
+fn what_may_be_collected_only_since_a_freeze_began_is_in_its_layer() {
+    let mut world = World::new();
+    let mut store = store();
+    for _ in 0..60 {
+        for batch in world.flush(&[2], 0) {
+            store.accept(shared(&batch), true).unwrap();
+        }
+    }
+    let end = world.end;
+    store.set_hints(Lsn(end), Lsn(end / 10));
+    let mut freeze = store.freeze(1).unwrap().unwrap();
+    // The oldest snapshot ends meanwhile, and a read builds an image above what the freeze takes for needed.
+    store.set_hints(Lsn(end), Lsn(end));
+    world.read(&mut store, 2, end);
+    let mut file = Vec::new();
+    while let Some(bytes) = store.freeze_step(&mut freeze, 50).unwrap() {
+        file.extend_from_slice(&bytes);
+    }
+    let (bytes, layer) = store.freeze_end(freeze);
+    file.extend_from_slice(&bytes);
+    world.files.insert(1, file);
+    store.install_layer(layer);
+    while store.forget_step(3) {}
+    world.check(&mut store, end);
+}
+
+#[test]
 fn old_batches_that_fill_a_hole_during_a_freeze_stay() {
     let mut world = World::new();
     let mut store = store();

@@ -1,6 +1,8 @@
 //! The page cache: sharded, second-chance eviction. A page leaves only when its LSN is durable; a shard that holds nothing
-//! durable grows beyond its share and says so (`pressed`), and the volume then holds writers back.
+//! durable grows beyond its share and says so (`pressed`), and the volume then holds writers back. Page 0 stays: a reader learns
+//! from it, without waiting, which catalogue is current.
 
+use super::header::HEADER;
 use crate::base::{Lsn, PageNo, Res};
 use crate::page::{Page, PageRef};
 use ahash::RandomState;
@@ -198,7 +200,8 @@ impl Shard {
             let Some(frame) = self.frames.get(self.hand) else {
                 return false;
             };
-            if !frame.used.swap(false, Ordering::Relaxed) && frame.page.lsn() <= durable {
+            let may_go = frame.no != HEADER && frame.page.lsn() <= durable;
+            if !frame.used.swap(false, Ordering::Relaxed) && may_go {
                 self.drop_frame(self.hand);
                 return true;
             }

@@ -2,7 +2,7 @@
 
 use super::csn::PER_PAGE;
 use super::{Status, Txns};
-use crate::base::{Lsn, SessionId, Xid};
+use crate::base::{Lsn, PageNo, SessionId, Xid};
 use crate::store::tests::Storage;
 use crate::store::{Config, Volume};
 use std::sync::Arc;
@@ -65,6 +65,30 @@ fn a_commit_counts_when_it_is_durable_and_survives() {
     assert_eq!(later.catalog_version(), 1);
     let fresh = storage.run(later.volume(), || later.assign(A)).unwrap();
     assert!(fresh > other, "{fresh} was used before the crash");
+}
+
+#[test]
+fn a_reader_learns_of_ddl_whatever_its_cache_has_been_used_for() {
+    let (mut storage, txns) = fresh();
+    storage.run(txns.volume(), || txns.assign(A)).unwrap();
+    storage.flush(txns.volume());
+    let small = Config {
+        cache_pages: 64,
+        ..Config::default()
+    };
+    let volume = Arc::new(Volume::open_reader(small, Lsn(storage.end)));
+    let reader = Txns::new(volume.clone());
+    storage.run(&volume, || reader.prepare()).unwrap();
+    for no in 1000..1500 {
+        storage.fetch(&volume, PageNo(no));
+    }
+    assert_eq!(volume.cache_size().0, volume.cache_size().1);
+    txns.commit(A, true).unwrap();
+    let flush = txns.volume().take_flush(1 << 20).unwrap();
+    volume.receive(flush.start, &flush.records).unwrap();
+    assert_eq!(reader.catalog_version(), 0);
+    volume.set_vdl(flush.end).unwrap();
+    assert_eq!(reader.catalog_version(), 1);
 }
 
 #[test]
