@@ -102,7 +102,9 @@ class Connection:
             if event[0] == "error":
                 if event[2]:
                     self.closed = True
-            elif event[0] != "drain":
+            elif event[0] == "drain":
+                self.session.deadline.go_on()
+            else:
                 try:
                     await self.session.handle(event)
                 except SessionEnded:
@@ -110,6 +112,7 @@ class Connection:
                     break
             event = wire.step()
             self.database.after_call()
+        self.session.deadline.disarm()
         await self.flush()
 
     async def query(self, text: str, copy: bytes | None = None) -> list[Result]:

@@ -26,11 +26,12 @@ from sixfold.kernel._kernel import KernelError, PanicException, Reading, Wire
 from sixfold.kernel._kernel import Session as KernelSession
 from sixfold.pagestore.reader import ReadFailed, ReadTooOld
 from sixfold.wal.logs import Logger
-from sixfold.wal.runtime import Aside, Interrupted, Timer
+from sixfold.wal.runtime import Aside, Interrupted
 
 from .access import is_superuser
 from .catalog.model import PG_CATALOG
 from .catalog.snapshot import Catalog, Snapshot
+from .deadline import Deadline
 from .errors import SqlError, stack_depth
 from .long_texts import SHORT, TooLong, inline
 from .planner.api import SessionInfo
@@ -141,7 +142,7 @@ class Session:
         self.query_start: int | None = None
         self._state = "idle"
         self.backend_type = "client backend"
-        self._timer: Timer | None = None
+        self.deadline = Deadline(self)
         self._scope: tuple[Any, ...] = ()
         self._catalog: tuple[Snapshot, str, int | None, Catalog] | None = None
         self._closed = False
@@ -233,7 +234,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._disarm()
+        self.deadline.disarm()
         self.drop_cursors(list(self.cursors))
         self.database.unlisten(self, "*")
         self.abandon()
@@ -258,13 +259,15 @@ class Session:
     async def handle(self, event: Event) -> None:
         """Deal with one event of the wire."""
         self._state = "active"
+        drains = False
         try:
             if event[0] == "wait":
                 event = await self._wait(event[1])
+                drains = event[0] == "drain"
                 if event[0] in SAID_AGAIN:
                     return
             await self.refresh()
-            self._arm()
+            self.deadline.arm()
             await self.statements.handle(event)
         except (SqlError, KernelError) as error:
             self.fail(error)
@@ -274,7 +277,8 @@ class Session:
             log.exception("a statement failed in the engine", query=self.query)
             self.fail(_unexpected(error))
         finally:
-            self._disarm()
+            if not drains:
+                self.deadline.disarm()
             self._settle()
             self.waits.after_call()
             self._state = STATES[self.kernel.status]
@@ -284,7 +288,7 @@ class Session:
 
     async def _wait(self, need: Any) -> Event:
         """Until the wire has something else to say: that."""
-        self._arm()
+        self.deadline.go_on()
         while True:
             if need[0] == "slice":
                 await self.client.flush()
@@ -423,18 +427,6 @@ class Session:
             code, message = "25P03", "terminating connection due to idle-in-transaction timeout"
         self.wire.error(code, message, severity="FATAL")
         self.client.close()
-
-    def _arm(self) -> None:
-        self._disarm()
-        milliseconds = self.settings.number("statement_timeout")
-        if milliseconds:
-            message = "canceling statement due to statement timeout"
-            self._timer = self.waits.runtime.clock.call_later(milliseconds / 1000, self.interrupt, "57014", message)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     # -- transactions
 

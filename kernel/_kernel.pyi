@@ -782,6 +782,10 @@ class Wire:
     """See `Queries`."""
 
     @property
+    def messages(self) -> int:
+        """How many messages were begun: what goes on after `drain` is of the same one as before, or not."""
+
+    @property
     def buffered(self) -> int:
         """Input bytes not yet used."""
     # -- answers to events -------------------------------------------------------------------------------------

@@ -146,6 +146,8 @@ class Connection:
         try:
             while not self._ended:
                 if event[0] == "idle":
+                    if self._session is not None:
+                        self._session.deadline.disarm()
                     if not self._feed_held():
                         break
                 elif not await self._deal(event):
@@ -175,6 +177,8 @@ class Connection:
         if kind == "error":
             return not event[2]
         if kind == "drain":
+            if self._session is not None:
+                self._session.deadline.go_on()
             await self.flush()
             return True
         if kind in ("ssl", "gssenc"):

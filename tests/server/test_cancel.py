@@ -11,7 +11,7 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 
 from tests.server.test_bad_input import error_of, message, started
-from tests.server.test_protocol import ask, bind, kinds, parse, query
+from tests.server.test_protocol import SYNC, ask, bind, execute, kinds, parse, query, read_until_ready
 from tests.support.others import others_are_answered
 from tests.support.sixfold import Served
 
@@ -57,6 +57,12 @@ STATEMENTS = {
     "json in json": "SELECT j || '[7]' @> (j || '[8]') FROM (SELECT jsonb_agg(jsonb_build_object('a', g)) j FROM generate_series(1, 50000) g) x",
     "digits": "SELECT count((repeat('7', 60000) || g)::numeric) FROM generate_series(1, 100000) g",
     "a frame that moves": "SELECT count(*) FROM (SELECT string_agg(t, '') OVER (ORDER BY id ROWS 10000 PRECEDING) FROM cancel_rows) x",
+    "keys that are long arrays": "SELECT count(*) FROM cancel_long a JOIN cancel_long b ON a.a = b.a, generate_series(1, 300) g"
+    " WHERE a.t || g = b.t || g",
+    "keys that are long texts": "SELECT count(*) FROM cancel_rows a JOIN cancel_rows b ON repeat(a.t, 1000000) = b.t",
+    "condition on long texts": "SELECT count(*) FROM cancel_rows a LEFT JOIN cancel_rows b ON repeat(a.t, 1000000) > repeat(b.t, 1000000)",
+    "hash join with a condition on long texts": "SELECT count(*) FROM cancel_rows a LEFT JOIN cancel_rows b"
+    " ON a.v % 10 = b.v % 10 AND repeat(a.t, 1000000) || b.v = repeat(b.t, 1000000)",
     "sleep": "SELECT pg_sleep(1000)",
 }
 
@@ -67,6 +73,9 @@ def rows(server: Served) -> None:
         connection.execute("CREATE TABLE cancel_out (a int, b int)")
         # So many that they are shared by threads.
         connection.execute("CREATE TABLE cancel_many AS SELECT g id, 'text ' || g t FROM generate_series(1, 300000) g")
+        connection.execute(
+            "CREATE TABLE cancel_long AS SELECT array_agg(g) a, repeat('x', 10000000) t FROM generate_series(1, 400000) g"
+        )
         connection.execute(
             "CREATE TABLE cancel_rows AS SELECT g id, g * 7919 % 20011 v, 'text ' || g t FROM generate_series(1, 20000) g"
         )
@@ -89,6 +98,25 @@ def test_it_ends_when_its_time_is_over(server: Served, rows: None, name: str) ->
         with pytest.raises(errors.QueryCanceled, match="canceling statement due to statement timeout"):
             connection.execute(STATEMENTS[name])  # type: ignore[call-overload]
         assert time.monotonic() - began < AFTER + LATE
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_it_ends_when_its_time_is_over_while_its_rows_are_sent(server: Served, extended: bool) -> None:
+    """The client takes them all the time."""
+    with started(server) as opened:
+        ask(opened, query(f"SET statement_timeout = {int(AFTER * 1000)}"))
+        text = "SELECT g, repeat('x', 100) FROM generate_series(1, 10000000) g"
+        began = time.monotonic()
+        said = ask(opened, parse(text) + bind() + execute() + SYNC if extended else query(text))
+        assert error_of(said)["C"] == "57014"
+        assert time.monotonic() - began < AFTER + 3 * LATE
+        # Each of many messages has its own time.
+        some = query("SELECT g, repeat('x', 100) FROM generate_series(1, 5000) g")
+        began = time.monotonic()
+        while time.monotonic() - began < 3 * AFTER:
+            opened.sendall(some * 3)
+            for _ in range(3):
+                assert kinds(read_until_ready(opened)).endswith("DCZ")
 
 
 def test_it_ends_when_its_client_has_gone(server: Served, rows: None) -> None:

@@ -1,6 +1,7 @@
 //! Comparing and hashing rows by key columns. In hashing and grouping, null equals null; joins leave nulls out before.
 
 use super::batch::{Batch, Vector};
+use crate::base::{pace, Res};
 use crate::types::oids;
 use crate::types::registry::TypeInfo;
 use crate::types::{float, Datum};
@@ -147,12 +148,12 @@ fn hash_value(info: &TypeInfo, value: &Datum) -> u64 {
     }
 }
 
-/// A hash for each row. Equal keys have equal hashes, however their vectors hold them.
+/// A hash for each row. Equal keys have equal hashes, however their vectors hold them. The only error is that of a cancel.
 pub fn hash_rows<V: Borrow<Vector>>(
     infos: &[&'static TypeInfo],
     columns: &[V],
     len: usize,
-) -> Vec<u64> {
+) -> Res<Vec<u64>> {
     let mut out = vec![0x9e37_79b9_7f4a_7c15u64; len];
     for (column, info) in columns.iter().zip(infos) {
         let add =
@@ -163,10 +164,12 @@ pub fn hash_rows<V: Borrow<Vector>>(
                     .zip(v)
                     .for_each(|(h, &x)| add(h, mix(x as u64)));
             }
-            Vector::Any(v) => out
-                .iter_mut()
-                .zip(v)
-                .for_each(|(h, x)| add(h, hash_value(info, x))),
+            Vector::Any(v) => {
+                for (h, x) in out.iter_mut().zip(v) {
+                    pace::step(x.long_bytes())?;
+                    add(h, hash_value(info, x));
+                }
+            }
             column => {
                 for (i, h) in out.iter_mut().enumerate() {
                     add(h, hash_value(info, &column.get(i)));
@@ -174,7 +177,16 @@ pub fn hash_rows<V: Borrow<Vector>>(
             }
         }
     }
-    out
+    Ok(out)
+}
+
+/// What comparing these rows costs beyond that of short values, in bytes of `pace`.
+pub fn long_bytes(columns: &[Vector], row: usize) -> usize {
+    let of = |column: &Vector| match column {
+        Vector::Any(values) => values.get(row).map_or(0, Datum::long_bytes),
+        _ => 0,
+    };
+    columns.iter().map(of).sum()
 }
 
 /// Entries by hash: a chain for each hash value. The caller compares keys.

@@ -324,6 +324,11 @@ impl Wire {
     }
 
     #[getter]
+    fn get_messages(&self) -> PyResult<u64> {
+        Ok(lock(&self.connection)?.messages)
+    }
+
+    #[getter]
     fn get_scope(&self) -> PyResult<u64> {
         Ok(lock(&self.connection)?.scope)
     }

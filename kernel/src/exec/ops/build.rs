@@ -1,7 +1,7 @@
 //! The right side of a hash join, in memory by the hash of its keys.
 
 use super::keyjoin::KeyJoinNode;
-use super::Op;
+use super::{in_parts, Op};
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector};
 use crate::exec::keys::{hash_rows, HashIndex};
@@ -43,8 +43,24 @@ impl Build {
         if self.rows.len == 0 {
             self.rows = Batch::of_width(node.right_width);
         }
-        self.keys = node.right_keys.eval(env, state, &self.rows)?;
-        let hashes = hash_rows(&node.infos, &self.keys, self.rows.len);
+        let program = &node.right_keys;
+        let mut eval = |env: &mut Env, part: &Batch| program.eval(env, state, part);
+        self.keys.clear();
+        in_parts(
+            env,
+            program.sites == 0,
+            &self.rows,
+            &mut eval,
+            &mut |_, part| {
+                if self.keys.is_empty() {
+                    self.keys = part;
+                    return;
+                }
+                let more = self.keys.iter_mut().zip(part);
+                more.for_each(|(keys, part)| keys.take_in(part));
+            },
+        )?;
+        let hashes = hash_rows(&node.infos, &self.keys, self.rows.len)?;
         for row in (0..self.rows.len).rev() {
             self.index.insert(hashes[row]);
         }

@@ -86,7 +86,7 @@ impl DistinctState {
     fn fresh(&mut self, env: &mut Env) -> Res<Vec<u32>> {
         let batch = self.input.batch();
         let Some(keys) = &self.node.keys else {
-            let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len);
+            let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len)?;
             let (mut rows, mut over) = (Vec::new(), Vec::new());
             for (i, &hash) in hashes.iter().enumerate() {
                 if self.seen.find(&batch.columns, i, hash).is_some() {
@@ -99,7 +99,7 @@ impl DistinctState {
                     rows.push(i as u32);
                 }
             }
-            self.over.put(env, LEFT, batch, &over, &self.node.infos);
+            self.over.put(env, LEFT, batch, &over, &self.node.infos)?;
             return Ok(rows);
         };
         let keys = keys.eval(env, &mut self.state, batch)?;

@@ -125,7 +125,7 @@ impl Grouping {
         evaluated: &[Evaluated],
     ) -> Res<()> {
         let keys = self.masked(keys, batch.len);
-        let hashes = hash_rows(&node.infos, &keys, batch.len);
+        let hashes = hash_rows(&node.infos, &keys, batch.len)?;
         let room = env.setup.hash_mem() / node.sets.as_ref().map_or(1, |sets| sets.len().max(1));
         let level = self.level();
         let full = self.table.bytes() > room && env.setup.spill.is_some() && level < LEVELS;
@@ -267,7 +267,7 @@ impl HashAggregate {
     /// The set of nothing has its one group also when there was no row.
     fn close(&mut self) -> Res<()> {
         let nulls = vec![Vector::repeat(&Datum::Null, 1); self.node.keys.len()];
-        let hash = hash_rows(&self.node.infos, &nulls, 1);
+        let hash = hash_rows(&self.node.infos, &nulls, 1)?;
         for grouping in &mut self.groupings {
             let table = &mut grouping.table;
             if grouping.set.as_ref().is_some_and(Vec::is_empty) && table.groups.is_empty() {

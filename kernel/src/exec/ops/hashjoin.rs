@@ -10,13 +10,12 @@ use super::matched::{joined, Matched, NONE};
 use super::parallel::pure;
 use super::scan::ScanNode;
 use super::split::{Part, Split, LEFT, RIGHT};
-use super::{Input, Op};
+use super::{in_parts, passing, Input, Op};
 use crate::base::error::corrupt;
-use crate::base::Oid;
-use crate::base::Res;
+use crate::base::{pace, Oid, Res};
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
 use crate::exec::compile::infos;
-use crate::exec::keys::{hash_rows, same_rows};
+use crate::exec::keys::{hash_rows, long_bytes, same_rows};
 use crate::exec::nodes::*;
 use crate::exec::plan::{Expr, JoinKind};
 use crate::exec::spill::SpillFile;
@@ -238,24 +237,28 @@ impl HashJoinState {
                 let Some(batch) = &split.pending else {
                     continue;
                 };
-                let keys = self
-                    .node
-                    .right_keys
-                    .eval_lent(env, &mut self.states[0], batch)?;
-                self.right_nulls |= (0..batch.len).any(|i| has_null(&keys, i));
-                let places = split.places(&keys, &self.node.infos, batch.len);
-                drop(keys);
+                let (node, state) = (&self.node, &mut self.states[0]);
+                let mut places = Vec::with_capacity(batch.len);
+                let mut find = |env: &mut Env, part: &Batch| {
+                    let keys = node.right_keys.eval_lent(env, state, part)?;
+                    let nulls = (0..part.len).any(|i| has_null(&keys, i));
+                    Ok((nulls, split.places(&keys, &node.infos, part.len)?))
+                };
+                let pure = node.right_keys.sites == 0;
+                in_parts(env, pure, batch, &mut find, &mut |_, (nulls, part)| {
+                    self.right_nulls |= nulls;
+                    places.extend(part);
+                })?;
                 if let Some(batch) = split.pending.take() {
                     split.add(RIGHT, batch, &places);
                 }
             } else if self.left.fill(env)? {
-                let batch = self.left.batch();
-                let keys = self
-                    .node
-                    .left_keys
-                    .eval_lent(env, &mut self.states[1], batch)?;
-                let places = split.places(&keys, &self.node.infos, batch.len);
-                drop(keys);
+                let (node, state) = (&self.node, &mut self.states[1]);
+                let pure = node.left_keys.sites == 0;
+                let places = self.left.eval(env, pure, |env, batch| {
+                    let keys = node.left_keys.eval_lent(env, state, batch)?;
+                    split.places(&keys, &node.infos, batch.len)
+                })?;
                 split.add(LEFT, self.left.take(), &places);
             } else {
                 break;
@@ -345,10 +348,14 @@ impl HashJoinState {
     }
 
     fn start_probe(&mut self, env: &mut Env) -> Res<()> {
+        let program = &self.node.left_keys;
+        // A right side that is joined by pieces meets the same batches again.
+        let pure = program.sites == 0 && self.pieces.is_none();
+        let keys = self.left.eval(env, pure, |env, batch| {
+            program.eval(env, &mut self.states[1], batch)
+        })?;
         let (matched, unknown) = self.known()?;
-        let batch = self.left.batch();
-        let keys = self.node.left_keys.eval(env, &mut self.states[1], batch)?;
-        let hashes = hash_rows(&self.node.infos, &keys, batch.len);
+        let hashes = hash_rows(&self.node.infos, &keys, self.left.batch().len)?;
         self.probe = Some(Probe {
             keys,
             hashes,
@@ -369,11 +376,11 @@ impl HashJoinState {
     }
 
     /// Pairs with equal keys, as many as are tested at once. True when the batch has no more.
-    fn candidates(&mut self) -> bool {
+    fn candidates(&mut self) -> Res<bool> {
         let first_only = self.first_only();
         let rows = self.build.rows.len as u32;
         let Some(probe) = &mut self.probe else {
-            return true;
+            return Ok(true);
         };
         let total = probe.hashes.len();
         while probe.row < total {
@@ -390,9 +397,10 @@ impl HashJoinState {
             }
             while let Some(entry) = probe.entry {
                 if probe.left.len() >= PAIRS {
-                    return false;
+                    return Ok(false);
                 }
                 let right = rows - 1 - entry;
+                pace::step(long_bytes(&probe.keys, probe.row))?;
                 let equal = same_rows(
                     &self.node.infos,
                     &probe.keys,
@@ -412,7 +420,7 @@ impl HashJoinState {
             probe.row += 1;
             probe.begun = false;
         }
-        true
+        Ok(true)
     }
 
     /// Test the candidates and put out what they make.
@@ -427,7 +435,8 @@ impl HashJoinState {
                     let left = self.left.batch().gather(&probe.left);
                     probe.pairs = Some(left.beside(self.build.rows.gather(&probe.right)));
                 }
-                on.filter(
+                passing(
+                    on,
                     env,
                     &mut self.states[2],
                     probe.pairs.as_ref().expect("made above"),
@@ -592,7 +601,7 @@ impl Operator for HashJoinState {
             let done = if tested_later {
                 false
             } else {
-                self.candidates()
+                self.candidates()?
             };
             let pairs = self.probe.as_ref().map_or(0, |p| p.left.len());
             self.test(env)?;

@@ -119,7 +119,7 @@ impl Member {
                     self.patterns.push(pattern);
                 }
             }
-            self.take_in(set, &keys, &patterns);
+            self.take_in(set, &keys, &patterns)?;
             if self.infos.len() > 1 {
                 self.rows.push(keys);
             }
@@ -127,7 +127,7 @@ impl Member {
         Ok(())
     }
 
-    fn take_in(&mut self, set: usize, keys: &Batch, patterns: &[Pattern]) {
+    fn take_in(&mut self, set: usize, keys: &Batch, patterns: &[Pattern]) -> Res<()> {
         let (all, set) = (self.all(), &mut self.sets[set]);
         let rows: Vec<u32> = (0..keys.len as u32)
             .filter(|&i| patterns[i as usize] | set.pattern != all)
@@ -135,7 +135,7 @@ impl Member {
         let numbers = rows.iter().map(|&i| i64::from(patterns[i as usize]));
         let numbers = numbers.collect();
         let wanted = without(keys.gather(&rows), set.pattern, &self.infos, numbers);
-        set.seen.add(&wanted);
+        set.seen.add(&wanted)
     }
 
     /// The set of a pattern, with all rows in it.
@@ -151,7 +151,7 @@ impl Member {
                 break;
             };
             env.charge(keys.len);
-            self.take_in(set, &keys, &patterns(&keys));
+            self.take_in(set, &keys, &patterns(&keys))?;
             self.sets[set].next += 1;
         }
         self.sets[set].seen.unite(env)?;

@@ -4,7 +4,7 @@
 
 use super::keyjoin::{KeyJoinNode, Keys};
 use super::matched::{joined, Matched, NONE};
-use super::{Input, Op};
+use super::{passing, Input, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
@@ -98,9 +98,11 @@ impl Side {
             return Ok(false);
         }
         if !self.evaluated {
-            let batch = self.input.batch();
-            self.keys = program.eval(env, &mut self.state, batch)?;
-            self.shape = batch.slice(0, 0);
+            let state = &mut self.state;
+            self.keys = self.input.eval(env, program.sites == 0, |env, batch| {
+                program.eval(env, state, batch)
+            })?;
+            self.shape = self.input.batch().slice(0, 0);
             self.evaluated = true;
         }
         Ok(true)
@@ -479,7 +481,7 @@ impl MergeJoinState {
                     self.beside = Some(left.beside(self.partners().gather(&self.pairs.1)));
                 }
                 let rows = self.beside.as_ref().expect("made above");
-                on.filter(env, &mut self.on_state, rows)?
+                passing(on, env, &mut self.on_state, rows)?
             }
         };
         self.beside = None;

@@ -60,7 +60,7 @@ use super::explain::Counters;
 use super::kept::Kept;
 use super::nodes::{PNode, PlanNode};
 use crate::base::{pace, Res};
-use crate::expr::{Env, Operator};
+use crate::expr::{Env, Operator, Program, State};
 use build::Build;
 use serde::Deserialize;
 use std::ops::Deref;
@@ -191,6 +191,58 @@ pub struct Input {
 
 /// Bytes of long values that work on one batch may make: else it is done on fewer rows.
 const WIDE: usize = 16 << 20;
+
+/// Work on a batch that must stay whole: on fewer rows at a time where it would make too many bytes of long values; `pure`: it can be
+/// done anew. `each` takes the first row's number and what was made of it and those after it.
+pub fn in_parts<T>(
+    env: &mut Env,
+    pure: bool,
+    batch: &Batch,
+    work: &mut dyn FnMut(&mut Env, &Batch) -> Res<T>,
+    each: &mut dyn FnMut(usize, T),
+) -> Res<()> {
+    if !pure || batch.len <= 1 {
+        each(0, work(env, batch)?);
+        return Ok(());
+    }
+    if let Some((value, _)) = pace::making_at_most(WIDE, || work(env, batch))? {
+        each(0, value);
+        return Ok(());
+    }
+    let width = batch.len.div_ceil(8);
+    for from in (0..batch.len).step_by(width) {
+        pace::check()?;
+        let part = batch.slice(from, batch.len.min(from + width));
+        in_parts(env, pure, &part, work, &mut |at, value| {
+            each(from + at, value)
+        })?;
+    }
+    Ok(())
+}
+
+/// Rows of a batch that must stay whole for which the expression is true; `None`: all of them.
+pub fn passing(
+    program: &Program,
+    env: &mut Env,
+    state: &mut State,
+    batch: &Batch,
+) -> Res<Option<Vec<u32>>> {
+    let mut kept = Some(Vec::new());
+    let mut test = |env: &mut Env, part: &Batch| Ok((part.len, program.filter(env, state, part)?));
+    in_parts(env, program.sites == 0, batch, &mut test, &mut |from,
+                                                              (
+        len,
+        rows,
+    )| {
+        if rows.is_none() && len == batch.len {
+            kept = None;
+        } else if let Some(kept) = &mut kept {
+            let rows = rows.unwrap_or_else(|| (0..len as u32).collect());
+            kept.extend(rows.into_iter().map(|row| row + from as u32));
+        }
+    })?;
+    Ok(kept)
+}
 
 impl Input {
     pub fn new(op: Op) -> Input {

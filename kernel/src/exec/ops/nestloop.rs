@@ -1,6 +1,6 @@
 //! Nested loops. With parameters the right side runs again for each left row; without, it is kept in memory.
 
-use super::{Input, Op};
+use super::{in_parts, Input, Op};
 use crate::base::error::fail;
 use crate::base::Res;
 use crate::exec::batch::{Batch, Vector, BATCH_ROWS};
@@ -148,11 +148,10 @@ impl NestedLoopState {
     fn open_row(&mut self, env: &mut Env) -> Res<()> {
         if !self.keeps() {
             if self.params.is_none() {
-                self.params = Some(self.node.params.eval(
-                    env,
-                    &mut self.param_state,
-                    self.left.batch(),
-                )?);
+                let params = &self.node.params;
+                self.params = Some(self.left.eval(env, params.sites == 0, |env, batch| {
+                    params.eval(env, &mut self.param_state, batch)
+                })?);
             }
             let params = self.params.as_ref().expect("made above");
             for (n, column) in self.node.param_numbers.iter().zip(params) {
@@ -198,11 +197,22 @@ impl NestedLoopState {
         let kept: Vec<u32> = match &self.node.on {
             None => (0..pending.len as u32).collect(),
             Some(on) => {
-                let truth = on.column(env, &mut self.on_state, pending)?;
-                self.row.unknown |= (0..pending.len).any(|i| truth.is_null(i));
-                (0..pending.len as u32)
-                    .filter(|&i| truth.truth(i as usize) == Some(true))
-                    .collect()
+                let (mut kept, mut unknown) = (Vec::new(), false);
+                let state = &mut self.on_state;
+                let mut test = |env: &mut Env, part: &Batch| on.column(env, state, part);
+                in_parts(
+                    env,
+                    on.sites == 0,
+                    pending,
+                    &mut test,
+                    &mut |from, truth| {
+                        unknown |= (0..truth.len()).any(|i| truth.is_null(i));
+                        let is_true = |&i: &usize| truth.truth(i) == Some(true);
+                        kept.extend((0..truth.len()).filter(is_true).map(|i| (from + i) as u32));
+                    },
+                )?;
+                self.row.unknown |= unknown;
+                kept
             }
         };
         let pending = self.row.pending.take().expect("filled above");

@@ -29,18 +29,19 @@ impl Over {
         batch: &Batch,
         rows: &[u32],
         infos: &[&'static TypeInfo],
-    ) {
+    ) -> Res<()> {
         if rows.is_empty() {
-            return;
+            return Ok(());
         }
         if self.split.is_none() {
             self.split = Split::new(self.level, env);
         }
         if let Some(split) = &mut self.split {
             let batch = batch.gather(rows);
-            let places = split.places(&batch.columns, infos, batch.len);
+            let places = split.places(&batch.columns, infos, batch.len)?;
             split.add(side, batch, &places);
         }
+        Ok(())
     }
 
     /// What was put; after `Need` call again.

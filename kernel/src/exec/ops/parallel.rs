@@ -73,7 +73,7 @@ impl Worker {
                     .update(node, &mut self.env, &evaluated, None, len)?;
                 continue;
             }
-            let hashes = hash_rows(&node.infos, &keys, len);
+            let hashes = hash_rows(&node.infos, &keys, len)?;
             let add = |(i, &hash): (usize, &u64)| self.table.groups.add(&keys, i, hash).0;
             let groups: Vec<u32> = hashes.iter().enumerate().map(add).collect();
             self.table.states.grow(node, self.table.groups.len())?;
@@ -224,7 +224,7 @@ impl ParallelAggregate {
                 continue;
             }
             let keys = &table.groups.keys;
-            let hashes = hash_rows(&self.node.infos, &keys.columns, keys.len);
+            let hashes = hash_rows(&self.node.infos, &keys.columns, keys.len)?;
             let groups: Vec<u32> = hashes
                 .iter()
                 .enumerate()

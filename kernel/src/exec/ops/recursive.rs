@@ -159,7 +159,7 @@ impl RecursiveState {
         match source.next(env)? {
             None => self.phase = Phase::Ending,
             Some(batch) if self.node.distinct => {
-                let fresh = self.seen.fresh(&batch);
+                let fresh = self.seen.fresh(&batch)?;
                 if !fresh.is_empty() {
                     self.keep(batch.gather(&fresh));
                 }

@@ -105,18 +105,19 @@ impl Seen {
     }
 
     /// Take rows in, whether they are new or not. Nothing may be left to `settle`.
-    pub fn add(&mut self, batch: &Batch) {
-        let hashes = hash_rows(&self.infos, &batch.columns, batch.len);
+    pub fn add(&mut self, batch: &Batch) -> Res<()> {
+        let hashes = hash_rows(&self.infos, &batch.columns, batch.len)?;
         for (i, &hash) in hashes.iter().enumerate() {
             if self.table.add(&batch.columns, i, hash).1 {
                 self.hashes.push(hash as i64);
             }
         }
+        Ok(())
     }
 
     /// Rows of a batch that are new; whether others are, `resolve` says. Nothing may be left to `settle`.
-    pub fn fresh(&mut self, batch: &Batch) -> Vec<u32> {
-        let hashes = hash_rows(&self.infos, &batch.columns, batch.len);
+    pub fn fresh(&mut self, batch: &Batch) -> Res<Vec<u32>> {
+        let hashes = hash_rows(&self.infos, &batch.columns, batch.len)?;
         let (mut fresh, mut doubtful) = (Vec::new(), Vec::new());
         for (i, &hash) in hashes.iter().enumerate() {
             if self.table.find(&batch.columns, i, hash).is_some() {
@@ -134,7 +135,7 @@ impl Seen {
         if !doubtful.is_empty() {
             self.doubtful.take_in(batch.gather(&doubtful));
         }
-        fresh
+        Ok(fresh)
     }
 
     /// Are there so many doubtful rows that they should be looked up now?
@@ -275,7 +276,7 @@ impl Seen {
     /// Which rows of a batch are in the set. After `Need` call again with the same.
     pub fn has(&mut self, env: &mut Env, batch: &Batch) -> Res<Vec<bool>> {
         if self.asked.is_none() {
-            let hashes = hash_rows(&self.infos, &batch.columns, batch.len);
+            let hashes = hash_rows(&self.infos, &batch.columns, batch.len)?;
             let in_table = |(i, &hash)| self.table.find(&batch.columns, i, hash).is_some();
             let known: Vec<bool> = hashes.iter().enumerate().map(in_table).collect();
             let doubtful: Vec<u32> = (0..batch.len as u32)

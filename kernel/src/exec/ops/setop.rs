@@ -120,7 +120,7 @@ impl SetOpState {
                 break;
             }
             let batch = self.right.take();
-            let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len);
+            let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len)?;
             let mut over = Vec::new();
             for (i, &hash) in hashes.iter().enumerate() {
                 match self.entry(env, &batch.columns, i, hash) {
@@ -128,7 +128,7 @@ impl SetOpState {
                     None => over.push(i as u32),
                 }
             }
-            self.over.put(env, RIGHT, &batch, &over, &self.node.infos);
+            self.over.put(env, RIGHT, &batch, &over, &self.node.infos)?;
         }
         self.counted = true;
         Ok(())
@@ -152,11 +152,11 @@ impl SetOpState {
         }
     }
 
-    fn pass(&mut self, env: &Env, batch: Batch) -> Option<Batch> {
+    fn pass(&mut self, env: &Env, batch: Batch) -> Res<Option<Batch>> {
         if self.node.kind == SetOpKind::Union && self.node.all {
-            return Some(batch);
+            return Ok(Some(batch));
         }
-        let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len);
+        let hashes = hash_rows(&self.node.infos, &batch.columns, batch.len)?;
         let (mut rows, mut over) = (Vec::new(), Vec::new());
         for (i, &hash) in hashes.iter().enumerate() {
             match self.entry(env, &batch.columns, i, hash) {
@@ -165,12 +165,12 @@ impl SetOpState {
                 None => over.push(i as u32),
             }
         }
-        self.over.put(env, LEFT, &batch, &over, &self.node.infos);
-        match rows.len() {
+        self.over.put(env, LEFT, &batch, &over, &self.node.infos)?;
+        Ok(match rows.len() {
             0 => None,
             n if n == batch.len => Some(batch),
             _ => Some(batch.gather(&rows)),
-        }
+        })
     }
 
     /// Go on with the next partition, if there is one.
@@ -208,7 +208,7 @@ impl SetOpState {
                 }
                 self.right.take()
             };
-            if let Some(batch) = self.pass(env, batch) {
+            if let Some(batch) = self.pass(env, batch)? {
                 return Ok(Some(batch));
             }
         }

@@ -72,10 +72,10 @@ impl Split {
         keys: &[V],
         infos: &[&'static TypeInfo],
         len: usize,
-    ) -> Vec<u32> {
+    ) -> Res<Vec<u32>> {
         let place = |hash: u64| (hash >> (4 * self.level)) as usize % self.ways;
-        let hashes = hash_rows(infos, keys, len).into_iter();
-        hashes.map(|hash| place(hash) as u32).collect()
+        let hashes = hash_rows(infos, keys, len)?.into_iter();
+        Ok(hashes.map(|hash| place(hash) as u32).collect())
     }
 
     /// Rows of one side on their way to its files.

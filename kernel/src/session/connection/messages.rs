@@ -142,6 +142,7 @@ impl Connection {
         }
         if self.raised == 0 && !self.waits {
             session.cancel.clear();
+            self.messages += 1;
         }
         self.extended = matches!(frame.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H');
         if self.skipping && !matches!(frame.tag, b'S' | b'X') {

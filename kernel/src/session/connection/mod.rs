@@ -75,6 +75,8 @@ const RAISED_MAX: u8 = 100;
 pub struct Connection {
     queries: Arc<Queries>,
     pub scope: u64,
+    /// How many messages were begun.
+    pub messages: u64,
     input: Vec<u8>,
     /// Bytes of `input` that are used up.
     at: usize,
@@ -109,6 +111,7 @@ impl Connection {
         Connection {
             queries,
             scope: 0,
+            messages: 0,
             input: Vec::new(),
             at: 0,
             max_message,
