@@ -63,6 +63,7 @@ STATEMENTS = {
     "condition on long texts": "SELECT count(*) FROM cancel_rows a LEFT JOIN cancel_rows b ON repeat(a.t, 1000000) > repeat(b.t, 1000000)",
     "hash join with a condition on long texts": "SELECT count(*) FROM cancel_rows a LEFT JOIN cancel_rows b"
     " ON a.v % 10 = b.v % 10 AND repeat(a.t, 1000000) || b.v = repeat(b.t, 1000000)",
+    "sets of a set": "SELECT count(*) FROM (SELECT generate_series(1, generate_series(1, 1000000))) x",
     "sleep": "SELECT pg_sleep(1000)",
 }
 

@@ -5,7 +5,7 @@
 
 use super::batch::{Batch, Vector};
 use crate::base::error::corrupt;
-use crate::base::{varint, Oid, Res, Spill};
+use crate::base::{pace, varint, Oid, Res, Spill};
 use crate::expr::Env;
 use crate::types::array::Array;
 use crate::types::{oids, store, Datum, Interval, Record, Text, TimeTz};
@@ -114,8 +114,14 @@ impl RowFile {
         self.len() == 0
     }
 
-    /// Write a block if there is one; after `Need` call again.
+    /// Write a block if there is one, or several where rows are long; after `Need` call again.
     pub fn settle(&mut self) -> Res<()> {
+        while self.bytes > LONG_BLOCK.max(self.block) && self.last.len > 1 {
+            let rows = (self.last.len * LONG_BLOCK / self.bytes).clamp(1, self.last.len - 1);
+            self.file.push(&self.last.slice(0, rows))?;
+            self.bytes -= self.bytes / self.last.len * rows;
+            self.last = self.last.slice(rows, self.last.len);
+        }
         if self.bytes >= self.block {
             self.file.push(&self.last)?;
             self.last.clear();
@@ -176,6 +182,8 @@ pub fn spill(env: &Env) -> Option<Arc<dyn Spill>> {
 }
 
 const NULLS: u8 = 0x80;
+/// Bytes of rows that a block of a `RowFile` is made of at most, if they are several.
+const LONG_BLOCK: usize = 32 << 20;
 
 fn put_batch(
     batch: &Batch,
@@ -287,10 +295,10 @@ fn get_batch(bytes: &[u8]) -> Res<Batch> {
     Ok(Batch { columns, len })
 }
 
-fn put_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+fn put_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
     out.push(tag);
     varint::put(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    pace::append_bytes(out, bytes)
 }
 
 fn put_datum(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
@@ -305,12 +313,12 @@ fn put_datum(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
             out.push(4);
             out.extend_from_slice(&f.to_bits().to_le_bytes());
         }
-        Datum::Text(t) => put_bytes(5, t.as_bytes(), out),
-        Datum::Bytes(b) => put_bytes(6, b, out),
+        Datum::Text(t) => put_bytes(5, t.as_bytes(), out)?,
+        Datum::Bytes(b) => put_bytes(6, b, out)?,
         Datum::Numeric(_) => {
             let mut stored = Vec::new();
             store::encode(value, oids::NUMERIC, &mut stored)?;
-            put_bytes(7, &stored, out);
+            put_bytes(7, &stored, out)?;
         }
         Datum::Interval(i) => {
             out.push(8);
@@ -351,7 +359,10 @@ fn put_datum(value: &Datum, out: &mut Vec<u8>) -> Res<()> {
 
 fn put_list(values: &[Datum], out: &mut Vec<u8>) -> Res<()> {
     varint::put(out, values.len() as u64);
-    values.iter().try_for_each(|v| put_datum(v, out))
+    values.iter().try_for_each(|v| {
+        pace::step(std::mem::size_of::<Datum>())?;
+        put_datum(v, out)
+    })
 }
 
 fn get_list(bytes: &[u8], at: &mut usize) -> Res<Vec<Datum>> {

@@ -183,12 +183,14 @@ impl Operator for ProjectSetState {
             self.prepare(env)?;
             while self.input.at < self.input.batch().len {
                 if !self.expand(env, &mut out)? {
+                    env.charge(out.len);
                     return Ok(Some(out));
                 }
                 self.input.at += 1;
             }
             self.plain = None;
             if out.len > 0 {
+                env.charge(out.len);
                 return Ok(Some(out));
             }
         }
