@@ -107,6 +107,8 @@ class Connection:
     async def flush(self) -> None:
         """See `Client.flush`."""
         self.wake()
+        # A turn for others, also where the client keeps up with what it is sent; and who has gone away is told by the loop.
+        await self._runtime.clock.sleep(0)
         await self._writable.wait()
         if self._ended:
             raise ConnectionError("the client has gone away")

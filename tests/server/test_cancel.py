@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -118,6 +119,49 @@ def test_it_ends_when_its_time_is_over_while_its_rows_are_sent(server: Served, e
             opened.sendall(some * 3)
             for _ in range(3):
                 assert kinds(read_until_ready(opened)).endswith("DCZ")
+
+
+# Each step of it makes more than a client is sent at once.
+WIDE = "SELECT " + ", ".join(f"t t{i}" for i in range(1600)) + " FROM cancel_rows, generate_series(1, 1000)"
+
+
+def taken(opened: socket.socket) -> bytes:
+    """The last that was sent, once it is over."""
+    last = b""
+    while part := opened.recv(1 << 20):
+        last = last[-10000:] + part
+        if b"57014" in last:
+            break
+    return last
+
+
+def test_who_takes_wide_rows_as_fast_as_they_come_holds_nobody_up_and_is_cancelled(server: Served, rows: None) -> None:
+    with started(server) as opened, psycopg.connect(server.uri, autocommit=True) as other:
+        found = [body for kind, body in ask(opened, query("SELECT pg_backend_pid()")) if kind == b"D"]
+        opened.sendall(query(WIDE))
+        last: list[bytes] = []
+        taking = threading.Thread(target=lambda: last.append(taken(opened)))
+        taking.start()
+        with others_are_answered(server.uri, LATE, at_least=10):
+            time.sleep(2 * AFTER)
+        began = time.monotonic()
+        other.execute("SELECT pg_cancel_backend(%s)", (int(found[0][6:]),))
+        taking.join()
+        assert b"57014" in last[0]
+        assert time.monotonic() - began < LATE
+
+
+def test_a_client_that_goes_while_it_is_sent_wide_rows_leaves_nothing_running(server: Served, rows: None) -> None:
+    with started(server) as opened, psycopg.connect(server.uri, autocommit=True) as other:
+        found = [body for kind, body in ask(opened, query("SELECT pg_backend_pid()")) if kind == b"D"]
+        opened.sendall(query(WIDE))
+        for _ in range(50):
+            opened.recv(1 << 20)
+        opened.close()
+        deadline = time.monotonic() + 5
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (int(found[0][6:]),)).fetchone():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_it_ends_when_its_client_has_gone(server: Served, rows: None) -> None:
